@@ -1,0 +1,35 @@
+"""AtmoRep in Keras 3: probabilistic transformers of atmospheric dynamics.
+
+Importing this package is all that `keras.saving.load_model` needs to open a saved model: as soon
+as Keras is imported (before or after), every component is registered with it. Until then nothing
+heavy is loaded, so that the command line answers at once.
+"""
+
+import os
+import sys
+
+import wrapt
+
+from atmorep_k._version import __version__
+
+# JAX is the one backend that is always installed with this package; KERAS_BACKEND decides.
+if "keras" not in sys.modules:
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+
+__all__ = ["__version__", "load_model"]
+
+
+def load_model(path):
+    """Opens a saved model on whatever backend Keras runs on, ready to predict."""
+    import keras
+
+    return keras.saving.load_model(path, compile=False)
+
+
+def _register_components(_keras):
+    from atmorep_k import registry
+
+    registry.discover()
+
+
+wrapt.register_post_import_hook(_register_components, "keras")

@@ -1,0 +1,69 @@
+"""The batch contract: name, shape and type of every array that reaches a model.
+
+Inputs are a flat dict. For a field `f` with `levels` levels and (T, Y, X) tokens in time, lat and
+lon, of which `masked` slots per sample and level are to be predicted:
+
+* `"f/tokens"` (batch, level, T, Y, X, value) float32: normalised and already masked
+* `"f/token_info"` (batch, level, T, Y, X, 8) float32: see `TOKEN_INFO`
+* `"f/masked_index"` (batch, level, masked) int32: row-major index of a token in (T, Y, X)
+
+Targets `"f"` are (batch, level, masked, value), weights `"f"` (batch, level, masked). The indices
+of a sample and level are all different; a slot of weight 0 is not scored. Shapes never change.
+"""
+
+import numpy as np
+
+# The eight numbers that describe a token (time: its last hour; place: its point at index size//2).
+# The level stands twice, as in the original, whose weights expect eight.
+TOKEN_INFO = (
+    "year",
+    "day_of_year",
+    "hour",
+    "level",
+    "colatitude",
+    "longitude",
+    "level",
+    "resolution",
+)
+
+
+def tokenize(values: np.ndarray, token_size: tuple[int, int, int]) -> np.ndarray:
+    """Cuts (..., time, lat, lon) into tokens (..., T, Y, X, value), value = t * y * x.
+
+    Args:
+        values: array whose last three sizes are multiples of `token_size`.
+        token_size: points of a token in (time, lat, lon).
+    """
+    *lead, time, lat, lon = values.shape
+    t, y, x = token_size
+    cut = values.reshape(*lead, time // t, t, lat // y, y, lon // x, x)
+    n = len(lead)
+    order = (*range(n), n, n + 2, n + 4, n + 1, n + 3, n + 5)
+    return cut.transpose(order).reshape(*lead, time // t, lat // y, lon // x, t * y * x)
+
+
+def detokenize(tokens: np.ndarray, token_size: tuple[int, int, int]) -> np.ndarray:
+    """Puts tokens (..., T, Y, X, value) together to (..., time, lat, lon): `tokenize` undone."""
+    *lead, nt, ny, nx, _ = tokens.shape
+    t, y, x = token_size
+    n = len(lead)
+    cut = tokens.reshape(*lead, nt, ny, nx, t, y, x)
+    order = (*range(n), n, n + 3, n + 1, n + 4, n + 2, n + 5)
+    return cut.transpose(order).reshape(*lead, nt * t, ny * y, nx * x)
+
+
+def input_specs(fields, num_slots: dict[str, int]) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Returns name -> (shape without the batch axis, dtype) of a model's inputs.
+
+    Args:
+        fields: the model's `FieldSpec`s.
+        num_slots: field name -> masked slots per sample and level.
+    """
+    specs = {}
+    for field in fields:
+        grid = (len(field.levels), *field.num_tokens)
+        specs[f"{field.name}/tokens"] = ((*grid, field.token_values), "float32")
+        specs[f"{field.name}/token_info"] = ((*grid, len(TOKEN_INFO)), "float32")
+        slots = (len(field.levels), num_slots[field.name])
+        specs[f"{field.name}/masked_index"] = (slots, "int32")
+    return specs

@@ -1,0 +1,72 @@
+"""The command line. A command's own file is imported only when that command is called."""
+
+import errno
+import importlib
+import sys
+import traceback
+
+import click
+
+from atmorep_k._version import __version__
+from atmorep_k.errors import UserError, nearest
+
+# Name -> one line of help. The command `x` is `atmorep_k.cli.x.x`.
+_COMMANDS = {
+    "data": "Prepare, describe and simulate stores of fields.",
+    "run": "Train, score, save and draw what a configuration describes.",
+    "inspect": "Print what a saved model is.",
+    "config": "Show or check a configuration.",
+    "components": "List the components that a configuration may use.",
+}
+
+
+class _Failure(click.ClickException):
+    """Shown as `Error: SENTENCE`; exit code 1."""
+
+
+class _LazyGroup(click.Group):
+    """Lists its commands without importing them and reports mistakes in one line."""
+
+    def list_commands(self, ctx):
+        return list(_COMMANDS)
+
+    def get_command(self, ctx, name):
+        if name not in _COMMANDS:
+            return None
+        return getattr(importlib.import_module(f"atmorep_k.cli.{name}"), name)
+
+    def format_commands(self, ctx, formatter):
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def resolve_command(self, ctx, args):
+        if args[0] not in _COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], _COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (UserError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of a pipe has gone: click ends quietly
+            if ctx.params["verbose"]:
+                traceback.print_exc(file=sys.stderr)
+            raise _Failure(_sentence(error)) from None
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(130)
+
+
+def _sentence(error: Exception) -> str:
+    """Returns the message of an error, without the number of an operating system's."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an error.")
+@click.version_option(__version__, prog_name="atmorep-k", message="%(prog)s %(version)s")
+def main(verbose):
+    """Train, extend and use AtmoRep models of atmospheric dynamics."""

@@ -1,0 +1,116 @@
+"""What a field is: its window in space and time, its levels and how it is cut into tokens."""
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from atmorep_k.errors import UserError
+from atmorep_k.registry import Component, component
+
+
+@component("specification")
+class Window(Component):
+    """The space-time cube that a sample shows, the same hours and degrees for all fields.
+
+    Args:
+        shape: points in (time, lat, lon).
+        step_hours: hours between two time points of the window.
+
+    Raises:
+        UserError: where a size is not positive.
+    """
+
+    def __init__(self, shape: Sequence[int] = (36, 54, 108), step_hours: float = 1.0):
+        self.shape = tuple(int(n) for n in shape)
+        self.step_hours = float(step_hours)
+        if len(self.shape) != 3 or min(self.shape) < 1 or self.step_hours <= 0:
+            raise UserError(
+                f"a window has three positive sizes (time, lat, lon) and a positive step, "
+                f"not {self.shape} and {self.step_hours} h."
+            )
+
+    def __eq__(self, other):
+        return isinstance(other, Window) and self.get_config() == other.get_config()
+
+    def __hash__(self):
+        return hash((self.shape, self.step_hours))
+
+    def __repr__(self):
+        return f"Window(shape={self.shape}, step_hours={self.step_hours})"
+
+
+@component("specification")
+class FieldSpec(Component):
+    """A field of a model: its name, levels, tokens and embedding.
+
+    Args:
+        name: the field's name as in WeatherBench 2 (`temperature`), or an alias of it.
+        levels: the levels in the units of the store; `[0]` for a field at the surface.
+        token_size: points of a token in (time, lat, lon).
+        window: the window that the tokens tile.
+        embed_dim: channels of an embedded token.
+        loss_weight: weight of the field in the total loss.
+        normalization: monthly statistics of the whole field (`"global"`) or of each grid point.
+
+    Raises:
+        UserError: where the tokens do not tile the window; names the nearest size that does.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        levels: Sequence[float],
+        token_size: Sequence[int],
+        window: Window,
+        embed_dim: int = 256,
+        loss_weight: float = 1.0,
+        normalization: Literal["global", "grid_point"] = "global",
+    ):
+        from atmorep_k.data.variables import canonical_name
+
+        self.name = canonical_name(name)
+        self.levels = tuple(levels)
+        self.token_size = tuple(int(n) for n in token_size)
+        self.window = window
+        self.embed_dim = int(embed_dim)
+        self.loss_weight = float(loss_weight)
+        self.normalization = normalization
+        self._check()
+
+    def _check(self) -> None:
+        if not self.levels or len(set(self.levels)) != len(self.levels):
+            raise UserError(f"field {self.name!r} needs different levels, not {list(self.levels)}.")
+        if len(self.token_size) != 3 or min(self.token_size) < 1:
+            raise UserError(f"field {self.name!r}: a token has three sizes, not {self.token_size}.")
+        if any(n % size for n, size in zip(self.window.shape, self.token_size, strict=True)):
+            fitting = tuple(map(_nearest_divisor, self.window.shape, self.token_size))
+            raise UserError(
+                f"field {self.name!r}: tokens of {self.token_size} points do not tile the window "
+                f"{self.window.shape} (time, lat, lon); the nearest that do: {fitting}."
+            )
+
+    @property
+    def num_tokens(self) -> tuple[int, int, int]:
+        """Tokens of one level in (time, lat, lon)."""
+        return tuple(n // size for n, size in zip(self.window.shape, self.token_size, strict=True))
+
+    @property
+    def tokens_per_level(self) -> int:
+        """Number of tokens of one level."""
+        return math.prod(self.num_tokens)
+
+    @property
+    def token_values(self) -> int:
+        """Number of values in a token."""
+        return math.prod(self.token_size)
+
+    def __repr__(self):
+        return (
+            f"FieldSpec({self.name!r}, levels={list(self.levels)}, tokens={self.num_tokens} "
+            f"of {self.token_size}, embed_dim={self.embed_dim})"
+        )
+
+
+def _nearest_divisor(total: int, size: int) -> int:
+    divisors = [d for d in range(1, total + 1) if total % d == 0]
+    return min(divisors, key=lambda d: (abs(d - size), -d))

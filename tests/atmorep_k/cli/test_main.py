@@ -1,0 +1,177 @@
+import json
+import subprocess
+import sys
+import types
+from importlib.metadata import version
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from atmorep_k import cli
+from atmorep_k.errors import UserError
+
+TOP = "run.task = @ToyTask()\nToyTask.steps = %STEPS\nSTEPS = 40\n"
+
+
+@pytest.fixture
+def call():
+    """Returns a function that runs the command line in this process."""
+    return lambda *arguments: CliRunner().invoke(cli.main, arguments)
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Returns a function that adds a command `failing`, which raises what it is given."""
+
+    def add(error):
+        @click.command()
+        def failing():
+            """Fail."""
+            raise error
+
+        module = types.ModuleType("atmorep_k.cli.failing")
+        module.failing = failing
+        monkeypatch.setitem(sys.modules, "atmorep_k.cli.failing", module)
+        monkeypatch.setitem(cli._COMMANDS, "failing", "Fail.")
+
+    return add
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version", "componets"])
+def test_help_imports_nothing_heavy(argument, tmp_path):
+    code = (
+        "import json, sys\nfrom atmorep_k.cli import main\n"
+        "try:\n    main([sys.argv[1]])\n"
+        "except SystemExit:\n    print('\\n' + json.dumps(sorted(sys.modules)))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, argument], capture_output=True, text=True, cwd=tmp_path
+    )
+    loaded = {name.partition(".")[0] for name in json.loads(run.stdout.splitlines()[-1])}
+    heavy = {"keras", "jax", "torch", "tensorflow", "numpy", "xarray", "zarr", "gin", "matplotlib"}
+    assert not loaded & (heavy | {"rich", "typeguard"})
+
+
+def test_help_lists_every_command(call):
+    result = call("--help")
+    assert result.exit_code == 0
+    for name, line in cli._COMMANDS.items():
+        assert name in result.stdout
+        assert line in result.stdout
+
+
+@pytest.mark.parametrize("name", list(cli._COMMANDS))
+def test_every_listed_command_exists(call, name):
+    result = call(name, "--help")
+    assert result.exit_code == 0
+    assert f"Usage: main {name}" in result.stdout
+
+
+def test_version(call):
+    assert call("--version").stdout == f"atmorep-k {version('atmorep-k')}\n"
+
+
+def test_misspelt_command_is_a_usage_error(call):
+    result = call("componets")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "there is no command 'componets'; did you mean 'components'?" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (UserError("the store has no field 'x'."), "the store has no field 'x'."),
+        (OSError(28, "No space left on device", "a/b"), "a/b: No space left on device"),
+        (PermissionError(13, "Permission denied"), "Permission denied"),
+        (FileNotFoundError("no such store"), "no such store"),
+        (TimeoutError(), "TimeoutError"),
+    ],
+)
+def test_a_users_mistake_is_one_line_on_stderr(call, failing, error, sentence):
+    failing(error)
+    result = call("failing")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", f"Error: {sentence}\n")
+
+
+@pytest.mark.parametrize("option", ["-v", "--verbose"])
+def test_verbose_adds_the_traceback(call, failing, option):
+    failing(UserError("a mistake."))
+    result = call(option, "failing")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Traceback")
+    assert "raise error" in result.stderr
+    assert result.stderr.endswith("Error: a mistake.\n")
+
+
+def test_interrupt_is_exit_code_130(call, failing):
+    failing(KeyboardInterrupt())
+    result = call("failing")
+    assert result.exit_code == 130
+    assert "Traceback" not in result.stderr
+
+
+def test_a_fault_of_the_program_is_not_hidden(call, failing):
+    failing(ZeroDivisionError("oh"))
+    assert isinstance(call("failing").exception, ZeroDivisionError)
+
+
+def test_config_show_prints_what_can_be_run_again(call, toys, gin_files):
+    gin_files(top=TOP)
+    result = call("config", "show", "top.gin", "--set", "STEPS=7", "--set", "ToyTask.mode=slow")
+    assert result.exit_code == 0
+    assert "STEPS = 7\n" in result.stdout
+    assert "ToyTask.mode = 'slow'\n" in result.stdout
+    gin_files(again=result.stdout)
+    assert call("config", "show", "again.gin").stdout == result.stdout
+
+
+def test_config_check(call, toys, gin_files):
+    gin_files(top=TOP, more="STEPS = 3\n")
+    result = call("config", "check", "top.gin", "more.gin")
+    assert (result.exit_code, result.stdout) == (0, "ok: 3 bindings in 2 files\n")
+    result = call("config", "check", "top.gin", "--set", "STEP=3")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (
+        "Error: --set STEP=3: the macro STEP is used nowhere; did you mean 'STEPS'?\n"
+    )
+
+
+def test_config_needs_a_file(call):
+    assert call("config", "check").exit_code == 2
+
+
+def test_components_lists_kind_name_description_and_parameters(call, toys):
+    result = call("components", "--kind", "toy")
+    assert result.exit_code == 0
+    lines = [" ".join(line.split()) for line in result.stdout.splitlines()]
+    assert "toy ToyPart A part of a task." in lines
+    assert "name: str" in lines
+    assert "size: Sequence[int] = (1,)" in lines
+    assert not any("ToyTask" in line for line in lines)
+
+
+def test_components_as_json(call, toys):
+    rows = json.loads(call("components", "--json").stdout)
+    row = next(row for row in rows if row["name"] == "ToyPart")
+    assert (row["kind"], row["description"]) == ("toy", "A part of a task.")
+    assert row["parameters"][:2] == [
+        {"name": "name", "type": "str", "required": True, "default": None},
+        {"name": "size", "type": "Sequence[int]", "required": False, "default": "(1,)"},
+    ]
+    kinds = [row["kind"] for row in rows]
+    assert kinds == sorted(kinds)
+    assert {"optimizer", "specification", "task"} <= set(kinds)
+
+
+def test_components_are_not_cut_when_piped(call, toys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = call("components", "--kind", "specification").stdout.splitlines()
+    assert any("normalization: 'global' or 'grid_point' = 'global'" in line for line in lines)
+
+
+def test_unknown_kind_names_the_nearest(call, toys):
+    result = call("components", "--kind", "maskin")
+    assert result.exit_code == 1
+    assert "unknown kind 'maskin'; did you mean 'masking'?" in result.stderr
