@@ -1,0 +1,211 @@
+"""`atmorep-k data info`: what is inside a store, and what is missing from it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atmorep_k.data.layout import TIME_SHARD
+from atmorep_k.data.store import Store, open_store
+
+# Up to so many bytes of values every value is looked at without being asked.
+_SCAN_BYTES = 2**31
+_NAMED_GAPS = 5
+
+
+def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
+    """Returns what a store holds and what it lacks, as values that JSON can hold.
+
+    Args:
+        path: the store.
+        scan: look at every value for missing ones; None does so if there are few (2 GiB).
+
+    Raises:
+        UserError: where there is no store.
+    """
+    store = open_store(path)
+    if scan is None:
+        scan = sum(_num_values(store, name) for name in store.variables) * 4 <= _SCAN_BYTES
+    names = ("title", "source", "attribution", "simulated", "history", "fingerprint", "is_global")
+    return {
+        "path": str(path),
+        **{name: store.attributes.get(name, "") for name in names},
+        "bytes": _bytes_on_disk(store.path),
+        "time": _time(store.time),
+        "level": {
+            "type": store.attributes.get("level_type", ""),
+            "values": store.level.tolist(),
+        },
+        "latitude": _axis(store.latitude, store.resolution[0]),
+        "longitude": _axis(store.longitude, store.resolution[1]),
+        "variables": {name: _variable(store, name, scan) for name in store.variables},
+        "gaps": _gaps(store.time),
+    }
+
+
+def _axis(values: np.ndarray, step: float) -> dict[str, Any]:
+    return {
+        "first": float(values[0]),
+        "last": float(values[-1]),
+        "points": len(values),
+        "step": step,
+    }
+
+
+def _time(time: np.ndarray) -> dict[str, Any]:
+    step = np.diff(time).min() if len(time) > 1 else np.timedelta64(0, "s")
+    return {
+        "first": _iso(time[0]),
+        "last": _iso(time[-1]),
+        "steps": len(time),
+        "step_hours": float(step / np.timedelta64(1, "h")),
+    }
+
+
+def _iso(time: np.datetime64) -> str:
+    return str(np.datetime_as_string(time, "m"))
+
+
+def _gaps(time: np.ndarray) -> list[dict[str, Any]]:
+    """Returns the times after which steps are missing, and how many."""
+    steps = np.diff(time)
+    if not len(steps):
+        return []
+    return [
+        {
+            "after": _iso(time[i]),
+            "before": _iso(time[i + 1]),
+            "missing_steps": int(steps[i] // steps.min()) - 1,
+        }
+        for i in np.flatnonzero(steps > steps.min())
+    ]
+
+
+def _num_values(store: Store, name: str) -> int:
+    points = len(store.time) * len(store.latitude) * len(store.longitude)
+    return points * len(store.levels_of(name))
+
+
+def _bytes_on_disk(path: Path) -> int:
+    return sum(
+        os.path.getsize(os.path.join(folder, name))
+        for folder, _, files in os.walk(path)
+        for name in files
+    )
+
+
+def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
+    info = store.variables[name]
+    mean, std = (_small_statistics(store, name, key) for key in ("mean", "std"))
+    levels = store.levels_of(name).tolist()
+    varies = np.any(std > 0, axis=0) | (mean.max(axis=0) > mean.min(axis=0))
+    return {
+        "units": info.units,
+        "standard_name": info.standard_name,
+        "long_name": info.long_name,
+        "comment": info.comment,
+        "levels": levels if info.has_level else [],
+        "mean": _ranges(levels, mean),
+        "std": _ranges(levels, std),
+        "constant_levels": [v for v, of in zip(levels, varies, strict=True) if not of],
+        "missing_shards": _missing_shards(store, name),
+        "missing_values": _missing_values(store, name) if scan else None,
+    }
+
+
+def _small_statistics(store: Store, name: str, key: str) -> np.ndarray:
+    """Reads (month, level) statistics, without the large ones of each grid point."""
+    import zarr
+
+    return zarr.open_group(store.path, mode="r")[f"statistics/{name}_{key}"][:]
+
+
+def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:
+    """Returns for each level the smallest and the largest of the months."""
+    low, high = values.min(axis=0), values.max(axis=0)
+    return {f"{v:g}": [float(a), float(b)] for v, a, b in zip(levels, low, high, strict=True)}
+
+
+def _missing_shards(store: Store, name: str) -> int:
+    """Counts the shards that should be there as files and are not; they would read as NaN."""
+    import zarr
+
+    array = zarr.open_group(store.path, mode="r")[name]
+    expected = int(np.prod([-(-n // s) for n, s in zip(array.shape, array.shards, strict=True)]))
+    return expected - sum(len(files) for _, _, files in os.walk(store.path / name / "c"))
+
+
+def _missing_values(store: Store, name: str) -> int:
+    array = store.dataset()[name]
+    return sum(
+        int(np.count_nonzero(~np.isfinite(array[start : start + TIME_SHARD].values)))
+        for start in range(0, len(store.time), TIME_SHARD)
+    )
+
+
+def as_text(values: dict[str, Any]) -> str:
+    """Returns a description (of `describe`) as lines to read."""
+    time, level = values["time"], values["level"]
+    lines = [
+        f"{values['path']}: {values['title'] or 'no title'}",
+        *(["  SIMULATED: made by a model run, not by observation"] * bool(values["simulated"])),
+        f"  source       {values['source'] or 'not said'}",
+        f"  attribution  {values['attribution'] or 'not said'}",
+        f"  period       {time['first']} to {time['last']}, {time['steps']} steps of "
+        f"{time['step_hours']:g} h",
+        *(_axis_text(values, name) for name in ("latitude", "longitude")),
+        f"  level        {_level_text(level)}",
+        f"  on disk      {values['bytes'] / 1e6:,.1f} MB",
+        f"  fingerprint  {values['fingerprint']}",
+        "variables",
+    ]
+    for name, of in values["variables"].items():
+        lines += _variable_text(name, of)
+    return "\n".join([*lines, "missing", *_missing_text(values)])
+
+
+def _axis_text(values: dict[str, Any], name: str) -> str:
+    axis = values[name]
+    whole = ", round the globe" if name == "longitude" and values["is_global"] else ""
+    return (
+        f"  {name:<12} {axis['first']:g} to {axis['last']:g}, {axis['points']} points, "
+        f"every {axis['step']:g} degrees{whole}"
+    )
+
+
+def _level_text(level: dict[str, Any]) -> str:
+    if not level["values"]:
+        return "the surface"
+    words = {"pressure": "hPa", "model": "(model levels)"}.get(level["type"], "")
+    return f"{' '.join(f'{v:g}' for v in level['values'])} {words}".rstrip()
+
+
+def _variable_text(name: str, of: dict[str, Any]) -> list[str]:
+    where = f"{len(of['levels'])} level(s)" if of["levels"] else "surface"
+    lines = [f"  {name} [{of['units']}], {where}: {of['long_name']}"]
+    for word in ("mean", "std"):
+        ends = [v for pair in of[word].values() for v in pair]
+        lines.append(f"    monthly {word:<4} from {min(ends):.6g} to {max(ends):.6g}")
+    return [*lines, f"    {of['comment']}"] if of["comment"] else lines
+
+
+def _missing_text(values: dict[str, Any]) -> list[str]:
+    gaps = values["gaps"]
+    lines = [
+        f"  {g['missing_steps']} step(s) between {g['after']} and {g['before']}"
+        for g in gaps[:_NAMED_GAPS]
+    ]
+    if len(gaps) > _NAMED_GAPS:
+        lines.append(f"  and {len(gaps) - _NAMED_GAPS} more gaps in time")
+    for name, of in values["variables"].items():
+        if of["missing_values"]:
+            lines.append(f"  {name}: {of['missing_values']} values are NaN or infinite")
+        if of["missing_shards"]:
+            lines.append(f"  {name}: {of['missing_shards']} shard(s) of its files are not there")
+        if of["constant_levels"]:
+            listed = " ".join(f"{v:g}" for v in of["constant_levels"])
+            lines.append(f"  {name} is constant at level {listed}: no model can learn from it")
+        if of["missing_values"] is None:
+            lines.append(f"  {name}: values not looked at (--scan does)")
+    return lines or ["  nothing"]

@@ -1,0 +1,97 @@
+"""From what a user names (files, globs, directories, addresses) to the pieces that are in it."""
+
+import glob
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from atmorep_k.data.pieces import Piece
+from atmorep_k.errors import UserError, nearest
+
+_ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
+_ENDINGS = (".grib", ".grb", ".grib1", ".grib2", ".grb2", ".nc", ".nc4", ".netcdf", ".cdf")
+_HDF = b"\x89HDF"
+_CLASSIC = b"CDF"
+_PACKED = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "compressed by gzip", b"BZh": "by bzip2"}
+
+
+def find_sources(sources: Sequence[str]) -> list[str]:
+    """Returns the files, Zarr directories and addresses that the sources stand for, in order.
+
+    Args:
+        sources: paths, globs (`**` goes into folders), directories, or addresses with `://`.
+
+    Raises:
+        UserError: where a source is not there or a directory holds nothing that can be read.
+    """
+    found: dict[str, None] = {}
+    for source in map(str, sources):
+        if "://" in source:
+            found[source] = None
+            continue
+        paths = [source] if Path(source).exists() else sorted(glob.glob(source, recursive=True))
+        if not paths:
+            parent = Path(source).absolute().parent
+            names = [p.name for p in parent.iterdir()] if parent.is_dir() else []
+            raise UserError(f"there is no file {source!r}{nearest(Path(source).name, names)}")
+        for path in paths:
+            found.update(dict.fromkeys(map(str, _inside(Path(path)))))
+    return list(found)
+
+
+def _inside(path: Path) -> list[Path]:
+    """Returns the path itself, or what can be read in a directory that is no Zarr."""
+    if not path.is_dir() or _is_zarr(path):
+        return [path]
+    files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS or _is_zarr(p)]
+    if not files:
+        raise UserError(f"{path} holds no GRIB, NetCDF or Zarr data.")
+    return files
+
+
+def _is_zarr(path: Path) -> bool:
+    return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
+
+
+def open_sources(sources: Iterable[str]) -> tuple[list[Piece], dict[str, str]]:
+    """Opens sources (as `find_sources` gives them); nothing but headers is read.
+
+    Returns:
+        The variables found, and those that cannot be stored: name -> why.
+
+    Raises:
+        UserError: where a source is damaged, cut off or of an unknown kind.
+    """
+    pieces: list[Piece] = []
+    left_out: dict[str, str] = {}
+    for source in sources:
+        found, reasons = _open(source)
+        pieces += found
+        left_out.update(reasons)
+    kept = {p.source_name for p in pieces} | {p.name for p in pieces}
+    return pieces, {name: why for name, why in left_out.items() if name not in kept}
+
+
+def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
+    from atmorep_k.data.cf import netcdf_pieces, zarr_pieces
+    from atmorep_k.data.grib import grib_pieces
+
+    path = Path(source)
+    if "://" in source or path.is_dir():
+        return zarr_pieces(source)
+    start = _first_bytes(path)
+    if start.startswith((_HDF, _CLASSIC)):
+        return netcdf_pieces(path)
+    if b"GRIB" in start:
+        return grib_pieces(path)
+    for mark, words in _PACKED.items():
+        if start.startswith(mark):
+            raise UserError(f"{path.name} is {words}; unpack it first.")
+    raise UserError(f"{path.name} is neither GRIB nor NetCDF, and no Zarr directory.")
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(256)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.") from error

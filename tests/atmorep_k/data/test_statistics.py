@@ -1,0 +1,112 @@
+"""Monthly statistics: closed forms, and the same result however the record is cut."""
+
+import numpy as np
+import pytest
+
+from atmorep_k.data.statistics import Moments, MonthlyStatistics, area_weights, months_of
+
+LATITUDE = np.array([60.0, 50.0, 40.0])
+
+
+def _collect(values, time, tmp_path, pieces=1):
+    statistics = MonthlyStatistics(values.shape[1:], LATITUDE, tmp_path, "x")
+    parts = zip(
+        np.array_split(values, pieces), np.array_split(months_of(time), pieces), strict=True
+    )
+    for part, months in parts:
+        statistics.add(part, months)
+    return statistics, dict(statistics.results())
+
+
+@pytest.fixture
+def record():
+    time = np.arange("2019-12-20", "2021-02-10", dtype="datetime64[D]")
+    values = np.random.default_rng(0).normal(250.0, 9.0, (len(time), 2, 3, 4)).astype(np.float32)
+    return time, values
+
+
+def test_months_of():
+    times = np.array(["2019-12-31T23", "2020-01-01T00", "1969-03-05"], "datetime64[ns]")
+    assert months_of(times).tolist() == [11, 0, 2]
+
+
+@pytest.mark.parametrize("pieces", [1, 7, 419])
+def test_each_month_over_all_years(record, tmp_path, pieces):
+    time, values = record
+    statistics, results = _collect(values, time, tmp_path, pieces)
+    weights = area_weights(LATITUDE)[:, None] / 4
+    for month in range(12):
+        of = values[months_of(time) == month].astype(np.float64)
+        assert statistics.counts[month] == len(of)
+        got = results[month]
+        np.testing.assert_allclose(got["mean_grid"], of.mean(0), rtol=1e-6)
+        np.testing.assert_allclose(got["std_grid"], of.std(0), rtol=1e-6)
+        mean = (of.mean(0) * weights).sum((-1, -2))
+        spread = ((of - mean[:, None, None]) ** 2).mean(0)
+        np.testing.assert_allclose(got["mean"], mean, rtol=1e-6)
+        np.testing.assert_allclose(got["std"], np.sqrt((spread * weights).sum((-1, -2))), rtol=1e-6)
+
+
+def test_stable_where_the_mean_is_large(tmp_path):
+    # The naive E[x^2] - E[x]^2 has no digits left here.
+    time = np.arange("2020-01-01", "2020-01-31", dtype="datetime64[h]")
+    wave = np.where(np.arange(len(time)) % 2, 1.0, -1.0)
+    values = np.broadcast_to((1e6 + wave)[:, None, None, None], (len(time), 1, 3, 4))
+    _, results = _collect(values.astype(np.float32), time, tmp_path, 10)
+    np.testing.assert_allclose(results[0]["std_grid"], 1.0, rtol=1e-6)
+    np.testing.assert_allclose(results[0]["std"], 1.0, rtol=1e-6)
+
+
+def test_month_without_data_has_the_record(tmp_path):
+    time = np.arange("2020-01-20", "2020-02-11", dtype="datetime64[D]")
+    values = np.random.default_rng(1).normal(size=(len(time), 2, 3, 4)).astype(np.float32)
+    _, results = _collect(values, time, tmp_path, 3)
+    np.testing.assert_allclose(results[6]["mean_grid"], values.mean(0), atol=1e-6)
+    np.testing.assert_allclose(results[6]["std_grid"], values.std(0), atol=1e-6)
+    assert not np.allclose(results[0]["mean_grid"], results[6]["mean_grid"], atol=1e-3)
+
+
+def test_constant_point_has_the_std_of_its_level(tmp_path):
+    time = np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]")
+    values = np.random.default_rng(2).normal(size=(len(time), 2, 3, 4)).astype(np.float32)
+    values[:, 0, 1, 2] = 0.1
+    _, results = _collect(values, time, tmp_path)
+    assert results[0]["std_grid"][0, 1, 2] == results[0]["std"][0]
+    assert np.all(results[0]["std_grid"] > 0)
+
+
+def test_constant_level_has_no_std(tmp_path):
+    time = np.arange("2020-01-01", "2020-01-08", dtype="datetime64[D]")
+    values = np.full((len(time), 1, 3, 4), 0.1, np.float32)
+    _, results = _collect(values, time, tmp_path, 3)
+    assert np.all(results[0]["std"] == 0)
+    np.testing.assert_allclose(results[0]["mean"], 0.1, rtol=1e-6)
+
+
+def test_months_not_at_hand_lie_in_files(record, tmp_path):
+    time, values = record
+    _collect(values, time, tmp_path, 9)
+    assert len(list(tmp_path.glob("x-*.npy"))) == 12
+
+
+def test_area_of_hemispheres_and_of_the_whole():
+    latitude = np.linspace(90, -90, 181)
+    weights = area_weights(latitude)
+    assert weights.sum() == pytest.approx(1.0)
+    np.testing.assert_allclose(weights, weights[::-1])
+    # Between 30 S and 30 N lies half of the globe: sin(30) = 1/2.
+    inside = np.abs(latitude) < 29.9
+    edges = weights[np.abs(np.abs(latitude) - 30) < 0.1]
+    assert weights[inside].sum() + edges.sum() / 2 == pytest.approx(0.5, abs=1e-4)
+    assert area_weights(np.array([90.0])).tolist() == [1.0]
+
+
+def test_merge_of_parts_is_the_whole():
+    values = np.random.default_rng(3).normal(5, 2, (20, 1, 3, 4)).astype(np.float32)
+    whole, one, other = (Moments.zero((1, 3, 4)) for _ in range(3))
+    whole.add(values)
+    one.add(values[:13])
+    other.add(values[13:])
+    one.merge(other)
+    assert one.count == whole.count == 20
+    np.testing.assert_allclose(one.squares, whole.squares, rtol=1e-10)
