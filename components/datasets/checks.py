@@ -1,0 +1,122 @@
+"""Checks of fields against a store, before anything is read."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from atmorep_k.components.normalizers.monthly_normalizer import SMALLEST_SPREAD
+from atmorep_k.data.store import Store
+from atmorep_k.errors import UserError, unknown
+from atmorep_k.fields import FieldSpec, Window
+
+
+def common_window(fields: Sequence[FieldSpec]) -> Window:
+    """Returns the window of all fields.
+
+    Raises:
+        UserError: where there is no field, one comes twice, or windows differ.
+    """
+    names = [f.name for f in fields]
+    if not fields or len(set(names)) < len(names):
+        raise UserError(f"a dataset needs one or more different fields, not {names}.")
+    for field in fields[1:]:
+        if field.window != fields[0].window:
+            raise UserError(
+                f"fields {names[0]!r} and {field.name!r} see different windows: "
+                f"{fields[0].window} and {field.window}."
+            )
+    return fields[0].window
+
+
+def level_index(store: Store, field: FieldSpec) -> list[int]:
+    """Returns the indices of a field's levels in the store; [0] at the surface.
+
+    Raises:
+        UserError: where the store lacks the field or a level; names the nearest.
+    """
+    if field.name not in store.variables:
+        raise unknown(f"field in {store.path}", field.name, store.variables)
+    if not store.variables[field.name].has_level:
+        if field.levels != (0,):
+            raise UserError(
+                f"{field.name!r} lies at the surface: its levels are [0], not {list(field.levels)}."
+            )
+        return [0]
+    return [_index(store, field.name, level) for level in field.levels]
+
+
+def _index(store: Store, name: str, level: float) -> int:
+    distance = np.abs(store.level - level)
+    index = int(distance.argmin())
+    if distance[index] > 1e-6 * max(1.0, abs(level)):
+        listed = ", ".join(f"{value:g}" for value in store.level)
+        raise UserError(
+            f"{name!r} has no level {level:g} in {store.path}; did you mean "
+            f"{store.level[index]:g}? Allowed: {listed}."
+        )
+    return index
+
+
+def check_spread(store: Store, field: FieldSpec, statistics: dict, levels: list[int]) -> None:
+    """Checks that no level is constant, for it cannot be normalised.
+
+    Raises:
+        UserError: where the standard deviation of a month is 0 or less than rounding.
+    """
+    mean, std = (statistics[key][:, levels] for key in ("mean", "std"))
+    constant = ~(std > SMALLEST_SPREAD * np.abs(mean))
+    if constant.any():
+        month, level = (int(i) for i in np.argwhere(constant)[0])
+        raise UserError(
+            f"{field.name!r} is constant at level {field.levels[level]:g} in month {month + 1} of "
+            f"{store.path} (always {mean[month, level]:g}); leave that level out."
+        )
+
+
+def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
+    """Checks that statistics which came with a model suit the field and the store.
+
+    Raises:
+        UserError: where the number of levels differs, or statistics of grid points belong to
+            another grid.
+    """
+    if normalizer.mean.shape[1] != len(field.levels):
+        raise UserError(
+            f"the normalisation of {field.name!r} is of {normalizer.mean.shape[1]} levels, the "
+            f"field has {len(field.levels)}."
+        )
+    if normalizer.scope == "grid_point":
+        for axis in ("latitude", "longitude"):
+            ours, theirs = getattr(store, axis), getattr(normalizer, axis)
+            if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4):
+                raise UserError(
+                    f"{field.name!r} is normalised by statistics of each grid point, which are of "
+                    f"another {axis} grid than {store.path}."
+                )
+
+
+def check_values(store: Store, field: FieldSpec, cube: np.ndarray, times: np.ndarray) -> None:
+    """Checks that a cube (level, time, lat, lon) that was read is finite.
+
+    Args:
+        store: the store, for the message.
+        field: the field.
+        cube: physical values.
+        times: `(time,)` indices of its times in the store.
+
+    Raises:
+        UserError: where a value is missing; names variable, level and time.
+    """
+    # A sum is finite only if all values are: cheaper than a mask of them.
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(cube.sum()):
+            return
+    missing = ~np.isfinite(cube).swapaxes(0, 1)
+    if missing.any():
+        step, level = (int(i) for i in np.argwhere(missing)[0][:2])
+        when = np.datetime_as_string(store.time[times[step]], "m")
+        raise UserError(
+            f"variable {field.name!r} in {store.path} has missing values (NaN or infinite), at "
+            f"{when}, level {field.levels[level]:g}; fill them, or leave the variable or "
+            f"that time out."
+        )

@@ -1,0 +1,71 @@
+"""From the cube of a window to tokens: information about tokens, the copy into token order."""
+
+import numpy as np
+
+from atmorep_k.batch import TOKEN_INFO
+from atmorep_k.fields import FieldSpec
+
+
+def fill_tokens(out: np.ndarray, cube: np.ndarray, token_size: tuple[int, int, int]) -> None:
+    """Writes a cube (level, time, lat, lon) into `out` as tokens, see `batch.tokenize`; one copy.
+
+    Args:
+        out: `(level, T, Y, X, value)`, contiguous.
+        cube: `(level, time, lat, lon)`.
+        token_size: points of a token in (time, lat, lon).
+    """
+    levels, *num_tokens, _ = out.shape
+    pairs = [n for pair in zip(num_tokens, token_size, strict=True) for n in pair]
+    by_token = cube.reshape(levels, *pairs).transpose(0, 1, 3, 5, 2, 4, 6)
+    np.copyto(out.reshape(levels, *num_tokens, *token_size), by_token)
+
+
+class TokenInfo:
+    """The eight numbers of a field's tokens, see `batch.TOKEN_INFO`.
+
+    Args:
+        field: the field.
+        time: `(time,)` datetime64 of the store.
+        latitude: `(lat,)` degrees of the store.
+        longitude: `(lon,)` degrees of the store.
+        resolution: spacing in latitude, degrees.
+    """
+
+    def __init__(self, field: FieldSpec, time, latitude, longitude, resolution: float):
+        self._middle = [size // 2 for size in field.token_size]
+        self._steps = field.token_size
+        self._calendar = _calendar(time)
+        self._colatitude = (90.0 - latitude).astype(np.float32)
+        self._longitude = (longitude % 360.0).astype(np.float32)
+        self._level = np.asarray(field.levels, np.float32)[:, None, None, None]
+        self._resolution = resolution
+
+    def fill(self, out: np.ndarray, times, rows, columns) -> None:
+        """Writes the numbers of a window into `out` (level, T, Y, X, 8).
+
+        Args:
+            out: is filled.
+            times: `(time,)` indices of the window's times in the store.
+            rows: `(lat,)` indices of its latitudes.
+            columns: `(lon,)` indices of its longitudes.
+        """
+        step, height, width = self._steps
+        last = self._calendar[times[step - 1 :: step]][:, None, None]
+        column = TOKEN_INFO.index
+        out[..., column("year") : column("hour") + 1] = last
+        out[..., column("level")] = self._level
+        out[..., column("colatitude")] = self._colatitude[rows[self._middle[1] :: height]][:, None]
+        out[..., column("longitude")] = self._longitude[columns[self._middle[2] :: width]]
+        out[..., column("longitude") + 1] = self._level
+        out[..., column("resolution")] = self._resolution
+
+
+def _calendar(time: np.ndarray) -> np.ndarray:
+    """Returns year, day of year from 0 and hour of datetime64 times, `(time, 3)` float32."""
+    year, day = time.astype("datetime64[Y]"), time.astype("datetime64[D]")
+    numbers = (
+        year.astype(np.int64) + 1970,
+        (day - year.astype("datetime64[D]")).astype(np.int64),
+        (time - day) / np.timedelta64(1, "h"),
+    )
+    return np.stack(numbers, axis=-1).astype(np.float32)

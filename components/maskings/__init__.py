@@ -1,0 +1,9 @@
+"""Components of kind masking: what is hidden of a window."""
+
+from atmorep_k.components.maskings.forecast import Forecast
+from atmorep_k.components.maskings.infill import Infill
+from atmorep_k.components.maskings.masking import Masked, Masking
+from atmorep_k.components.maskings.random_tokens import RandomTokens
+from atmorep_k.components.maskings.temporal_interpolation import TemporalInterpolation
+
+__all__ = ["Forecast", "Infill", "Masked", "Masking", "RandomTokens", "TemporalInterpolation"]

@@ -1,0 +1,153 @@
+"""What holds for every masking, and the chosen tokens of each."""
+
+import math
+
+import numpy as np
+import pytest
+
+from atmorep_k import registry
+from atmorep_k.batch import tokenize
+from atmorep_k.components.maskings import (
+    Forecast,
+    Infill,
+    Masking,
+    RandomTokens,
+    TemporalInterpolation,
+)
+from atmorep_k.errors import UserError
+
+SIZE = (2, 4, 6)
+NUM_TOKENS = (4, 3, 5)
+LEVELS = 3
+
+
+def _all_maskings():
+    return [entry.cls() for entry in registry.entries("masking")]
+
+
+def _tokens(seed=0):
+    cube = np.random.default_rng(seed).standard_normal((LEVELS, 8, 12, 30), np.float32) + 10
+    return tokenize(cube, SIZE)
+
+
+@pytest.mark.parametrize("masking", _all_maskings(), ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize("seed", range(5))
+def test_every_masking(masking, seed):
+    tokens = _tokens()
+    clean = tokens.copy()
+    masked = masking(tokens, SIZE, np.random.default_rng(seed))
+    slots = masking.num_slots(NUM_TOKENS)
+    flat, total = clean.reshape(LEVELS, -1, 48), math.prod(NUM_TOKENS)
+
+    np.testing.assert_array_equal(tokens, clean)
+    assert masked.index.shape == masked.weight.shape == (LEVELS, slots)
+    assert masked.index.dtype == np.int32
+    assert masked.weight.dtype == masked.tokens.dtype == masked.target.dtype == np.float32
+    assert masked.index.min() >= 0
+    assert masked.index.max() < total
+    for level in range(LEVELS):
+        assert len(set(masked.index[level].tolist())) == slots
+        np.testing.assert_array_equal(masked.target[level], flat[level, masked.index[level]])
+        assert masked.weight[level].sum() >= 1
+        scored = set(masked.index[level][masked.weight[level] > 0].tolist())
+        others = sorted(set(range(total)) - scored)
+        seen = masked.tokens.reshape(LEVELS, total, 48)[level]
+        np.testing.assert_array_equal(seen[others], flat[level, others])
+    assert set(np.unique(masked.weight)) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize("masking", _all_maskings(), ids=lambda m: type(m).__name__)
+def test_the_generator_decides_all_and_masking_in_place_is_the_same(masking):
+    tokens = _tokens()
+    first = masking(tokens, SIZE, np.random.default_rng(7))
+    second = masking(tokens, SIZE, np.random.default_rng(7), copy=False)
+    assert second.tokens is tokens
+    for name in ("tokens", "index", "target", "weight"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+@pytest.mark.parametrize("masking", _all_maskings(), ids=lambda m: type(m).__name__)
+def test_configuration_makes_the_same_masking(masking):
+    again = type(masking).from_config(masking.get_config())
+    assert again.get_config() == masking.get_config()
+
+
+class _First(Masking):
+    """Two slots, of which only the first counts."""
+
+    def num_slots(self, num_tokens):
+        return 2
+
+    def choose(self, rng, num_levels, num_tokens):
+        index = np.tile(np.array([3, 5], np.int32), (num_levels, 1))
+        return index, np.tile(np.array([1, 0], np.float32), (num_levels, 1))
+
+
+def test_a_token_of_weight_0_stays_visible():
+    tokens = _tokens()
+    seen = _First()(tokens, SIZE, np.random.default_rng(0)).tokens.reshape(LEVELS, -1, 48)
+    assert np.all(seen[:, 3] == 0)
+    np.testing.assert_array_equal(seen[:, 5], tokens.reshape(LEVELS, -1, 48)[:, 5])
+
+
+def _chosen(masking, seed=0):
+    index, weight = masking.choose(np.random.default_rng(seed), LEVELS, NUM_TOKENS)
+    assert np.all(weight == 1)
+    assert np.all(index == index[0])
+    chosen = np.zeros(math.prod(NUM_TOKENS), bool)
+    chosen[index[0]] = True
+    return chosen.reshape(NUM_TOKENS)
+
+
+@pytest.mark.parametrize("num", [1, 2, 3])
+def test_a_forecast_hides_the_end_of_the_window(num):
+    chosen = _chosen(Forecast(num))
+    assert chosen[4 - num :].all()
+    assert not chosen[: 4 - num].any()
+
+
+@pytest.mark.parametrize(("given", "hidden"), [(None, [2]), ([1, 2], [1, 2]), ((3, 0), [0, 3])])
+def test_temporal_interpolation_hides_whole_times(given, hidden):
+    chosen = _chosen(TemporalInterpolation(given))
+    for time in range(4):
+        assert np.all(chosen[time] == (time in hidden))
+
+
+@pytest.mark.parametrize("size", [None, (2, 1, 2), (1, 3, 5), (4, 2, 1)])
+def test_infill_hides_one_block_anywhere(size):
+    corners, extent = set(), size or (2, 1, 2)
+    for seed in range(200):
+        places = np.argwhere(_chosen(Infill(size), seed))
+        low, high = places.min(axis=0), places.max(axis=0)
+        assert tuple(high - low + 1) == extent
+        assert len(places) == math.prod(extent) == Infill(size).num_slots(NUM_TOKENS)
+        corners.add(tuple(low.tolist()))
+    anywhere = math.prod(n - b + 1 for n, b in zip(NUM_TOKENS, extent, strict=True))
+    assert len(corners) == anywhere
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Forecast(0), "Forecast.num_tokens must be at least 1"),
+        (lambda: Forecast(4).num_slots(NUM_TOKENS), "at most 3"),
+        (lambda: TemporalInterpolation([]), "one or more different"),
+        (lambda: TemporalInterpolation([1, 1]), "one or more different"),
+        (lambda: TemporalInterpolation([4]).num_slots(NUM_TOKENS), "holds 4.* are 0 to 3"),
+        (lambda: TemporalInterpolation([-1]).num_slots(NUM_TOKENS), "holds -1"),
+        (lambda: TemporalInterpolation(range(4)).num_slots(NUM_TOKENS), "hide all 4"),
+        (lambda: Infill((1, 2)), "three positive sizes"),
+        (lambda: Infill((1, 0, 2)), "three positive sizes"),
+        (lambda: Infill((5, 1, 1)).num_slots(NUM_TOKENS), "leaves nothing to see"),
+        (lambda: Infill(NUM_TOKENS).num_slots(NUM_TOKENS), "leaves nothing to see"),
+        (lambda: RandomTokens((0.5, 0.2)), "ratio must be two shares"),
+        (lambda: RandomTokens((0.5,)), "ratio must be two shares"),
+        (lambda: RandomTokens((0.0, 1.2)), "ratio must be two shares"),
+        (lambda: RandomTokens(hidden=-0.1), "RandomTokens.hidden must be between"),
+        (lambda: RandomTokens(hidden=0.9, noised=0.2), "must not exceed 1"),
+        (lambda: RandomTokens(coarsen_factor=1), "at least 2"),
+    ],
+)
+def test_mistakes(make, message):
+    with pytest.raises(UserError, match=message):
+        make()
