@@ -1,0 +1,326 @@
+"""The model: registered components put together for given fields."""
+
+import importlib.metadata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import ops
+
+from atmorep_k._version import __version__
+from atmorep_k.batch import TOKEN_INFO
+from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec
+from atmorep_k.registry import component
+
+STATISTICS_FILE = "statistics.npz"
+_ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail")
+
+
+@component("model")
+class AtmoRep(keras.Model):
+    """Probabilistic transformer of atmospheric fields, p(hidden tokens | visible tokens, place).
+
+    Lessig et al. 2023, arXiv:2308.13280. Each component given here is a template: the model makes
+    one of its kind for every field, with the sizes that the field asks for.
+
+    Args:
+        fields: the fields, all with the same window.
+        tokenizer: embeds the values of tokens.
+        token_info: embeds time, place and resolution of tokens.
+        position: marks a token's place in the window.
+        encoder: transforms all tokens of a field, returns every layer's output.
+        decoder: transforms them further, looking back at the encoder's layers.
+        tail: predicts an ensemble of values for the masked tokens.
+        normalizer: makes values of a field comparable, and undoes it.
+        encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
+            decoder, which makes training with high masking ratios cheap (He et al. 2022,
+            arXiv:2111.06377).
+        provenance: what the model remembers of its data and software; set by the training.
+
+    Shapes:
+        input: see `atmorep_k.batch`
+        output: {field: (batch, level, masked, member, value)}, normalised values
+
+    Raises:
+        UserError: where fields repeat or see different windows.
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[FieldSpec],
+        tokenizer: keras.layers.Layer,
+        token_info: keras.layers.Layer,
+        position: keras.layers.Layer,
+        encoder: keras.layers.Layer,
+        decoder: keras.layers.Layer,
+        tail: keras.layers.Layer,
+        normalizer: Any,
+        encode: Literal["all", "visible"] = "all",
+        provenance: dict | None = None,
+        name: str = "atmorep",
+        **kwargs,
+    ):
+        # Half precision would lose the year and the place of tokens; each part casts for itself.
+        super().__init__(name=name, autocast=False, **kwargs)
+        self.fields = list(fields)
+        self.templates = {
+            "tokenizer": tokenizer,
+            "token_info": token_info,
+            "position": position,
+            "encoder": encoder,
+            "decoder": decoder,
+            "tail": tail,
+        }
+        self.normalizer = normalizer
+        self.encode = encode
+        self.provenance = dict(provenance or {})
+        self.normalizers = {f.name: _clone(normalizer) for f in self.fields}
+        self.batch_loss = LastValue(name="batch_loss")
+        self._check()
+
+    def _check(self) -> None:
+        names = [f.name for f in self.fields]
+        if not names or len(set(names)) != len(names):
+            raise UserError(f"a model needs one or more different fields, not {names}.")
+        windows = {f.window for f in self.fields}
+        if len(windows) > 1:
+            raise UserError(
+                f"all fields of a model see one window, not {sorted(map(str, windows))}."
+            )
+
+    def part(self, role: str, field: str) -> keras.layers.Layer:
+        """Returns the layer that plays a role (`"encoder"`, ...) for a field."""
+        return getattr(self, f"field_{field}_{role}")
+
+    def build(self, input_shape=None):
+        """Makes all layers; their shapes follow from the fields, so no input is needed."""
+        for field in self.fields:
+            self._build_field(field)
+        self.built = True
+
+    def _build_field(self, field: FieldSpec) -> None:
+        info_dim = self.templates["token_info"].embed_dim
+        if not 0 < info_dim < field.embed_dim:
+            raise UserError(
+                f"field {field.name!r}: embed_dim {field.embed_dim} must exceed the "
+                f"{info_dim} channels of the token information."
+            )
+        fixed = {
+            "tokenizer": {"embed_dim": field.embed_dim - info_dim},
+            "tail": {"token_values": field.token_values},
+        }
+        grid = (None, len(field.levels), *field.num_tokens)
+        sequence = (None, len(field.levels) * field.tokens_per_level, field.embed_dim)
+        layers = {}
+        for role in _ROLES:
+            template = self.templates[role]
+            # Named by field: a container would be saved by position, and fields in another order
+            # would then swap their weights without an error. Keras saves attributes in the order
+            # of their names, `layers` (a container of all) among them: these must come before it.
+            layers[role] = _clone(
+                template, name=field.name, dtype=self.dtype_policy, **fixed.get(role, {})
+            )
+            setattr(self, f"field_{field.name}_{role}", layers[role])
+        shapes = {
+            "tokenizer": [(*grid, field.token_values)],
+            "token_info": [(*grid, len(TOKEN_INFO))],
+            "position": [(*grid, field.embed_dim)],
+            "encoder": [sequence],
+            "decoder": [sequence, [sequence] * layers["encoder"].num_layers],
+            "tail": [(None, len(field.levels), None, field.embed_dim)],
+        }
+        for role in _ROLES:
+            with keras.name_scope(role):
+                layers[role].build(*shapes[role])
+
+    def call(self, inputs, training=False):
+        """Returns the members predicted for the masked tokens of every field."""
+        return {f.name: self._predict(f, inputs, training) for f in self.fields}
+
+    def _predict(self, field, inputs, training):
+        name, part = field.name, self.part
+        masked = inputs[f"{name}/masked_index"]
+        values = part("tokenizer", name)(inputs[f"{name}/tokens"])
+        info = part("token_info", name)(inputs[f"{name}/token_info"])
+        embedded = ops.concatenate([values, ops.cast(info, values.dtype)], axis=-1)
+        embedded = part("position", name)(embedded)
+        length = len(field.levels) * field.tokens_per_level
+        x = ops.reshape(embedded, (-1, length, field.embed_dim))
+        if self.encode == "visible":
+            visible, back = visible_first(masked, field.tokens_per_level)
+            seen = ops.take_along_axis(x, visible[..., None], axis=1)
+            encoded = part("encoder", name)(seen, training=training)
+            hidden = ops.take_along_axis(x, back["hidden"][..., None], axis=1)
+            both = ops.concatenate([encoded[-1], hidden], axis=1)
+            x = ops.take_along_axis(both, back["order"][..., None], axis=1)
+        else:
+            encoded = part("encoder", name)(x, training=training)
+            x = encoded[-1]
+        decoded = part("decoder", name)(x, encoded, training=training)
+        by_level = ops.reshape(
+            decoded, (-1, len(field.levels), field.tokens_per_level, field.embed_dim)
+        )
+        chosen = ops.take_along_axis(by_level, masked[..., None], axis=2)
+        return part("tail", name)(chosen)
+
+    def compile(self, optimizer, loss, **kwargs):
+        """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field)."""
+        super().compile(optimizer=optimizer, **kwargs)
+        self.objective = loss
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Returns the loss of all fields, weighted by their `loss_weight`."""
+        total = 0.0
+        for field in self.fields:
+            name = field.name
+            latitude = token_latitudes(field, x[f"{name}/token_info"], x[f"{name}/masked_index"])
+            loss = self.objective(y[name], y_pred[name], sample_weight[name], latitude=latitude)
+            total = total + field.loss_weight * loss
+        total = total / sum(f.loss_weight for f in self.fields)
+        for penalty in self.losses:
+            total = total + ops.cast(penalty, total.dtype)
+        self.batch_loss.update_state(total)
+        return total
+
+    def get_config(self):
+        """Returns all that makes the architecture, fields included; weights are not in it."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "fields": [serialize(f) for f in self.fields],
+            **{role: serialize(self.templates[role]) for role in _ROLES},
+            "normalizer": serialize(self.normalizer),
+            "encode": self.encode,
+            "provenance": self.provenance,
+        }
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        """Returns the model that `get_config` described."""
+        plain = ("name", "dtype", "trainable", "encode", "provenance")
+        objects = {
+            key: value if key in plain else keras.saving.deserialize_keras_object(value)
+            for key, value in config.items()
+        }
+        objects["dtype"] = keras.dtype_policies.get(config.get("dtype"))
+        return cls(**objects)
+
+    def get_build_config(self):
+        """Returns nothing needed: shapes follow from the fields."""
+        return {"fields": [f.name for f in self.fields]}
+
+    def build_from_config(self, config):
+        """Builds a model that is being loaded."""
+        self.build()
+
+    def get_compile_config(self):
+        """Saves nothing of the compilation: an optimiser of one backend fails on another."""
+        return None
+
+    def save_assets(self, directory):
+        """Puts each field's normalisation statistics beside the weights."""
+        arrays = {
+            f"{name}/{key}": value
+            for name, normalizer in self.normalizers.items()
+            for key, value in normalizer.state().items()
+        }
+        np.savez_compressed(Path(directory) / STATISTICS_FILE, **arrays)
+
+    def load_assets(self, directory):
+        """Takes up the statistics that `save_assets` wrote."""
+        with np.load(Path(directory) / STATISTICS_FILE) as arrays:
+            for name, normalizer in self.normalizers.items():
+                state = {k.split("/", 1)[1]: arrays[k] for k in arrays if k.split("/")[0] == name}
+                if state:
+                    normalizer.load_state(state)
+
+
+@keras.saving.register_keras_serializable("atmorep_k")
+class LastValue(keras.metrics.Metric):
+    """Keeps the last value it was given: the loss of one batch, where Keras reports a mean."""
+
+    def __init__(self, name="last_value", **kwargs):
+        super().__init__(name=name, **kwargs)
+        self.value = self.add_variable((), "zeros", name="value")
+
+    def update_state(self, value):
+        """Takes the new value."""
+        self.value.assign(ops.cast(value, self.value.dtype))
+
+    def result(self):
+        """Returns the last value."""
+        return ops.convert_to_tensor(self.value)
+
+
+def _clone(template, **changes):
+    return type(template).from_config({**template.get_config(), **changes})
+
+
+def visible_first(masked, tokens_per_level):
+    """Sorts the tokens of a field into those to encode and those that enter at the decoder.
+
+    Args:
+        masked: (batch, level, masked) row-major indices, all different within a level.
+        tokens_per_level: tokens of a level.
+
+    Returns:
+        Indices of the visible tokens (batch, level * visible) in the sequence of all levels, and a
+        dict with those of the `"hidden"` ones (batch, level * masked) and the `"order"` (batch,
+        token) that puts visible and hidden ones, one behind the other, back into their places.
+    """
+    levels, slots = masked.shape[1], masked.shape[2]
+    length = levels * tokens_per_level
+    offsets = ops.arange(levels, dtype="int32")[None, :, None] * tokens_per_level
+    hidden = ops.reshape(masked + offsets, (-1, levels * slots))
+    flags = ops.max(ops.one_hot(masked, tokens_per_level, dtype="int32"), axis=2)
+    flags = ops.reshape(flags, (-1, length))
+    # Keys are all different, so that the order does not depend on a sort being stable.
+    keys = flags * length + ops.arange(length, dtype="int32")
+    visible = ops.argsort(keys, axis=-1)[:, : length - levels * slots]
+    visible = ops.cast(visible, "int32")
+    order = ops.argsort(ops.concatenate([visible, hidden], axis=1), axis=-1)
+    return visible, {"hidden": hidden, "order": ops.cast(order, "int32")}
+
+
+def token_latitudes(field, token_info, masked):
+    """Returns the latitudes in degrees (batch, level, masked, value) of the masked tokens' points.
+
+    Args:
+        field: the tokens' `FieldSpec`; rows of a token run from north to south.
+        token_info: (batch, level, time, lat, lon, 8), see `atmorep_k.batch.TOKEN_INFO`.
+        masked: (batch, level, masked) indices of the tokens.
+    """
+    info = ops.reshape(token_info, (-1, len(field.levels), field.tokens_per_level, len(TOKEN_INFO)))
+    info = ops.take_along_axis(info, masked[..., None], axis=2)
+    times, rows, columns = field.token_size
+    row = np.repeat(np.tile(np.arange(rows), times), columns) - rows // 2
+    centre = 90.0 - info[..., TOKEN_INFO.index("colatitude")]
+    spacing = info[..., TOKEN_INFO.index("resolution")]
+    offsets = ops.convert_to_tensor(row.astype("float32"))
+    return centre[..., None] - spacing[..., None] * offsets
+
+
+def count_parameters(model: AtmoRep) -> int:
+    """Returns the number of weights that training changes, without allocating any of them."""
+    copy = _clone(model)
+    with keras.StatelessScope():
+        copy.build()
+        count = sum(int(np.prod(w.shape)) for w in copy.trainable_variables)
+        # Keras would allocate at the end of the scope what was only declared in it.
+        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
+    return count
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a saved model or run records."""
+    packages = ("keras", "numpy", "jax", "torch", "tensorflow", "xarray", "zarr")
+    found = {"atmorep_k": __version__, "backend": keras.backend.backend()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,7 @@
+"""Parts that encoders and decoders are made of."""
+
+from atmorep_k.components.blocks.attention_heads import AttentionHeads
+from atmorep_k.components.blocks.mlp import MLP
+from atmorep_k.components.blocks.transformer_block import TransformerBlock
+
+__all__ = ["MLP", "AttentionHeads", "TransformerBlock"]

@@ -1,0 +1,5 @@
+"""Components that encode the tokens of a field."""
+
+from atmorep_k.components.encoders.dense_encoder import DenseEncoder
+
+__all__ = ["DenseEncoder"]

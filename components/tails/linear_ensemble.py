@@ -1,0 +1,62 @@
+"""An ensemble of linear tails, computed as one matrix product."""
+
+import keras
+from keras import ops
+
+from atmorep_k.registry import Configured, component
+
+
+@component("tail")
+class LinearEnsemble(Configured, keras.layers.Layer):
+    """Predicts the values of a token by an ensemble of layer norms with linear maps behind them.
+
+    Member m: W_m (g_m * x' + c_m) + b_m with x' the normalised input (AtmoRep,
+    arXiv:2308.13280). The scale is drawn into the weights, so that all members are one product.
+    Always float32: the members' spread is a small difference.
+
+    Args:
+        num_members: size of the ensemble.
+        token_values: values of a token; set by the model.
+        initial_spread: factor on the members' initial weights. Members of factor 1 start further
+            apart than a trained ensemble is, and come together slowly.
+
+    Shapes:
+        input: (batch, level, masked, channel)
+        output: (batch, level, masked, member, value)
+    """
+
+    def __init__(
+        self,
+        num_members: int = 16,
+        token_values: int = 1,
+        initial_spread: float = 1.0,
+        **kwargs,
+    ):
+        kwargs["dtype"] = "float32"
+        super().__init__(**kwargs)
+        self.num_members = num_members
+        self.token_values = token_values
+        self.initial_spread = initial_spread
+
+    def build(self, input_shape):
+        """Makes each member's norm and linear map, members drawn independently."""
+        channels, members, values = input_shape[-1], self.num_members, self.token_values
+        bound = self.initial_spread * channels**-0.5
+        uniform = keras.initializers.RandomUniform(-bound, bound)
+        self.norm = keras.layers.LayerNormalization(
+            epsilon=1e-5, center=False, scale=False, dtype="float32", name="norm"
+        )
+        self.norm.build(input_shape)
+        self.scale = self.add_weight((channels, members), "ones", name="scale")
+        self.shift = self.add_weight((channels, members), "zeros", name="shift")
+        self.kernel = self.add_weight((channels, members, values), uniform, name="kernel")
+        self.bias = self.add_weight((members, values), uniform, name="bias")
+
+    def call(self, x):
+        """Returns the members' values."""
+        flat = (x.shape[-1], self.num_members * self.token_values)
+        kernel = ops.reshape(self.kernel * self.scale[..., None], flat)
+        bias = ops.einsum("cm,cmv->mv", self.shift, self.kernel) + self.bias
+        product = ops.matmul(self.norm(x), kernel) + ops.reshape(bias, (-1,))
+        shape = ops.shape(x)[:-1]
+        return ops.reshape(product, (*shape, self.num_members, self.token_values))
