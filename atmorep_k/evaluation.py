@@ -1,0 +1,346 @@
+"""Scores of a trained model on held-out windows, beside baselines on the same masks."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k import baselines
+from atmorep_k.batch import detokenize
+from atmorep_k.data.layout import level_attributes
+from atmorep_k.errors import UserError, unknown
+from atmorep_k.files import cannot_write, write_whole
+from atmorep_k.scores import ScoreSums, scores_of
+
+TASKS = ("masked", "forecast", "interpolate", "infill")
+POINT_DIMS = ("level", "time", "latitude", "longitude")
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """The scores of a model, by task, field, level and, for a forecast, lead time.
+
+    Args:
+        sums: task -> field -> sums over the hidden points, see `scores.ScoreSums`; with the
+            attributes `units` and `long_name` and, for a forecast, the coordinate
+            `lead_time_hours` along time.
+        pictures: task -> field -> one window with `target`, `prediction` (mean of the members,
+            the target where nothing was hidden), `spread` and `hidden`, each with `POINT_DIMS`.
+        simulated: whether the atmosphere is a simulated one, which has no coastlines.
+    """
+
+    sums: dict[str, dict[str, xr.Dataset]]
+    pictures: dict[str, dict[str, xr.Dataset]]
+    simulated: bool = False
+
+    def scores(self, task: str, field: str, preserve_dims: tuple[str, ...] = ()) -> xr.Dataset:
+        """Returns the scores (model, ...) of a field in a task, by `level` and `time` if asked."""
+        return scores_of(self.sums[task][field], preserve_dims)
+
+    def rank_histogram(self, task: str, field: str) -> xr.DataArray:
+        """Returns the share (level, rank) of hidden points at which the target has each rank."""
+        ranks = self.sums[task][field]["ranks"]
+        return ranks / ranks.sum("rank")
+
+    @functools.cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """The scores as `scores.json` holds them, see docs/scores.md."""
+        return [
+            record
+            for task, fields in self.sums.items()
+            for field, sums in fields.items()
+            for record in _records(task, field, sums)
+        ]
+
+    def table(self):
+        """Returns a `rich` table of the scores over all levels; `*` marks the best of a field."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        table = Table(title="Scores on held-out times, all levels (* best)", box=SIMPLE)
+        table.add_column("task", overflow="fold", min_width=len("interpolate"))
+        table.add_column("model", no_wrap=True)
+        for name in ("normalised\nMSE", "RMSE", "CRPS"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("spread/\nskill", justify="right", no_wrap=True)
+        for task, fields in self.sums.items():
+            for field, sums in fields.items():
+                _add_rows(table, task, field, sums)
+        return table
+
+    def write(self, directory: Path) -> None:
+        """Writes `scores.json` and, in `plots/`, the pictures.
+
+        Raises:
+            UserError: where the directory cannot be written.
+        """
+        from atmorep_k import plots
+
+        pictures = Path(directory, "plots")
+        try:
+            pictures.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(pictures, error) from error
+        text = json.dumps(self.records, indent=1, allow_nan=False) + "\n"
+        write_whole(Path(directory, "scores.json"), lambda path: path.write_text(text))
+        plots.draw_evaluation(self, pictures)
+
+
+def evaluate(
+    model,
+    dataset,
+    maskings: dict[str, Any],
+    *,
+    num_samples: int,
+    batch_size: int,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> Evaluation:
+    """Scores a model on held-out windows, the same windows for every task.
+
+    Only sums are kept of a window, so that memory does not grow with their number; the first
+    window of each task stays for the pictures.
+
+    Args:
+        model: the trained model, with `fields`, `normalizers` and `predict_on_batch`.
+        dataset: an open dataset; the windows are 0..num_samples-1 of its validation period.
+        maskings: task (one of `TASKS`) -> masking. It should hide all that it wants predicted:
+            the baselines see nothing of a token that counts.
+        num_samples: windows per task.
+        batch_size: windows predicted at once; the last batch is filled up, so that shapes are
+            the same throughout a task.
+        seed: seed of the windows and masks.
+        progress: called with the number of windows scored since the last call.
+
+    Raises:
+        UserError: for an unknown task, a masking that does not suit the window, or a size that
+            is not positive.
+    """
+    check_tasks(maskings, model.fields)
+    if num_samples < 1 or batch_size < 1:
+        raise UserError(
+            f"scoring needs at least one sample and a batch of at least one, "
+            f"not {num_samples} and {batch_size}."
+        )
+    held_out = _HeldOut(model, dataset, num_samples, seed)
+    sums, pictures = {}, {}
+    for task, masking in maskings.items():
+        sums[task], pictures[task] = {}, {}
+        for first in range(0, num_samples, batch_size):
+            indices = range(first, min(first + batch_size, num_samples))
+            samples = [dataset.window("validation", seed, i, masking) for i in indices]
+            predictions = _predict(model, samples, batch_size)
+            for field in model.fields:
+                for sample, values in zip(samples, predictions[field.name], strict=False):
+                    scored = held_out.window(task, field, sample, values)
+                    _add(sums[task], field, scored)
+                    if field.name not in pictures[task]:
+                        pictures[task][field.name] = held_out.picture(field, sample, scored)
+            if progress:
+                progress(len(samples))
+    described = {
+        task: {f.name: held_out.describe(task, f, fields[f.name]) for f in model.fields}
+        for task, fields in sums.items()
+    }
+    return Evaluation(described, pictures, bool(held_out.store.attributes.get("simulated")))
+
+
+def check_tasks(maskings: dict[str, Any], fields: list) -> None:
+    """Checks that tasks can be scored, before a model is trained for them.
+
+    Args:
+        maskings: task -> masking.
+        fields: the `FieldSpec`s of the model.
+
+    Raises:
+        UserError: for an unknown task, or a masking that does not suit a field's window.
+    """
+    for task, masking in maskings.items():
+        if task not in TASKS:
+            raise unknown("task", task, TASKS)
+        for field in fields:
+            masking.num_slots(field.num_tokens)
+
+
+def _predict(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:
+    """Returns field -> (batch, level, masked, member, value) of a batch filled to its size."""
+    full = samples + samples[-1:] * (batch_size - len(samples))
+    inputs = {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
+    predictions = model.predict_on_batch(inputs)
+    return {name: np.asarray(values, np.float32) for name, values in predictions.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scored:
+    """One window ready to be scored, in physical units; arguments as `ScoreSums.add`."""
+
+    hidden: np.ndarray
+    target: np.ndarray
+    forecasts: dict[str, np.ndarray]
+    scale: np.ndarray
+
+
+class _HeldOut:
+    """What stays the same over all windows: the store, its climatology, the normalisation."""
+
+    def __init__(self, model, dataset, num_samples: int, seed: int):
+        from atmorep_k.data.named import store_path
+        from atmorep_k.data.store import open_store
+
+        self.dataset = dataset
+        self.normalizers = model.normalizers
+        self.store = open_store(store_path(dataset.store))
+        positions = [dataset.position("validation", seed, 0, i) for i in range(num_samples)]
+        times = np.concatenate([dataset.coordinates(p)[0] for p in positions])
+        months = sorted(set(baselines.calendar(times)[0].tolist()))
+        training = dataset.time_indices("train")
+        self.climatology = {
+            f.name: baselines.Climatology.from_store(self.store, f.name, f.levels, training, months)
+            for f in model.fields
+        }
+
+    def window(self, task: str, field, sample, values: np.ndarray) -> _Scored:
+        """Returns members and baselines of a window.
+
+        Args:
+            task: the task; a forecast has no interpolation, which would be persistence.
+            field: the `FieldSpec`.
+            sample: the window.
+            values: normalised members (level, masked, member, value).
+        """
+        index = sample.inputs[f"{field.name}/masked_index"]
+        hidden, members = scatter(field, index, sample.weights[field.name], values)
+        times, rows, columns = self.dataset.indices(sample.position)
+        times = self.store.time[times]
+        place = baselines.calendar(times)[0], rows, columns
+        normalizer = self.normalizers[field.name]
+        cube = sample.cubes[field.name]
+        arguments = cube, hidden, self.climatology[field.name].window(times, rows, columns)
+        forecasts = {
+            "ensemble": normalizer.denormalize(members, *place),
+            "climatology": arguments[-1],
+            "persistence": baselines.persistence(*arguments),
+        }
+        if task != "forecast":
+            forecasts["linear_interpolation"] = baselines.linear_interpolation(*arguments)
+        return _Scored(hidden, cube, forecasts, normalizer.scale(*place)[1])
+
+    def picture(self, field, sample, scored: _Scored) -> xr.Dataset:
+        """Returns what is drawn of a window."""
+        members = scored.forecasts["ensemble"]
+        mean, spread = members.mean(axis=0), members.std(axis=0, ddof=min(1, len(members) - 1))
+        times, latitude, longitude = self.dataset.coordinates(sample.position)
+        arrays = {
+            "target": scored.target,
+            "prediction": np.where(scored.hidden, mean, scored.target),
+            "spread": np.where(scored.hidden, spread, np.nan),
+            "hidden": scored.hidden,
+        }
+        places = (list(field.levels), times, latitude, longitude)
+        coordinates = dict(zip(POINT_DIMS, places, strict=True))
+        attributes = self._attributes(field.name) | {"number": len(members)}
+        variables = {n: (POINT_DIMS, values) for n, values in arrays.items()}
+        return xr.Dataset(variables, coordinates, attributes)
+
+    def describe(self, task: str, field, sums: ScoreSums) -> xr.Dataset:
+        """Returns the sums with units and, for a forecast, hours after the last visible time."""
+        data = sums.data.assign_attrs(self._attributes(field.name))
+        if task == "forecast":
+            first = int(np.flatnonzero(data["count"].sum("level"))[0])
+            hours = (np.arange(data.sizes["time"]) - first + 1) * field.window.step_hours
+            data = data.assign_coords(lead_time_hours=("time", hours))
+        return data
+
+    def _attributes(self, field: str) -> dict[str, Any]:
+        info = self.store.variables[field]
+        level_units = level_attributes(self.store.attributes.get("level_type", ""))["units"]
+        return {
+            "units": info.units,
+            "long_name": info.long_name or field.replace("_", " "),
+            "has_level": info.has_level,
+            "level_units": "" if level_units == "1" else level_units,
+        }
+
+
+def scatter(
+    field, index: np.ndarray, weight: np.ndarray, values: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Puts predicted tokens where they belong in the window.
+
+    Args:
+        field: the `FieldSpec`.
+        index: (level, masked) row-major index of the tokens.
+        weight: (level, masked); slots of weight 0 are left out.
+        values: (level, masked, member, value).
+
+    Returns:
+        `hidden` bool (level, time, lat, lon), and the members (member, level, time, lat, lon), 0
+        where nothing was hidden.
+    """
+    level, slot = np.nonzero(weight > 0)
+    token = index[level, slot]
+    shape = (len(field.levels), field.tokens_per_level, field.token_values)
+    hidden = np.zeros(shape, bool)
+    hidden[level, token] = True
+    members = np.zeros((values.shape[2], *shape), np.float32)
+    members[:, level, token] = values[level, slot].swapaxes(0, 1)
+    return _whole(field, hidden), _whole(field, members)
+
+
+def _whole(field, tokens: np.ndarray) -> np.ndarray:
+    grid = tokens.reshape(*tokens.shape[:-2], *field.num_tokens, tokens.shape[-1])
+    return detokenize(grid, field.token_size)
+
+
+def _add(sums: dict[str, ScoreSums], field, scored: _Scored) -> None:
+    members = scored.forecasts["ensemble"]
+    if field.name not in sums:
+        names = list(scored.forecasts)[1:]
+        sums[field.name] = ScoreSums(field.levels, members.shape[2], names, len(members))
+    sums[field.name].add(scored.hidden, scored.target, scored.forecasts, scored.scale)
+
+
+def _records(task: str, field: str, sums: xr.Dataset) -> Iterator[dict[str, Any]]:
+    for level in [*sums["level"].values.tolist(), "all"]:
+        of_level = sums if level == "all" else sums.sel(level=[level])
+        for lead_time, part in _lead_times(of_level):
+            common = {"task": task, "field": field, "level": level} | lead_time
+            for model, metric, value in _values(scores_of(part)):
+                units = sums.attrs["units"] if metric in ("rmse", "crps", "bias") else "1"
+                value = value if np.isfinite(value) else None
+                yield common | {"metric": metric, "model": model, "value": value, "units": units}
+
+
+def _lead_times(sums: xr.Dataset) -> Iterator[tuple[dict[str, float], xr.Dataset]]:
+    """Yields all times together, then, for a forecast, each lead time."""
+    yield {}, sums
+    if "lead_time_hours" in sums.coords:
+        for step in np.flatnonzero(sums["count"].sum("level")):
+            hours = float(sums["lead_time_hours"][step])
+            yield {"lead_time_hours": hours}, sums.isel(time=[step])
+
+
+def _values(scores: xr.Dataset) -> Iterator[tuple[str, str, float]]:
+    for model in scores["model"].values.tolist():
+        for metric in scores.data_vars:
+            if metric != "spread_skill" or model == "ensemble":
+                yield model, metric, float(scores[metric].sel(model=model))
+
+
+def _add_rows(table, task: str, field: str, sums: xr.Dataset) -> None:
+    values = {(model, metric): value for model, metric, value in _values(scores_of(sums))}
+    models = sums["model"].values.tolist()
+    heads = [task, field, f"({sums.attrs['units']})"] + [""] * len(models)
+    for model, head in zip(models, heads, strict=False):
+        cells = [head, model.replace("_", " ")]
+        for metric in ("normalised_mse", "rmse", "crps"):
+            value, best = values[model, metric], np.fmin.reduce([values[m, metric] for m in models])
+            cells.append(f"[bold]{value:.3g}*[/bold]" if value == best else f"{value:.3g} ")
+        spread_skill = values.get((model, "spread_skill"))
+        cells.append("" if spread_skill is None else f"{spread_skill:.2f}")
+        table.add_row(*cells, end_section=model == models[-1])
