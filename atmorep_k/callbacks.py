@@ -1,0 +1,127 @@
+"""What happens between the steps of a training: history, checkpoints, progress."""
+
+import csv
+import time
+
+import keras
+
+from atmorep_k.errors import UserError
+from atmorep_k.files import write_whole
+from atmorep_k.progress import Bar
+from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
+
+
+class History(keras.callbacks.Callback):
+    """Appends a row to history.csv after each step.
+
+    Args:
+        run: where to write.
+        start_step: steps done before, in a resumed run.
+        batch_size: samples of a step.
+        steps_per_epoch: steps of an epoch.
+        seconds: time the run took before it was resumed.
+
+    Raises:
+        UserError: where the loss is not finite.
+    """
+
+    def __init__(self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds=0.0):
+        super().__init__()
+        self.run = run
+        self.step = start_step
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.started = time.monotonic() - seconds
+        self.pending = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes when the step began."""
+        self.begun = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Keeps the row of the step; an epoch's validation may still be added to it."""
+        self._write()
+        now = time.monotonic()
+        epoch, self.step = self.step // self.steps_per_epoch, self.step + 1
+        loss = float(logs["batch_loss"])
+        if not abs(loss) < float("inf"):
+            raise UserError(
+                f"the loss of step {self.step} is {loss}: lower the learning rate or clip gradients"
+                f" (AdamW.global_clipnorm); the last good state is in {self.run.checkpoints}."
+            )
+        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        self.pending = {
+            "step": self.step,
+            "epoch": epoch,
+            "loss": repr(loss),
+            "learning_rate": f"{rate:.6g}",
+            "samples_per_second": f"{self.batch_size / (now - self.begun):.2f}",
+            "seconds": f"{now - self.started:.2f}",
+        }
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Adds the validation loss to the last step's row."""
+        if "val_loss" in (logs or {}):
+            self.pending["val_loss"] = repr(float(logs["val_loss"]))
+        self._write()
+
+    def _write(self):
+        if self.pending:
+            with self.run.history.open("a", newline="") as file:
+                csv.DictWriter(file, HISTORY_COLUMNS).writerow(self.pending)
+        self.pending = None
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole state, optimiser included, every n steps; the last ones are kept.
+
+    Args:
+        run: where to write.
+        start_step: steps done before, in a resumed run.
+        every: steps between checkpoints.
+        keep: checkpoints to keep.
+    """
+
+    def __init__(self, run: RunDirectory, start_step: int, every: int, keep: int = 2):
+        super().__init__()
+        self.run = run
+        self.step = start_step
+        self.every = every
+        self.keep = keep
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves where it is time to."""
+        self.step += 1
+        if self.step % self.every == 0:
+            write_whole(self.run.checkpoint(self.step), self.model.save)
+            self.run.keep_last(self.keep)
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows loss, samples per second and time left.
+
+    Args:
+        bar: where to show them.
+        start_step: steps done before, in a resumed run.
+        steps: steps in total.
+        batch_size: samples of a step.
+    """
+
+    def __init__(self, bar: Bar, start_step: int, steps: int, batch_size: int):
+        super().__init__()
+        self.bar = bar
+        self.step = start_step
+        self.steps = steps
+        self.batch_size = batch_size
+        self.bar.advance(start_step, steps, "compiling")
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes when the step began."""
+        self.begun = time.monotonic()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Shows the step's figures."""
+        self.step += 1
+        rate = self.batch_size / (time.monotonic() - self.begun)
+        figures = f"{self.step}/{self.steps}  loss {float(logs['loss']):.4f}  {rate:.1f} samples/s"
+        self.bar.advance(self.step, self.steps, figures)

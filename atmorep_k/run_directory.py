@@ -1,0 +1,118 @@
+"""The directory of one run: what is in it, and how it is found again."""
+
+import csv
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from atmorep_k.errors import UserError
+from atmorep_k.files import write_whole
+
+HISTORY_COLUMNS = (
+    "step",
+    "epoch",
+    "loss",
+    "val_loss",
+    "learning_rate",
+    "samples_per_second",
+    "seconds",
+)
+
+
+class RunDirectory:
+    """A run's files: configuration, record, history, checkpoints, model, scores, plots.
+
+    Args:
+        path: the directory; made by `create`.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        self.config = self.path / "config.gin"
+        self.record = self.path / "run.json"
+        self.history = self.path / "history.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.model = self.path / "model.keras"
+
+    def check_new(self) -> None:
+        """Raises a `UserError` where a new run cannot be written here."""
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(
+                f"{self.path} exists already: choose another --output, or continue that run with "
+                f"--resume {self.path}"
+            )
+        above = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
+        if not above.is_dir() or not os.access(above, os.W_OK):
+            raise UserError(f"cannot write a run to {self.path}: {above} is not writable.")
+
+    def check_resumable(self) -> None:
+        """Raises a `UserError` where there is no run to continue."""
+        if not self.config.is_file():
+            raise UserError(f"{self.path} is no run: it has no config.gin.")
+        if not self.latest_checkpoint():
+            raise UserError(f"run {self.path} has no checkpoint to resume from; start it anew.")
+
+    def create(self, config_text: str) -> None:
+        """Makes the directory and writes the resolved configuration into it."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_whole(self.config, lambda path: path.write_text(config_text))
+        write_whole(self.history, lambda path: path.write_text(",".join(HISTORY_COLUMNS) + "\n"))
+
+    def remove(self) -> None:
+        """Removes a run that never came to anything."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def write_record(self, **entries) -> None:
+        """Adds entries to run.json."""
+        record = json.loads(self.record.read_text()) if self.record.is_file() else {}
+        record.update(entries)
+        text = json.dumps(record, indent=2, default=str) + "\n"
+        write_whole(self.record, lambda path: path.write_text(text))
+
+    def checkpoint(self, step: int) -> Path:
+        """Returns the path of the checkpoint after `step` steps."""
+        return self.checkpoints / f"step_{step:08d}.keras"
+
+    def latest_checkpoint(self) -> tuple[int, Path] | None:
+        """Returns step and path of the last complete checkpoint, or None."""
+        found = [
+            (int(match[1]), path)
+            for path in self.checkpoints.glob("step_*.keras")
+            if (match := re.fullmatch(r"step_(\d+)\.keras", path.name))
+        ]
+        return max(found, default=None)
+
+    def keep_last(self, number: int) -> None:
+        """Removes all but the last checkpoints."""
+        for path in sorted(self.checkpoints.glob("step_*.keras"))[:-number]:
+            path.unlink()
+
+    def cut_history(self, step: int) -> float:
+        """Drops rows after `step`, which a resumed run writes anew; returns the seconds so far."""
+        with self.history.open() as file:
+            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+
+        def write(path):
+            with path.open("w", newline="") as file:
+                writer = csv.DictWriter(file, HISTORY_COLUMNS)
+                writer.writeheader()
+                writer.writerows(rows)
+
+        write_whole(self.history, write)
+        return float(rows[-1]["seconds"]) if rows else 0.0
+
+
+def environment() -> dict:
+    """Returns what a run records of the machine and the call."""
+    return {
+        "command": " ".join(sys.argv),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }

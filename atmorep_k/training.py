@@ -1,0 +1,251 @@
+"""Pretraining: a model, a dataset and a masking become a saved, scored model."""
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+from rich.console import Console
+
+from atmorep_k import evaluation, plots
+from atmorep_k.callbacks import Checkpoint, History, Progress
+from atmorep_k.errors import UserError
+from atmorep_k.files import write_whole
+from atmorep_k.model import AtmoRep, versions
+from atmorep_k.progress import bar, counter
+from atmorep_k.registry import Component, component
+from atmorep_k.run_directory import RunDirectory, environment
+
+
+@component("scoring")
+class Scoring(Component):
+    """Scores a model on held-out windows, each task a masking.
+
+    Args:
+        maskings: task (`masked`, `forecast`, `interpolate`, `infill`) -> masking.
+        num_samples: held-out windows per task.
+        batch_size: windows predicted at once.
+        seed: which windows are drawn.
+    """
+
+    def __init__(
+        self, maskings: dict[str, Any], num_samples: int = 64, batch_size: int = 16, seed: int = 1
+    ):
+        self.maskings = dict(maskings)
+        self.num_samples = num_samples
+        self.batch_size = batch_size
+        self.seed = seed
+
+    def run(self, model: AtmoRep, dataset):
+        """Returns the `Evaluation` of the model."""
+        with bar("scoring", "windows/s") as shown:
+            return evaluation.evaluate(
+                model,
+                dataset,
+                self.maskings,
+                num_samples=self.num_samples,
+                batch_size=self.batch_size,
+                seed=self.seed,
+                progress=counter(shown, self.num_samples * len(self.maskings)),
+            )
+
+
+@component("task")
+class Pretraining(Component):
+    """Trains a model on masked windows of a dataset, saves it, scores it, draws the scores.
+
+    Args:
+        model: the model, not yet built.
+        dataset: where windows come from.
+        masking: what is hidden of a window.
+        loss: an ensemble loss.
+        optimizer: a Keras optimiser.
+        steps: training steps in total.
+        batch_size: samples of a step.
+        steps_per_epoch: steps between validations.
+        checkpoint_every: steps between checkpoints.
+        validation_batches: held-out batches whose loss is taken after each epoch.
+        scoring: what to score at the end; nothing where None.
+        seed: of weights, windows and masks.
+
+    Raises:
+        UserError: where a number is not positive.
+    """
+
+    def __init__(
+        self,
+        model: AtmoRep,
+        dataset: Any,
+        masking: Any,
+        loss: keras.losses.Loss,
+        optimizer: keras.optimizers.Optimizer,
+        steps: int = 1000,
+        batch_size: int = 16,
+        steps_per_epoch: int = 100,
+        checkpoint_every: int = 100,
+        validation_batches: int = 4,
+        scoring: Scoring | None = None,
+        seed: int = 0,
+    ):
+        self.model = model
+        self.dataset = dataset
+        self.masking = masking
+        self.loss = loss
+        self.optimizer = optimizer
+        self.steps = steps
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.checkpoint_every = checkpoint_every
+        self.validation_batches = validation_batches
+        self.scoring = scoring
+        self.seed = seed
+        for name in ("steps", "batch_size", "steps_per_epoch", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise UserError(
+                    f"Pretraining.{name} must be at least 1, not {getattr(self, name)}."
+                )
+
+    def prepare(self) -> None:
+        """Opens the data, builds and compiles the model; all checks happen here.
+
+        Raises:
+            UserError: where data and model do not fit.
+        """
+        if self.scoring:
+            evaluation.check_tasks(self.scoring.maskings, self.model.fields)
+        self.dataset.open(self.model.fields, self.model.normalizers)
+        keras.utils.set_random_seed(self.seed)
+        self.model.provenance = {**self.dataset.provenance(), "versions": versions()}
+        self.model.build()
+        self.model.compile(optimizer=self.optimizer, loss=self.loss)
+        self.optimizer.build(self.model.trainable_variables)
+
+    def run(self, run: RunDirectory, config_text: str, resume: bool = False) -> Path:
+        """Trains (resumed: on from the last checkpoint), saves and scores.
+
+        Returns the path of the saved model.
+        """
+        self.prepare()
+        start = 0
+        if resume:
+            start, checkpoint = run.latest_checkpoint()
+            self.model.load_weights(checkpoint)
+        else:
+            self._first_batch()
+            run.create(config_text)
+        seconds = run.cut_history(start)
+        run.write_record(
+            **({"resumed_from_step": start} if resume else environment()),
+            versions=versions(),
+            seed=self.seed,
+            store=self.model.provenance,
+        )
+        try:
+            timings = self._train(run, start, seconds)
+        except (UserError, OSError):
+            if not run.latest_checkpoint():
+                run.remove()
+            raise
+        return self._finish(run, timings)
+
+    def _first_batch(self):
+        # A store that cannot be read must be found out before a run directory exists.
+        batches = self._batches(0, 1)
+        next(batches)
+        batches.close()
+
+    def _batches(self, start: int, stop: int):
+        return self.dataset.batches(
+            "train",
+            self.batch_size,
+            self.masking,
+            self.seed,
+            start_step=start,
+            num_steps=stop - start,
+        )
+
+    def _train(self, run, start, seconds) -> dict:
+        validation = self._validation()
+        begun = time.monotonic()
+        with bar("training") as shown:
+            callbacks = [
+                History(run, start, self.batch_size, self.steps_per_epoch, seconds),
+                Checkpoint(run, start, self.checkpoint_every),
+                Progress(shown, start, self.steps, self.batch_size),
+            ]
+            for first, last in _spans(start, self.steps, self.steps_per_epoch):
+                self._fit(first, last, callbacks, validation)
+        return {"training_seconds": round(time.monotonic() - begun + seconds, 1)}
+
+    def _fit(self, first, last, callbacks, validation):
+        """Trains from one step to another that is in the same epoch, or whole epochs."""
+        epoch = first // self.steps_per_epoch
+        epochs = max(1, (last - first) // self.steps_per_epoch)
+        batches = self._batches(first, last)
+        try:
+            self.model.fit(
+                batches,
+                steps_per_epoch=(last - first) // epochs,
+                initial_epoch=epoch,
+                epochs=epoch + epochs,
+                callbacks=callbacks,
+                validation_data=validation,
+                shuffle=False,
+                verbose=0,
+            )
+        finally:
+            batches.close()
+
+    def _validation(self):
+        if not self.validation_batches:
+            return None
+        batches = self.dataset.batches(
+            "validation",
+            self.batch_size,
+            self.masking,
+            self.seed,
+            num_steps=self.validation_batches,
+        )
+        return FixedBatches(list(batches))
+
+    def _finish(self, run: RunDirectory, timings: dict) -> Path:
+        # The optimiser's slots are twice the model's size and of no use to whoever predicts.
+        self.model.optimizer = None
+        write_whole(run.model, self.model.save)
+        run.write_record(timings=timings)
+        plots.draw_history(run.history, run.path / "plots")
+        if self.scoring:
+            begun = time.monotonic()
+            scores = self.scoring.run(self.model, self.dataset)
+            scores.write(run.path)
+            timings["scoring_seconds"] = round(time.monotonic() - begun, 1)
+            run.write_record(timings=timings)
+            Console(stderr=True).print(scores.table())
+        return run.model
+
+
+class FixedBatches(keras.utils.PyDataset):
+    """The same few batches each time they are asked for.
+
+    Args:
+        batches: list of (inputs, targets, weights).
+    """
+
+    def __init__(self, batches: list):
+        super().__init__(workers=1)
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def _spans(start: int, stop: int, epoch: int) -> list[tuple[int, int]]:
+    """Cuts start..stop into the rest of a begun epoch, whole epochs, and a begun last epoch."""
+    whole_from = min(stop, math.ceil(start / epoch) * epoch)
+    whole_to = max(whole_from, stop // epoch * epoch)
+    cuts = [(start, whole_from), (whole_from, whole_to), (whole_to, stop)]
+    return [(a, b) for a, b in cuts if a < b]
