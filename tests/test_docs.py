@@ -1,0 +1,85 @@
+"""The pages for users: their configurations load, their commands exist, their code runs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Returns the calls of atmorep-k in a page, as words."""
+    text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
+    parts = re.split(r"\n|&&", text)
+    return [shlex.split(p, comments=True)[1:] for p in parts if p.strip().startswith("atmorep-k")]
+
+
+def overrides(words: list[str]) -> list[str]:
+    return [value for option, value in zip(words, words[1:], strict=False) if option == "--set"]
+
+
+CALLS = [pytest.param(words, id=" ".join(words)) for page in PAGES for words in commands(page)]
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_commands_in_the_pages_are_valid(words):
+    from atmorep_k import config
+    from atmorep_k.cli import main
+
+    command, context = main, None
+    while hasattr(command, "get_command"):
+        command = command.get_command(context, words[0])
+        assert command is not None, f"no command {words[0]!r}"
+        words = words[1:]
+    options = {name for parameter in command.params for name in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+    files = [word for word in words if word.startswith("gin/") and word.endswith(".gin")]
+    values = [v for v in overrides(words) if "EveryOther" not in v]
+    if files:
+        assert all((ROOT / file).is_file() for file in files)
+        config.load([ROOT / file for file in files], values)
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if not link.startswith("http"):
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_component_of_the_page_works(scratch):
+    (code,) = blocks(ROOT / "docs" / "extending.md", "python")
+    names = {}
+    exec(compile(code, "extending.md", "exec"), names)
+    masking = names["EveryOther"]()
+    tokens = np.ones((2, 4, 2, 2, 3), np.float32)
+    masked = masking(tokens, (1, 1, 3), np.random.default_rng(0))
+    np.testing.assert_array_equal(masked.tokens.mean(axis=(0, 2, 3, 4)), [1, 0, 1, 0])
+    assert masked.index.shape == (2, masking.num_slots((4, 2, 2)))
+
+
+@pytest.fixture
+def scratch(monkeypatch):
+    """A registry that forgets what a test registers."""
+    from atmorep_k import config, registry
+
+    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    monkeypatch.setattr(config, "_known", dict(config._known))
+
+
+TOP_FILES = [f for where in ("", "examples/", "published/") for f in ROOT.glob(f"gin/{where}*.gin")]
+
+
+@pytest.mark.parametrize("file", sorted(TOP_FILES), ids=lambda file: file.name)
+def test_every_top_file_builds(file):
+    from atmorep_k import config
+
+    assert config.load([file]).build().steps > 0
