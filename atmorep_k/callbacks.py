@@ -35,12 +35,12 @@ class History(keras.callbacks.Callback):
         self.pending = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Notes when the step began."""
+        """Notes when the step began and its learning rate, which the step moves on."""
+        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.begun = time.monotonic()
 
     def on_train_batch_end(self, batch, logs=None):
-        """Keeps the row of the step; an epoch's validation may still be added to it."""
-        self._write()
+        """Writes the row of the step; that of an epoch's last step waits for the validation."""
         now = time.monotonic()
         epoch, self.step = self.step // self.steps_per_epoch, self.step + 1
         loss = float(logs["batch_loss"])
@@ -49,18 +49,19 @@ class History(keras.callbacks.Callback):
                 f"the loss of step {self.step} is {loss}: lower the learning rate or clip gradients"
                 f" (AdamW.global_clipnorm); the last good state is in {self.run.checkpoints}."
             )
-        rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self.pending = {
             "step": self.step,
             "epoch": epoch,
             "loss": repr(loss),
-            "learning_rate": f"{rate:.6g}",
+            "learning_rate": f"{self.rate:.6g}",
             "samples_per_second": f"{self.batch_size / (now - self.begun):.2f}",
             "seconds": f"{now - self.started:.2f}",
         }
+        if batch + 1 < self.params["steps"]:
+            self._write()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the validation loss to the last step's row."""
+        """Writes the last step's row with the validation loss."""
         if "val_loss" in (logs or {}):
             self.pending["val_loss"] = repr(float(logs["val_loss"]))
         self._write()
@@ -74,6 +75,8 @@ class History(keras.callbacks.Callback):
 
 class Checkpoint(keras.callbacks.Callback):
     """Saves the whole state, optimiser included, every n steps; the last ones are kept.
+
+    It comes after `History` in the list of callbacks: what a checkpoint has seen is written down.
 
     Args:
         run: where to write.
@@ -90,8 +93,16 @@ class Checkpoint(keras.callbacks.Callback):
         self.keep = keep
 
     def on_train_batch_end(self, batch, logs=None):
-        """Saves where it is time to."""
+        """Saves where it is time to; after an epoch's last step only when it is validated."""
         self.step += 1
+        if batch + 1 < self.params["steps"]:
+            self._save()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves where it is time to."""
+        self._save()
+
+    def _save(self):
         if self.step % self.every == 0:
             write_whole(self.run.checkpoint(self.step), self.model.save)
             self.run.keep_last(self.keep)

@@ -3,6 +3,7 @@
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import keras
@@ -66,14 +67,18 @@ class AtmoRep(keras.Model):
         # Half precision would lose the year and the place of tokens; each part casts for itself.
         super().__init__(name=name, autocast=False, **kwargs)
         self.fields = list(fields)
-        self.templates = {
-            "tokenizer": tokenizer,
-            "token_info": token_info,
-            "position": position,
-            "encoder": encoder,
-            "decoder": decoder,
-            "tail": tail,
-        }
+        # No plain dict: Keras would track the templates as layers, find them never built, and
+        # trace the whole model anew in each call of `fit` or `train_on_batch`.
+        self.templates = MappingProxyType(
+            {
+                "tokenizer": tokenizer,
+                "token_info": token_info,
+                "position": position,
+                "encoder": encoder,
+                "decoder": decoder,
+                "tail": tail,
+            }
+        )
         self.normalizer = normalizer
         self.encode = encode
         self.provenance = dict(provenance or {})
@@ -219,6 +224,20 @@ class AtmoRep(keras.Model):
     def get_compile_config(self):
         """Saves nothing of the compilation: an optimiser of one backend fails on another."""
         return None
+
+    def save_own_variables(self, store):
+        """Saves the states of dropout, which Keras leaves out and a resumed training needs."""
+        for number, state in enumerate(self._random_states()):
+            store[f"random_{number}"] = state
+
+    def load_own_variables(self, store):
+        """Takes up the states of dropout, as far as the file has them."""
+        for number, state in enumerate(self._random_states()):
+            if f"random_{number}" in store.keys():  # noqa: SIM118 (no mapping)
+                state.assign(store[f"random_{number}"])
+
+    def _random_states(self):
+        return [v for v in self.non_trainable_variables if v.name == "seed_generator_state"]
 
     def save_assets(self, directory):
         """Puts each field's normalisation statistics beside the weights."""

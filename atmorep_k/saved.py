@@ -8,6 +8,8 @@ from pathlib import Path
 from atmorep_k.errors import UserError
 
 _ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail", "normalizer")
+# What the model sets for each field stands with the fields, not with the templates.
+_OF_KERAS_OR_FIELD = ("name", "trainable", "dtype", "token_values")
 
 
 def describe(path: Path) -> dict:
@@ -42,20 +44,20 @@ def describe(path: Path) -> dict:
         "encode": config["encode"],
         "dtype": _dtype(config["dtype"]),
         "fields": [_field(_plain(f)) for f in config["fields"]],
-        "components": {role: _component(config[role]) for role in _ROLES},
+        "components": {role: _component(role, config[role]) for role in _ROLES},
         "provenance": config["provenance"],
     }
 
 
 def _count_weights(archive) -> int:
-    """Counts the numbers in the weights file, the optimiser's left out."""
+    """Counts the weights of a file; optimiser, metric and states of dropout are none."""
     import h5py
 
-    total = 0
+    total, others = 0, ("optimizer/", "batch_loss/", "vars/random_")
 
     def add(name, item):
         nonlocal total
-        if isinstance(item, h5py.Dataset) and not name.startswith(("optimizer", "batch_loss")):
+        if isinstance(item, h5py.Dataset) and not name.startswith(others):
             total += math.prod(item.shape)
 
     with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
@@ -89,13 +91,14 @@ def _field(field: dict) -> dict:
     return field
 
 
-def _component(value) -> dict:
-    plain = _plain(value)
-    return {k: v for k, v in plain.items() if k not in ("name", "trainable", "dtype")}
+def _component(role: str, value) -> dict:
+    left_out = {*_OF_KERAS_OR_FIELD, *(["embed_dim"] if role == "tokenizer" else [])}
+    return {k: v for k, v in _plain(value).items() if k not in left_out}
 
 
 def table(description: dict) -> None:
     """Prints a description for a person to read."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
@@ -104,7 +107,10 @@ def table(description: dict) -> None:
         f"[bold]{description['path']}[/]  {description['weights']:,} weights, "
         f"{description['bytes'] / 1e6:.1f} MB, saved {description['saved']}"
     )
-    fields = Table("field", "levels", "window", "tokens", "token size", "channels", "statistics")
+    fields = Table(box=SIMPLE)
+    fields.add_column("field", no_wrap=True)
+    for head in ("levels", "window", "tokens", "token size", "channels", "statistics"):
+        fields.add_column(head, overflow="fold")
     for f in description["fields"]:
         window = f"{_times(f['window']['shape'])}, {f['window']['step_hours']:g} h steps"
         levels = ", ".join(f"{level:g}" for level in f["levels"])
@@ -118,7 +124,7 @@ def table(description: dict) -> None:
             f["normalization"],
         )
     console.print(fields)
-    parts = Table("part", "component", "configuration")
+    parts = Table("part", "component", "configuration", box=SIMPLE)
     for role, options in description["components"].items():
         rest = ", ".join(f"{k}={v}" for k, v in options.items() if k != "class")
         parts.add_row(role, options["class"], rest)

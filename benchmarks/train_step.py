@@ -53,7 +53,6 @@ def run(backend: str, steps: int) -> dict:
 
 
 def measure(steps: int) -> dict:
-    import atmorep_k  # noqa: F401  (before keras, to register the components)
     import keras
 
     from atmorep_k import config

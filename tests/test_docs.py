@@ -1,5 +1,6 @@
 """The pages for users: their configurations load, their commands exist, their code runs."""
 
+import itertools
 import re
 import shlex
 from pathlib import Path
@@ -23,7 +24,7 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def overrides(words: list[str]) -> list[str]:
-    return [value for option, value in zip(words, words[1:], strict=False) if option == "--set"]
+    return [value for option, value in itertools.pairwise(words) if option == "--set"]
 
 
 CALLS = [pytest.param(words, id=" ".join(words)) for page in PAGES for words in commands(page)]

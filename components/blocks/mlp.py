@@ -1,5 +1,7 @@
 """The two-layer net behind the attention of a transformer block."""
 
+import random
+
 import keras
 from keras import ops
 
@@ -38,7 +40,7 @@ class MLP(Configured, keras.layers.Layer):
         wide = int(self.ratio * channels)
         self.norm = plain_norm("norm", self.dtype_policy)
         self.widen = keras.layers.Dense(wide, dtype=self.dtype_policy, name="widen")
-        self.drop = keras.layers.Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
+        self.drop = seeded_dropout(self.dropout, self.dtype_policy)
         self.narrow = keras.layers.Dense(channels, dtype=self.dtype_policy, name="narrow")
         self.norm.build(input_shape)
         self.widen.build(input_shape)
@@ -51,6 +53,15 @@ class MLP(Configured, keras.layers.Layer):
         if self.output_activation:
             change = ops.gelu(change, approximate=False)
         return x + change
+
+
+def seeded_dropout(rate: float, dtype) -> keras.layers.Dropout:
+    """Returns a dropout whose draws follow from its own state alone, which a model saves.
+
+    Without a seed Keras would draw from PyTorch's global state on that backend.
+    """
+    seed = random.randint(1, 10**9)  # as Keras draws it: keras.utils.set_random_seed decides
+    return keras.layers.Dropout(rate, seed=seed, dtype=dtype, name="drop")
 
 
 def plain_norm(name: str, dtype, affine: bool = False) -> keras.layers.LayerNormalization:

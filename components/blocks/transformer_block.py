@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
-from atmorep_k.components.blocks.mlp import MLP, plain_norm
+from atmorep_k.components.blocks.mlp import MLP, plain_norm, seeded_dropout
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured, component
 
@@ -73,7 +73,7 @@ class TransformerBlock(Configured, keras.layers.Layer):
         self.key_norm = self._head_norm("key_norm", head_dim)
         self.project = keras.layers.Dense(channels, use_bias=False, dtype=dtype, name="project")
         self.project.build(x_shape)
-        self.drop = keras.layers.Dropout(self.dropout, dtype=dtype, name="drop")
+        self.drop = seeded_dropout(self.dropout, dtype)
         self.mlp = MLP(
             self.mlp_ratio, self.dropout, self.output_activation, dtype=dtype, name="mlp"
         )

@@ -32,6 +32,11 @@ class Masking(Component):
     The number of slots depends on the tiling alone, so that shapes never change.
     """
 
+    @property
+    def hides_wholly(self) -> bool:
+        """Whether nothing of a chosen token stays visible, so that a model may leave it out."""
+        return True
+
     def num_slots(self, num_tokens: tuple[int, int, int]) -> int:
         """Returns the slots per sample and level for a window of (T, Y, X) tokens.
 

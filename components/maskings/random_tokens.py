@@ -71,6 +71,11 @@ class RandomTokens(Masking):
                 f"RandomTokens.coarsen_factor must be at least 2, not {self.coarsen_factor}."
             )
 
+    @property
+    def hides_wholly(self):
+        """Whether all chosen tokens are hidden, none noised, coarsened or left as it is."""
+        return self.hidden >= 1
+
     def num_slots(self, num_tokens):
         """Returns ceil(highest ratio * N), at least 1."""
         return max(1, math.ceil(self.ratio[1] * math.prod(num_tokens)))

@@ -17,31 +17,22 @@ class LinearEnsemble(Configured, keras.layers.Layer):
     Args:
         num_members: size of the ensemble.
         token_values: values of a token; set by the model.
-        initial_spread: factor on the members' initial weights. Members of factor 1 start further
-            apart than a trained ensemble is, and come together slowly.
 
     Shapes:
         input: (batch, level, masked, channel)
         output: (batch, level, masked, member, value)
     """
 
-    def __init__(
-        self,
-        num_members: int = 16,
-        token_values: int = 1,
-        initial_spread: float = 1.0,
-        **kwargs,
-    ):
+    def __init__(self, num_members: int = 16, token_values: int = 1, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         self.num_members = num_members
         self.token_values = token_values
-        self.initial_spread = initial_spread
 
     def build(self, input_shape):
         """Makes each member's norm and linear map, members drawn independently."""
         channels, members, values = input_shape[-1], self.num_members, self.token_values
-        bound = self.initial_spread * channels**-0.5
+        bound = channels**-0.5
         uniform = keras.initializers.RandomUniform(-bound, bound)
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-5, center=False, scale=False, dtype="float32", name="norm"
