@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import atmorep_k  # noqa: F401 (before Keras, so that JAX is the default backend)
+
 
 def _shared(name: str) -> Path:
     root = Path(os.environ.get("ATMOREP_K_SHARED", Path(__file__).parents[2] / "shared"))
@@ -14,25 +16,25 @@ def _shared(name: str) -> Path:
     return root / name
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Directory of real data files; the test is skipped where they are not present."""
     return _shared("data")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_parity() -> Path:
     """Directory of weights and outputs of the original; skipped where they are not present."""
     return _shared("parity")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def shared_sampler() -> Path:
     """Directory with the original's sampled windows; skipped where they are not present."""
     return _shared("parity_sampler")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_field():
     """Function that makes a field of 2 levels x (2, 2, 4) tokens of 8 values, changed as asked."""
     from atmorep_k.fields import FieldSpec, Window
@@ -44,7 +46,7 @@ def make_field():
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_model(make_field):
     """Function (fields, changed parts) -> an `AtmoRep` of two layers; not built."""
     from atmorep_k import components
@@ -66,7 +68,7 @@ def make_model(make_field):
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def randomize():
     """Function that gives every weight of a model or layer a random value, none stays at zero."""
 
@@ -80,14 +82,14 @@ def randomize():
     return change
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_batch():
     """Function (fields, size, slots, seed) -> (inputs, targets, weights) of random values."""
     return random_batch
 
 
 def random_batch(fields, size=2, slots=3, seed=0):
-    """Returns a batch as `atmorep_k.batch` says; masked tokens are zero, the last slot is unused."""
+    """Returns a batch (see `atmorep_k.batch`): masked tokens are 0, the last slot is not used."""
     from atmorep_k.batch import input_specs
 
     rng = np.random.default_rng(seed)
@@ -118,3 +120,70 @@ def _token_info(field):
     info[..., 3] = info[..., 6] = np.reshape(field.levels, (-1, 1, 1, 1))
     info[..., 4], info[..., 5], info[..., 7] = 40 + 5 * rows, 350 + 5 * columns, 2.5
     return info
+
+
+@pytest.fixture(scope="session")
+def write_tiny_store():
+    """Function (path) that writes five days of a travelling wave, 2 levels on 8 x 16 points."""
+    return _write_tiny_store
+
+
+def _write_tiny_store(path):
+    from atmorep_k.data.store import StoreDescription, VariableInfo, write_store
+
+    time = np.datetime64("2020-01-01T00", "h") + np.arange(120)
+    level = np.array([500.0, 850.0])
+    latitude, longitude = np.linspace(78.75, -78.75, 8), np.arange(16) * 22.5
+    variables = {"temperature": VariableInfo("K", "air_temperature", "Temperature", True)}
+    description = StoreDescription(
+        time, level, latitude, longitude, variables, {"title": "a travelling wave"}
+    )
+    hours, levels, lat, lon = np.ix_(np.arange(120), [0, 1], latitude, longitude)
+    wave = np.cos(np.radians(2 * lon - 7.5 * hours + 30 * levels)) * np.cos(np.radians(lat))
+    noise = np.random.default_rng(0).standard_normal(wave.shape)
+    values = (280 - 10 * levels + 8 * wave + noise).astype("float32")
+    return write_store(path, description, [{"temperature": values}])
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tmp_path_factory, write_tiny_store):
+    """Path of a store as `write_tiny_store` makes it; not to be changed."""
+    return write_tiny_store(tmp_path_factory.mktemp("store") / "tiny.zarr")
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_store):
+    """Function (bindings, macros) -> text of a gin file that pretrains a tiny model."""
+
+    def text(bindings=None, **macros):
+        chosen = {
+            "STORE": str(tiny_store),
+            "FIELD": "temperature",
+            "LEVELS": [500, 850],
+            "WINDOW": (4, 4, 8),
+            "STEP_HOURS": 1,
+            "TOKEN_SIZE": (2, 2, 4),
+            "EMBED_DIM": 24,
+            "STEPS": 6,
+            "BATCH_SIZE": 2,
+            **{name.upper(): value for name, value in macros.items()},
+        }
+        small = {
+            "DenseEncoder.num_layers": 1,
+            "DenseEncoder.num_heads": 2,
+            "DenseEncoder.dropout": 0.1,
+            "UNetDecoder.num_layers": 1,
+            "UNetDecoder.num_heads": 2,
+            "LinearEnsemble.num_members": 3,
+            "Pretraining.steps_per_epoch": 3,
+            "Pretraining.checkpoint_every": 3,
+            "Pretraining.validation_batches": 1,
+            "WarmupDecay.warmup_steps": 4,
+            "Scoring.num_samples": 2,
+            "Scoring.batch_size": 2,
+            **(bindings or {}),
+        }
+        lines = [f"{name} = {value!r}" for name, value in {**chosen, **small}.items()]
+        return "\n".join(["include 'pretrain_field.gin'", *lines]) + "\n"
+
+    return text

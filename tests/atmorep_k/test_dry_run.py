@@ -1,0 +1,69 @@
+import keras
+import pytest
+
+from atmorep_k import components
+from atmorep_k.dry_run import activation_bytes, batch_bytes, dry_run, size_lines
+from atmorep_k.model import count_parameters
+from atmorep_k.training import Pretraining
+
+
+@pytest.fixture
+def make_task(make_model, tiny_store):
+    def make(store=tiny_store, **parts):
+        return Pretraining(
+            make_model(**parts),
+            dataset=components.datasets.WindowDataset(str(store)),
+            masking=components.maskings.RandomTokens(),
+            loss=components.losses.EnsembleMSE(),
+            optimizer=keras.optimizers.AdamW(1e-3),
+            batch_size=3,
+        )
+
+    return make
+
+
+def test_bytes_are_those_of_a_batch(make_task):
+    task = make_task()
+    task.dataset.open(task.model.fields)
+    batch = next(task.dataset.batches("train", 3, task.masking, 0, num_steps=1))
+    assert batch_bytes(task) == sum(a.nbytes for part in batch for a in part.values())
+
+
+def test_sizes_follow_from_shapes(make_task, tmp_path):
+    task = make_task(store=tmp_path / "absent.zarr")
+    lines = "\n".join(size_lines(task))
+    assert f"parameters       {count_parameters(task.model):,}\n" in lines
+    assert "FieldSpec('temperature'" in lines
+    assert "for 3 samples" in lines
+    assert not task.model.built
+    assert not list(tmp_path.iterdir())
+
+
+def test_both_counts_where_the_original_has_a_weight_more(make_task):
+    lines = size_lines(make_task(token_info=components.tokenizers.TokenInfo(5, features="raw")))
+    with_unused = next(line for line in lines if "as the original counts" in line)
+    count = int(next(li for li in lines if li.startswith("param")).split()[1].replace(",", ""))
+    assert f"{count + 45:,} as the original counts: its files hold 45 more" in with_unused
+
+
+def test_activations_grow_with_batch_and_blocks(make_model):
+    encoder = components.encoders.DenseEncoder(num_layers=4, num_heads=2)
+    small, large = make_model(), make_model(encoder=encoder)
+    assert activation_bytes(small, 6) == 3 * activation_bytes(small, 2)
+    assert activation_bytes(large, 2) == 1.5 * activation_bytes(small, 2)
+
+
+def test_a_store_that_is_not_there_is_said_and_no_failure(make_task, tmp_path, capsys):
+    dry_run(make_task(store=tmp_path / "absent.zarr"))
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("loader and step  not measured: ")
+    assert "absent.zarr" in last
+
+
+def test_rates_are_measured_where_the_store_is_there(make_task, capsys):
+    task = make_task()
+    dry_run(task)
+    *_, loader, step = capsys.readouterr().out.splitlines()
+    assert float(loader.removeprefix("loader").split()[0]) > 0
+    assert float(step.removeprefix("step").split()[0]) > 0
+    assert "for 1000 steps" in step

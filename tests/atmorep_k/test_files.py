@@ -1,0 +1,57 @@
+import errno
+import os
+
+import pytest
+
+from atmorep_k.errors import UserError
+from atmorep_k.files import write_whole
+
+
+def failing(error, begun=True):
+    def write(path):
+        if begun:
+            path.write_text("half")
+        raise error
+
+    return write
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path):
+    path = tmp_path / "scores.json"
+
+    def write(partial):
+        assert partial.parent == tmp_path
+        assert partial.suffix == ".json"
+        partial.write_text("all")
+        assert not path.exists()
+
+    assert write_whole(path, write) == path
+    assert path.read_text() == "all"
+    assert os.listdir(tmp_path) == ["scores.json"]
+
+
+@pytest.mark.parametrize("begun", [True, False])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("a fault"), OSError(5, "I/O")])
+def test_a_failure_leaves_what_was_there(tmp_path, error, begun):
+    path = tmp_path / "model.keras"
+    path.write_text("before")
+    with pytest.raises(UserError if isinstance(error, OSError) else type(error)):
+        write_whole(path, failing(error, begun))
+    assert os.listdir(tmp_path) == ["model.keras"]
+    assert path.read_text() == "before"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_one_sentence(tmp_path, number):
+    path = tmp_path / "model.keras"
+    with pytest.raises(UserError, match=r"no room left to write .*model\.keras: \d+ MB are free"):
+        write_whole(path, failing(OSError(number, os.strerror(number))))
+    assert not os.listdir(tmp_path)
+
+
+def test_a_place_that_is_not_writable_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"cannot write .*x\.txt: No such file or directory\."):
+        write_whole(tmp_path / "missing" / "x.txt", lambda path: path.write_text("x"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"cannot write .*x\.txt: Not a directory\."):
+        write_whole(tmp_path / "file" / "x.txt", lambda path: path.write_text("x"))

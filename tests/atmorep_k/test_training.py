@@ -1,0 +1,308 @@
+"""Training: what a run leaves behind, and that it goes on where it was stopped."""
+
+import csv
+import errno
+import json
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import zarr
+
+import atmorep_k
+from atmorep_k import callbacks, components
+from atmorep_k.errors import UserError
+from atmorep_k.model import AtmoRep
+from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
+from atmorep_k.training import Pretraining
+
+SAME = ("step", "epoch", "loss", "val_loss", "learning_rate")  # what a resumed run must repeat
+
+
+@pytest.fixture
+def make_task(make_model, make_field, tiny_store):
+    """Function that makes a training of 10 steps, 6 to an epoch, a checkpoint every 4."""
+
+    def make(model=None, store=tiny_store, rate=1e-2, **changes):
+        encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.2)
+        decoder = components.decoders.UNetDecoder(num_layers=1, num_heads=2)
+        options = {
+            "dataset": components.datasets.WindowDataset(str(store), samples_per_epoch=8),
+            "masking": components.maskings.RandomTokens(),
+            "loss": components.losses.AlmostFairKernelCRPS(),
+            "steps": 10,
+            "batch_size": 2,
+            "steps_per_epoch": 6,
+            "checkpoint_every": 4,
+            "validation_batches": 1,
+            **changes,
+        }
+        schedule = components.schedules.WarmupDecay(1e-4, rate, warmup_steps=5)
+        optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.05, global_clipnorm=1.0)
+        fields = [make_field(token_size=(2, 2, 4))]
+        model = model or make_model(fields, encoder=encoder, decoder=decoder)
+        return Pretraining(model, optimizer=optimizer, **options)
+
+    return make
+
+
+def rows(run):
+    with run.history.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def repeated(run):
+    return [{name: row[name] for name in SAME} for row in rows(run)]
+
+
+def weights(run):
+    return atmorep_k.load_model(run.model).get_weights()
+
+
+@pytest.fixture(scope="module")
+def finished(request, tmp_path_factory):
+    """A run that nothing interrupted, and its task's model."""
+    return RunDirectory(tmp_path_factory.mktemp("runs") / "whole"), []
+
+
+@pytest.fixture
+def whole(finished, make_task):
+    """A run that nothing interrupted; made once."""
+    run, made = finished
+    if not made:
+        made.append(make_task())
+        made[0].run(run, "A = 1\n")
+    return run
+
+
+class Killed(BaseException):
+    """Stands for a signal that ends the process."""
+
+
+def test_a_run_leaves_its_files(whole):
+    names = {path.name for path in whole.path.iterdir()}
+    assert names >= {"model.keras", "config.gin", "run.json", "history.csv", "checkpoints", "plots"}
+    saved = {path.name for path in whole.checkpoints.iterdir()}
+    assert saved == {"step_00000004.keras", "step_00000008.keras"}
+    assert not [path for path in whole.path.rglob("*") if "partial" in path.name]
+    assert whole.config.read_text() == "A = 1\n"
+    assert (whole.path / "plots" / "loss.png").stat().st_size > 1000
+
+
+def test_the_history_has_a_row_for_each_step(whole):
+    history = rows(whole)
+    assert tuple(history[0]) == HISTORY_COLUMNS
+    assert [int(row["step"]) for row in history] == list(range(1, 11))
+    assert [int(row["epoch"]) for row in history] == [0] * 6 + [1] * 4
+    validated = [int(row["step"]) for row in history if row["val_loss"]]
+    assert validated == [6, 10]
+    assert all(0 < float(row["loss"]) < 10 for row in history)
+    seconds = [float(row["seconds"]) for row in history]
+    assert seconds == sorted(seconds)
+
+
+def test_the_learning_rate_is_that_of_the_step(whole):
+    schedule = components.schedules.WarmupDecay(1e-4, 1e-2, warmup_steps=5)
+    expected = [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(10)]
+    assert [float(row["learning_rate"]) for row in rows(whole)] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_record_tells_where_the_run_comes_from(whole, tiny_store):
+    record = json.loads(whole.record.read_text())
+    assert record["seed"] == 0
+    assert record["versions"]["keras"] == keras.__version__
+    assert record["store"]["store"] == str(tiny_store)
+    assert len(record["store"]["fingerprint"]) == 64
+    assert record["timings"]["training_seconds"] > 0
+    assert {"command", "started", "python", "cpus"} <= set(record)
+
+
+def test_the_model_has_statistics_and_no_optimizer(whole):
+    model = atmorep_k.load_model(whole.model)
+    assert model.normalizers["temperature"].is_fitted
+    assert model.provenance["units"] == {"temperature": "K"}
+    assert model.provenance["versions"]["atmorep_k"] == atmorep_k.__version__
+    checkpoint = whole.latest_checkpoint()[1]
+    assert whole.model.stat().st_size < 0.7 * checkpoint.stat().st_size
+
+
+def test_training_starts_from_the_seed(whole, make_task, tmp_path):
+    again, other = (RunDirectory(tmp_path / name) for name in ("again", "other"))
+    make_task(steps=2).run(again, "")
+    make_task(steps=2, seed=1).run(other, "")
+    assert [row["loss"] for row in rows(again)] == [row["loss"] for row in rows(whole)[:2]]
+    assert rows(other)[0]["loss"] != rows(whole)[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("step", "hook", "every", "last"),
+    [
+        (4, "on_train_batch_end", 4, 4),  # inside an epoch, as soon as the checkpoint is there
+        (6, "on_train_batch_end", 3, 3),  # an epoch's last step, before it is validated
+        (6, "on_epoch_end", 3, 6),  # between two epochs
+    ],
+)
+def test_a_resumed_run_repeats_the_numbers(
+    step, hook, every, last, whole, make_task, tmp_path, monkeypatch
+):
+    run = RunDirectory(tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        original = getattr(callbacks.Progress, hook)
+
+        def killed(self, *arguments, **named):
+            original(self, *arguments, **named)
+            if self.step == step:
+                raise Killed
+
+        patch.setattr(callbacks.Progress, hook, killed)
+        make_task(checkpoint_every=every).run(run, "")
+    assert not run.model.exists()
+    run.check_resumable()
+    assert run.latest_checkpoint()[0] == last
+    make_task(checkpoint_every=every).run(run, "", resume=True)
+    assert repeated(run) == repeated(whole)
+    for one, other in zip(weights(run), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert json.loads(run.record.read_text())["resumed_from_step"] == last
+
+
+KILLED = """
+import os, signal, sys
+from atmorep_k import callbacks
+from atmorep_k.cli import main
+
+original = callbacks.Progress.on_train_batch_end
+
+def killed(self, *arguments, **named):
+    original(self, *arguments, **named)
+    if self.step == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+callbacks.Progress.on_train_batch_end = killed
+main(sys.argv[1:])
+"""
+
+
+def test_resume_after_a_killed_process(tiny_config, tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED)
+    bindings = {"Pretraining.checkpoint_every": 4}
+    (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8))
+
+    def call(*command):
+        return subprocess.run(
+            [str(part) for part in command], cwd=tmp_path, capture_output=True, text=True
+        )
+
+    stopped = call(sys.executable, "killed.py", "run", "top.gin", "--output", "stopped")
+    assert stopped.returncode == -signal.SIGKILL, stopped.stderr
+    for arguments in (["--resume", "stopped"], ["top.gin", "--output", "whole"]):
+        done = call(sys.executable, "-c", _MAIN, "run", *arguments)
+        assert done.returncode == 0, done.stderr
+    stopped, whole = (RunDirectory(tmp_path / name) for name in ("stopped", "whole"))
+    assert repeated(stopped) == repeated(whole)
+    assert len(rows(whole)) == 8
+    assert (stopped.path / "scores.json").read_text() == (whole.path / "scores.json").read_text()
+    for one, other in zip(weights(stopped), weights(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+_MAIN = "from atmorep_k.cli import main; main()"
+
+
+class Counting(AtmoRep):
+    """A model that counts how often its steps are traced."""
+
+    traced = ()
+
+    def train_step(self, *arguments):
+        Counting.traced.append("train")
+        return super().train_step(*arguments)
+
+    def test_step(self, *arguments):
+        Counting.traced.append("test")
+        return super().test_step(*arguments)
+
+    def call(self, *arguments, **named):
+        Counting.traced.append("call")
+        return super().call(*arguments, **named)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
+def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
+    made = make_model([make_field(token_size=(2, 2, 4))])
+    model = Counting.from_config(made.get_config())
+    Counting.traced = []
+    task = make_task(model, steps=7, steps_per_epoch=3, validation_batches=2)
+    task.run(RunDirectory(tmp_path / "run"), "")
+    # The model is called once in each; not even to learn its shapes is it called before.
+    assert sorted(Counting.traced) == ["call", "call", "test", "train"]
+
+
+def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    task, original = make_task(), callbacks.History.on_train_batch_end
+
+    def spoilt(self, batch, logs=None):
+        loss = float("nan") if self.step == 5 else logs["batch_loss"]
+        original(self, batch, {**logs, "batch_loss": loss})
+
+    monkeypatch.setattr(callbacks.History, "on_train_batch_end", spoilt)
+    with pytest.raises(UserError, match="the loss of step 6 is nan: lower the learning rate"):
+        task.run(run, "")
+    assert run.latest_checkpoint()[0] == 4
+    assert [int(row["step"]) for row in rows(run)] == [1, 2, 3, 4, 5]
+    assert not run.model.exists()
+
+
+def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match=r"the loss of step \d is (nan|inf)"):
+        make_task(rate=1e38, loss=components.losses.EnsembleMSE()).run(run, "")
+    assert not run.path.exists()
+
+
+def test_missing_values_are_found_before_a_run_is_made(make_task, write_tiny_store, tmp_path):
+    store = write_tiny_store(tmp_path / "gaps.zarr")
+    zarr.open_group(store)["temperature"][5:, 0, 3:5] = np.nan
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match="temperature"):
+        make_task(store=store, batch_size=8).run(run, "")
+    assert not run.path.exists()
+
+
+def _full_disk(model, path, *arguments, **named):
+    path.write_bytes(b"half a model")
+    raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+
+def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, monkeypatch):
+    run = RunDirectory(tmp_path / "run")
+    monkeypatch.setattr(AtmoRep, "save", _full_disk)
+    with pytest.raises(UserError, match=r"no room left to write .*step_00000004"):
+        make_task().run(run, "")
+    assert not run.path.exists()
+
+
+def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monkeypatch):
+    run, save = RunDirectory(tmp_path / "run"), AtmoRep.save
+
+    def only_checkpoints(model, path):
+        (save if "step" in path.name else _full_disk)(model, path)
+
+    monkeypatch.setattr(AtmoRep, "save", only_checkpoints)
+    with pytest.raises(UserError, match=r"no room left to write .*model\.keras"):
+        make_task(steps=4).run(run, "")
+    assert run.latest_checkpoint()[0] == 4
+    assert not [path for path in run.path.rglob("*") if "partial" in path.name]
+    monkeypatch.undo()
+    make_task(steps=4).run(run, "", resume=True)
+    assert run.model.exists()
+
+
+@pytest.mark.parametrize("name", ["steps", "batch_size", "steps_per_epoch", "checkpoint_every"])
+def test_numbers_must_be_positive(name, make_task):
+    with pytest.raises(UserError, match=f"Pretraining.{name} must be at least 1, not 0"):
+        make_task(**{name: 0})
