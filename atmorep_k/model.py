@@ -146,30 +146,34 @@ class AtmoRep(keras.Model):
         return {f.name: self._predict(f, inputs, training) for f in self.fields}
 
     def _predict(self, field, inputs, training):
-        name, part = field.name, self.part
-        masked = inputs[f"{name}/masked_index"]
-        values = part("tokenizer", name)(inputs[f"{name}/tokens"])
-        info = part("token_info", name)(inputs[f"{name}/token_info"])
+        name, masked = field.name, inputs[f"{field.name}/masked_index"]
+        x, encoded = self._encode(field, self._embed(field, inputs), masked, training)
+        decoded = self.part("decoder", name)(x, encoded, training=training)
+        grid = (-1, len(field.levels), field.tokens_per_level, field.embed_dim)
+        chosen = ops.take_along_axis(ops.reshape(decoded, grid), masked[..., None], axis=2)
+        return self.part("tail", name)(chosen)
+
+    def _embed(self, field, inputs):
+        """Returns the embedded tokens of all levels as one sequence (batch, token, channel)."""
+        name = field.name
+        values = self.part("tokenizer", name)(inputs[f"{name}/tokens"])
+        info = self.part("token_info", name)(inputs[f"{name}/token_info"])
         embedded = ops.concatenate([values, ops.cast(info, values.dtype)], axis=-1)
-        embedded = part("position", name)(embedded)
+        embedded = self.part("position", name)(embedded)
         length = len(field.levels) * field.tokens_per_level
-        x = ops.reshape(embedded, (-1, length, field.embed_dim))
-        if self.encode == "visible":
-            visible, back = visible_first(masked, field.tokens_per_level)
-            seen = ops.take_along_axis(x, visible[..., None], axis=1)
-            encoded = part("encoder", name)(seen, training=training)
-            hidden = ops.take_along_axis(x, back["hidden"][..., None], axis=1)
-            both = ops.concatenate([encoded[-1], hidden], axis=1)
-            x = ops.take_along_axis(both, back["order"][..., None], axis=1)
-        else:
-            encoded = part("encoder", name)(x, training=training)
-            x = encoded[-1]
-        decoded = part("decoder", name)(x, encoded, training=training)
-        by_level = ops.reshape(
-            decoded, (-1, len(field.levels), field.tokens_per_level, field.embed_dim)
-        )
-        chosen = ops.take_along_axis(by_level, masked[..., None], axis=2)
-        return part("tail", name)(chosen)
+        return ops.reshape(embedded, (-1, length, field.embed_dim))
+
+    def _encode(self, field, x, masked, training):
+        """Returns the decoder's input (batch, token, channel) and the encoder's outputs."""
+        encoder = self.part("encoder", field.name)
+        if self.encode == "all":
+            encoded = encoder(x, training=training)
+            return encoded[-1], encoded
+        visible, back = visible_first(masked, field.tokens_per_level)
+        encoded = encoder(ops.take_along_axis(x, visible[..., None], axis=1), training=training)
+        hidden = ops.take_along_axis(x, back["hidden"][..., None], axis=1)
+        both = ops.concatenate([encoded[-1], hidden], axis=1)
+        return ops.take_along_axis(both, back["order"][..., None], axis=1), encoded
 
     def compile(self, optimizer, loss, **kwargs):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field)."""

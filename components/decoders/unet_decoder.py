@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from atmorep_k.components.blocks import TransformerBlock
+from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured, component
 
 
@@ -28,6 +29,9 @@ class UNetDecoder(Configured, keras.layers.Layer):
     Shapes:
         input: x (batch, token, channel) and the encoder's outputs, each (batch, other, channel)
         output: (batch, token, channel)
+
+    Raises:
+        UserError: where the share of heads is out of range.
     """
 
     def __init__(
@@ -51,6 +55,11 @@ class UNetDecoder(Configured, keras.layers.Layer):
         self.dropout = dropout
         self.qk_norm = qk_norm
         self.output_activation = output_activation
+        if not 0 <= cross_ratio <= 1:
+            raise UserError(
+                f"UNetDecoder.cross_ratio is a share of the heads between 0 and 1, "
+                f"not {cross_ratio}."
+            )
 
     def build(self, x_shape, encoder_outputs_shape):
         """Makes the blocks for inputs of these shapes."""

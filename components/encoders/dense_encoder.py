@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from atmorep_k.components.blocks import TransformerBlock
+from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured, component
 
 
@@ -25,6 +26,9 @@ class DenseEncoder(Configured, keras.layers.Layer):
     Shapes:
         input: (batch, token, channel)
         output: list of `num_layers` arrays (batch, token, channel)
+
+    Raises:
+        UserError: where there is no layer.
     """
 
     def __init__(
@@ -44,6 +48,8 @@ class DenseEncoder(Configured, keras.layers.Layer):
         self.dropout = dropout
         self.qk_norm = qk_norm
         self.output_activation = output_activation
+        if num_layers < 1:
+            raise UserError(f"DenseEncoder.num_layers must be at least 1, not {num_layers}.")
 
     def build(self, input_shape):
         """Makes the blocks."""

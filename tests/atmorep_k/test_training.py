@@ -302,6 +302,27 @@ def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monke
     assert run.model.exists()
 
 
+def test_mixed_precision_trains_to_nearly_the_same_losses(make_task, whole, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    task = make_task()
+    config = {**task.model.get_config(), "dtype": "mixed_bfloat16"}
+    make_task(AtmoRep.from_config(config), steps=3).run(run, "")
+    losses = [[float(row["loss"]) for row in rows(r)[:3]] for r in (run, whole)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] != losses[1]
+    assert atmorep_k.load_model(run.model).dtype_policy.name == "mixed_bfloat16"
+
+
+def test_encoding_visible_tokens_needs_a_masking_that_hides(make_task, make_model, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    with pytest.raises(UserError, match="only noises or coarsens some: set its rate hidden = 1"):
+        make_task(make_model(encode="visible")).run(run, "")
+    assert not run.path.exists()
+    masking = components.maskings.RandomTokens(hidden=1.0, noised=0.0, coarsened=0.0)
+    make_task(make_model(encode="visible"), masking=masking, steps=1).run(run, "")
+    assert run.model.exists()
+
+
 @pytest.mark.parametrize("name", ["steps", "batch_size", "steps_per_epoch", "checkpoint_every"])
 def test_numbers_must_be_positive(name, make_task):
     with pytest.raises(UserError, match=f"Pretraining.{name} must be at least 1, not 0"):
