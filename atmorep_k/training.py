@@ -227,7 +227,9 @@ class Pretraining(Component):
             scores.write(run.path)
             timings["scoring_seconds"] = round(time.monotonic() - begun, 1)
             run.write_record(timings=timings)
-            Console(stderr=True).print(scores.table())
+            console = Console(stderr=True)
+            # Numbers of a table that is too wide for the screen would be cut off.
+            console.print(scores.table(), width=max(console.width, 96), crop=False)
         return run.model
 
 
