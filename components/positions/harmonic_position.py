@@ -16,6 +16,9 @@ class HarmonicPosition(Configured, keras.layers.Layer):
         channel 2k:     sin(8 lat a_k) / 2 + sin(time a_k)
         channel 2k + 1: cos(8 lon a_k) / 2 + cos(level a_k)
 
+    The code of lon repeats after D / 16 tokens, that of lat after as many, with tokens 0 and D / 32
+    alike: a window of many tokens needs a wide embedding.
+
     Args:
         original_rows: count lat rows as the released AtmoRep code does, floor(j / num_lat) for
             the row-major index j in (lat, lon), where floor(j / num_lon) is meant; only for
