@@ -27,19 +27,25 @@ TOKEN_INFO = (
 )
 
 
-def tokenize(values: np.ndarray, token_size: tuple[int, int, int]) -> np.ndarray:
+def tokenize(
+    values: np.ndarray, token_size: tuple[int, int, int], out: np.ndarray | None = None
+) -> np.ndarray:
     """Cuts (..., time, lat, lon) into tokens (..., T, Y, X, value), value = t * y * x.
 
     Args:
         values: array whose last three sizes are multiples of `token_size`.
         token_size: points of a token in (time, lat, lon).
+        out: contiguous array to write into, with one copy of the values; None for a new one.
     """
     *lead, time, lat, lon = values.shape
     t, y, x = token_size
+    grid = (*lead, time // t, lat // y, lon // x)
+    out = np.empty((*grid, t * y * x), values.dtype) if out is None else out
     cut = values.reshape(*lead, time // t, t, lat // y, y, lon // x, x)
     n = len(lead)
     order = (*range(n), n, n + 2, n + 4, n + 1, n + 3, n + 5)
-    return cut.transpose(order).reshape(*lead, time // t, lat // y, lon // x, t * y * x)
+    np.copyto(out.reshape(*grid, *token_size), cut.transpose(order))
+    return out
 
 
 def detokenize(tokens: np.ndarray, token_size: tuple[int, int, int]) -> np.ndarray:

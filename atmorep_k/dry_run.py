@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from atmorep_k.batch import input_specs
+from atmorep_k.batch import TOKEN_INFO, input_specs
 from atmorep_k.errors import UserError
 from atmorep_k.model import AtmoRep, count_parameters
 
@@ -53,7 +53,7 @@ def size_lines(task) -> list[str]:
 
 def _token_info_weights(model: AtmoRep) -> int:
     net = model.templates["token_info"]
-    return 8 * net.embed_dim + net.embed_dim
+    return (len(TOKEN_INFO) + 1) * net.embed_dim
 
 
 def batch_bytes(task) -> int:

@@ -1,23 +1,9 @@
-"""From the cube of a window to tokens: information about tokens, the copy into token order."""
+"""What goes into a batch beside the values of tokens: when and where each token is."""
 
 import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.fields import FieldSpec
-
-
-def fill_tokens(out: np.ndarray, cube: np.ndarray, token_size: tuple[int, int, int]) -> None:
-    """Writes a cube (level, time, lat, lon) into `out` as tokens, see `batch.tokenize`; one copy.
-
-    Args:
-        out: `(level, T, Y, X, value)`, contiguous.
-        cube: `(level, time, lat, lon)`.
-        token_size: points of a token in (time, lat, lon).
-    """
-    levels, *num_tokens, _ = out.shape
-    pairs = [n for pair in zip(num_tokens, token_size, strict=True) for n in pair]
-    by_token = cube.reshape(levels, *pairs).transpose(0, 1, 3, 5, 2, 4, 6)
-    np.copyto(out.reshape(levels, *num_tokens, *token_size), by_token)
 
 
 class TokenInfo:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from atmorep_k.batch import input_specs
+from atmorep_k.batch import input_specs, tokenize
 from atmorep_k.components.datasets import checks, periods
 from atmorep_k.components.datasets.positions import (
     Position,
@@ -17,7 +17,7 @@ from atmorep_k.components.datasets.positions import (
     row_weights,
 )
 from atmorep_k.components.datasets.prefetch import prefetch
-from atmorep_k.components.datasets.preparing import TokenInfo, fill_tokens
+from atmorep_k.components.datasets.preparing import TokenInfo
 from atmorep_k.components.datasets.randomness import bits
 from atmorep_k.components.datasets.reader import Cube, Reader
 from atmorep_k.components.normalizers import MonthlyNormalizer
@@ -306,7 +306,7 @@ class WindowDataset(Component):
         name, (inputs, targets, weights) = field.name, batch
         times, rows, columns = self.indices(place)
         self.normalizers[name].normalize(cube, self._months[times], rows, columns, out=cube)
-        fill_tokens(inputs[f"{name}/tokens"][row], cube, field.token_size)
+        tokenize(cube, field.token_size, out=inputs[f"{name}/tokens"][row])
         self._token_info[name].fill(inputs[f"{name}/token_info"][row], times, rows, columns)
         masked = masking(inputs[f"{name}/tokens"][row], field.token_size, rng, copy=False)
         inputs[f"{name}/masked_index"][row] = masked.index

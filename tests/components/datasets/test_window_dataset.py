@@ -7,7 +7,6 @@ import pytest
 from atmorep_k import registry
 from atmorep_k.batch import TOKEN_INFO, detokenize, input_specs, tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
-from atmorep_k.components.datasets.preparing import fill_tokens
 from atmorep_k.components.maskings import Forecast, RandomTokens
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.errors import UserError
@@ -184,10 +183,10 @@ def test_a_window_of_scoring_is_the_sample_of_the_first_epoch(dataset, fields):
             np.testing.assert_array_equal(array, theirs[name][4])
 
 
-def test_fill_tokens_is_tokenize():
+def test_tokens_can_be_written_into_an_array():
     cube = np.random.default_rng(0).random((2, 6, 8, 12), np.float32)
     out = np.empty((2, 2, 4, 3, 24), np.float32)
-    fill_tokens(out, cube, (3, 2, 4))
+    tokenize(cube, (3, 2, 4), out=out)
     np.testing.assert_array_equal(out, tokenize(cube, (3, 2, 4)))
     np.testing.assert_array_equal(detokenize(out, (3, 2, 4)), cube)
 
