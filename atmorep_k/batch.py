@@ -9,6 +9,7 @@ lon, of which `masked` slots per sample and level are to be predicted:
 
 Targets `"f"` are (batch, level, masked, value), weights `"f"` (batch, level, masked). The indices
 of a sample and level are all different; a slot of weight 0 is not scored. Shapes never change.
+Fields that are input only have no masked index, no target and no weight.
 """
 
 import numpy as np
@@ -63,13 +64,14 @@ def input_specs(fields, num_slots: dict[str, int]) -> dict[str, tuple[tuple[int,
 
     Args:
         fields: the model's `FieldSpec`s.
-        num_slots: field name -> masked slots per sample and level.
+        num_slots: name of a predicted field -> masked slots per sample and level.
     """
     specs = {}
     for field in fields:
         grid = (len(field.levels), *field.num_tokens)
         specs[f"{field.name}/tokens"] = ((*grid, field.token_values), "float32")
         specs[f"{field.name}/token_info"] = ((*grid, len(TOKEN_INFO)), "float32")
-        slots = (len(field.levels), num_slots[field.name])
-        specs[f"{field.name}/masked_index"] = (slots, "int32")
+        if field.predicted:
+            slots = (len(field.levels), num_slots[field.name])
+            specs[f"{field.name}/masked_index"] = (slots, "int32")
     return specs

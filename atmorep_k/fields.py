@@ -51,9 +51,12 @@ class FieldSpec(Component):
         embed_dim: channels of an embedded token.
         loss_weight: weight of the field in the total loss.
         normalization: monthly statistics of the whole field (`"global"`) or of each grid point.
+        couplings: names of the fields that this one attends to, in each layer of its encoder.
+        predicted: whether the field is masked and predicted; else it is input only.
 
     Raises:
-        UserError: where the tokens do not tile the window; names the nearest size that does.
+        UserError: where the tokens do not tile the window (names the nearest size that does), or a
+            field is coupled to itself or twice to another.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class FieldSpec(Component):
         embed_dim: int = 256,
         loss_weight: float = 1.0,
         normalization: Literal["global", "grid_point"] = "global",
+        couplings: Sequence[str] = (),
+        predicted: bool = True,
     ):
         from atmorep_k.data.variables import canonical_name
 
@@ -75,11 +80,18 @@ class FieldSpec(Component):
         self.embed_dim = int(embed_dim)
         self.loss_weight = float(loss_weight)
         self.normalization = normalization
+        self.couplings = tuple(canonical_name(other) for other in couplings)
+        self.predicted = bool(predicted)
         self._check()
 
     def _check(self) -> None:
         if not self.levels or len(set(self.levels)) != len(self.levels):
             raise UserError(f"field {self.name!r} needs different levels, not {list(self.levels)}.")
+        others = self.couplings
+        if self.name in others or len(set(others)) != len(others):
+            raise UserError(
+                f"field {self.name!r} attends to different other fields, not to {list(others)}."
+            )
         if len(self.token_size) != 3 or min(self.token_size) < 1:
             raise UserError(f"field {self.name!r}: a token has three sizes, not {self.token_size}.")
         if any(n % size for n, size in zip(self.window.shape, self.token_size, strict=True)):

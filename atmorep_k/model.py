@@ -1,5 +1,6 @@
 """The model: registered components put together for given fields."""
 
+import functools
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +13,12 @@ from keras import ops
 
 from atmorep_k._version import __version__
 from atmorep_k.batch import TOKEN_INFO
-from atmorep_k.errors import UserError
+from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec
-from atmorep_k.registry import component
+from atmorep_k.registry import clone, component
+from atmorep_k.tokens import masked_tokens, token_latitudes, visible_first
 
 STATISTICS_FILE = "statistics.npz"
-_ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail")
 
 
 @component("model")
@@ -28,7 +29,7 @@ class AtmoRep(keras.Model):
     one of its kind for every field, with the sizes that the field asks for.
 
     Args:
-        fields: the fields, all with the same window.
+        fields: the fields, all with the same window, at least one of them predicted.
         tokenizer: embeds the values of tokens.
         token_info: embeds time, place and resolution of tokens.
         position: marks a token's place in the window.
@@ -36,6 +37,7 @@ class AtmoRep(keras.Model):
         decoder: transforms them further, looking back at the encoder's layers.
         tail: predicts an ensemble of values for the masked tokens.
         normalizer: makes values of a field comparable, and undoes it.
+        coupler: lets a field attend to another; needed where a field has couplings.
         encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
             arXiv:2111.06377).
@@ -46,7 +48,8 @@ class AtmoRep(keras.Model):
         output: {field: (batch, level, masked, member, value)}, normalised values
 
     Raises:
-        UserError: where fields repeat or see different windows.
+        UserError: where fields repeat or see different windows, a coupled field is missing, or
+            nothing is predicted.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class AtmoRep(keras.Model):
         decoder: keras.layers.Layer,
         tail: keras.layers.Layer,
         normalizer: Any,
+        coupler: keras.layers.Layer | None = None,
         encode: Literal["all", "visible"] = "all",
         provenance: dict | None = None,
         name: str = "atmorep",
@@ -77,12 +81,13 @@ class AtmoRep(keras.Model):
                 "encoder": encoder,
                 "decoder": decoder,
                 "tail": tail,
+                "coupler": coupler,
             }
         )
         self.normalizer = normalizer
         self.encode = encode
         self.provenance = dict(provenance or {})
-        self.normalizers = {f.name: _clone(normalizer) for f in self.fields}
+        self.normalizers = {f.name: clone(normalizer) for f in self.fields}
         self.batch_loss = LastValue(name="batch_loss")
         self._check()
 
@@ -95,6 +100,21 @@ class AtmoRep(keras.Model):
             raise UserError(
                 f"all fields of a model see one window, not {sorted(map(str, windows))}."
             )
+        for field in self.fields:
+            for other in field.couplings:
+                if other not in names:
+                    raise unknown(f"field that {field.name!r} attends to", other, names)
+            if field.couplings and self.templates["coupler"] is None:
+                raise UserError(
+                    f"field {field.name!r} attends to others, but AtmoRep.coupler is None."
+                )
+        if not self.predicted:
+            raise UserError(f"none of the fields {names} is predicted.")
+
+    @property
+    def predicted(self) -> list[FieldSpec]:
+        """The fields that the model predicts; the others are input only."""
+        return [f for f in self.fields if f.predicted]
 
     def part(self, role: str, field: str) -> keras.layers.Layer:
         """Returns the layer that plays a role (`"encoder"`, ...) for a field."""
@@ -113,67 +133,99 @@ class AtmoRep(keras.Model):
                 f"field {field.name!r}: embed_dim {field.embed_dim} must exceed the "
                 f"{info_dim} channels of the token information."
             )
-        fixed = {
-            "tokenizer": {"embed_dim": field.embed_dim - info_dim},
-            "tail": {"token_values": field.token_values},
-        }
         grid = (None, len(field.levels), *field.num_tokens)
-        sequence = (None, len(field.levels) * field.tokens_per_level, field.embed_dim)
-        layers = {}
-        for role in _ROLES:
-            template = self.templates[role]
-            # Named by field: a container would be saved by position, and fields in another order
-            # would then swap their weights without an error. Keras saves attributes in the order
-            # of their names, `layers` (a container of all) among them: these must come before it.
-            layers[role] = _clone(
-                template, name=field.name, dtype=self.dtype_policy, **fixed.get(role, {})
-            )
-            setattr(self, f"field_{field.name}_{role}", layers[role])
-        shapes = {
-            "tokenizer": [(*grid, field.token_values)],
-            "token_info": [(*grid, len(TOKEN_INFO))],
-            "position": [(*grid, field.embed_dim)],
-            "encoder": [sequence],
-            "decoder": [sequence, [sequence] * layers["encoder"].num_layers],
-            "tail": [(None, len(field.levels), None, field.embed_dim)],
-        }
-        for role in _ROLES:
-            with keras.name_scope(role):
-                layers[role].build(*shapes[role])
+        self._add(
+            field, "tokenizer", (*grid, field.token_values), embed_dim=field.embed_dim - info_dim
+        )
+        self._add(field, "token_info", (*grid, len(TOKEN_INFO)))
+        self._add(field, "position", (*grid, field.embed_dim))
+        sequence = self._sequence(field)
+        encoder = self._add(field, "encoder", sequence)
+        if field.predicted:
+            self._add(field, "decoder", sequence, [sequence] * encoder.num_layers)
+            shape = (None, len(field.levels), None, field.embed_dim)
+            self._add(field, "tail", shape, token_values=field.token_values)
+
+    def _add(self, field: FieldSpec, role: str, *shapes, **changes) -> keras.layers.Layer:
+        # Named by field: a container would be saved by position, and fields in another order
+        # would then swap their weights without an error. Keras saves attributes in the order
+        # of their names, `layers` (a container of all) among them: these must come before it.
+        dtype = self.dtype_policy
+        layer = clone(self.templates[role], name=field.name, dtype=dtype, **changes)
+        if role == "encoder" and field.couplings:
+            others = {f.name: self._sequence(f) for f in self.fields if f.name in field.couplings}
+            layer.couple(others, functools.partial(clone, self.templates["coupler"]))
+        setattr(self, f"field_{field.name}_{role}", layer)
+        with keras.name_scope(role):
+            layer.build(*shapes)
+        return layer
+
+    def _sequence(self, field: FieldSpec) -> tuple[int | None, ...]:
+        """Returns the shape of a field's embedded tokens, without the axes of place."""
+        levels, times = len(field.levels), field.num_tokens[0]
+        if self.encode == "visible":
+            return (None, levels * field.tokens_per_level, field.embed_dim)
+        return (None, levels, times, field.tokens_per_level // times, field.embed_dim)
 
     def call(self, inputs, training=False):
-        """Returns the members predicted for the masked tokens of every field."""
-        return {f.name: self._predict(f, inputs, training) for f in self.fields}
+        """Returns the members predicted for the masked tokens of every predicted field."""
+        embedded = {f.name: self.embed(f, inputs) for f in self.fields}
+        starts, encoded = self.encode_fields(embedded, inputs, training)
+        return {
+            f.name: self._predict(f, starts[f.name], encoded[f.name], inputs, training)
+            for f in self.predicted
+        }
 
-    def _predict(self, field, inputs, training):
-        name, masked = field.name, inputs[f"{field.name}/masked_index"]
-        x, encoded = self._encode(field, self._embed(field, inputs), masked, training)
-        decoded = self.part("decoder", name)(x, encoded, training=training)
-        grid = (-1, len(field.levels), field.tokens_per_level, field.embed_dim)
-        chosen = ops.take_along_axis(ops.reshape(decoded, grid), masked[..., None], axis=2)
-        return self.part("tail", name)(chosen)
+    def embed(self, field: FieldSpec, inputs):
+        """Returns the embedded tokens of a field, (batch, level, time, space, channel).
 
-    def _embed(self, field, inputs):
-        """Returns the embedded tokens of all levels as one sequence (batch, token, channel)."""
+        With `encode = "visible"`: (batch, token, channel).
+        """
         name = field.name
         values = self.part("tokenizer", name)(inputs[f"{name}/tokens"])
         info = self.part("token_info", name)(inputs[f"{name}/token_info"])
         embedded = ops.concatenate([values, ops.cast(info, values.dtype)], axis=-1)
         embedded = self.part("position", name)(embedded)
-        length = len(field.levels) * field.tokens_per_level
-        return ops.reshape(embedded, (-1, length, field.embed_dim))
+        return ops.reshape(embedded, (-1, *self._sequence(field)[1:]))
 
-    def _encode(self, field, x, masked, training):
-        """Returns the decoder's input (batch, token, channel) and the encoder's outputs."""
-        encoder = self.part("encoder", field.name)
+    def encode_fields(self, embedded, inputs, training=False):
+        """Returns, by field, the decoder's input and the outputs of all layers of the encoder."""
         if self.encode == "all":
-            encoded = encoder(x, training=training)
-            return encoded[-1], encoded
-        visible, back = visible_first(masked, field.tokens_per_level)
-        encoded = encoder(ops.take_along_axis(x, visible[..., None], axis=1), training=training)
-        hidden = ops.take_along_axis(x, back["hidden"][..., None], axis=1)
-        both = ops.concatenate([encoded[-1], hidden], axis=1)
-        return ops.take_along_axis(both, back["order"][..., None], axis=1), encoded
+            encoded = self._run_encoders(embedded, training)
+            return {name: states[-1] for name, states in encoded.items()}, encoded
+        places, visible = {}, dict(embedded)
+        for field in self.predicted:
+            name, masked = field.name, inputs[f"{field.name}/masked_index"]
+            chosen, places[name] = visible_first(masked, field.tokens_per_level)
+            visible[name] = ops.take_along_axis(embedded[name], chosen[..., None], axis=1)
+        encoded = self._run_encoders(visible, training)
+        starts = {}
+        for name, back in places.items():
+            hidden = ops.take_along_axis(embedded[name], back["hidden"][..., None], axis=1)
+            both = ops.concatenate([encoded[name][-1], hidden], axis=1)
+            starts[name] = ops.take_along_axis(both, back["order"][..., None], axis=1)
+        return starts, encoded
+
+    def _run_encoders(self, states, training):
+        """Returns the outputs of all layers by field; each layer reads what was before it."""
+        encoded = {f.name: [] for f in self.fields}
+        depth = max(self.part("encoder", f.name).num_layers for f in self.fields)
+        for number in range(depth):
+            before = states
+            states = {f.name: self._layer(f, number, before, training) for f in self.fields}
+            for name, state in states.items():
+                encoded[name].append(state)
+        return encoded
+
+    def _layer(self, field, number, states, training):
+        others = {name: states[name] for name in field.couplings}
+        encoder = self.part("encoder", field.name)
+        return encoder.step(number, states[field.name], others, training)
+
+    def _predict(self, field, start, encoded, inputs, training):
+        name, masked = field.name, inputs[f"{field.name}/masked_index"]
+        decoded = self.part("decoder", name)(start, encoded, training=training)
+        return self.part("tail", name)(masked_tokens(field, decoded, masked))
 
     def compile(self, optimizer, loss, **kwargs):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field)."""
@@ -183,12 +235,12 @@ class AtmoRep(keras.Model):
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Returns the loss of all fields, weighted by their `loss_weight`."""
         total = 0.0
-        for field in self.fields:
+        for field in self.predicted:
             name = field.name
             latitude = token_latitudes(field, x[f"{name}/token_info"], x[f"{name}/masked_index"])
             loss = self.objective(y[name], y_pred[name], sample_weight[name], latitude=latitude)
             total = total + field.loss_weight * loss
-        total = total / sum(f.loss_weight for f in self.fields)
+        total = total / sum(f.loss_weight for f in self.predicted)
         for penalty in self.losses:
             total = total + ops.cast(penalty, total.dtype)
         self.batch_loss.update_state(total)
@@ -200,7 +252,7 @@ class AtmoRep(keras.Model):
         return {
             **super().get_config(),
             "fields": [serialize(f) for f in self.fields],
-            **{role: serialize(self.templates[role]) for role in _ROLES},
+            **{role: serialize(template) for role, template in self.templates.items()},
             "normalizer": serialize(self.normalizer),
             "encode": self.encode,
             "provenance": self.provenance,
@@ -278,57 +330,9 @@ class LastValue(keras.metrics.Metric):
         return ops.convert_to_tensor(self.value)
 
 
-def _clone(template, **changes):
-    return type(template).from_config({**template.get_config(), **changes})
-
-
-def visible_first(masked, tokens_per_level):
-    """Sorts the tokens of a field into those to encode and those that enter at the decoder.
-
-    Args:
-        masked: (batch, level, masked) row-major indices, all different within a level.
-        tokens_per_level: tokens of a level.
-
-    Returns:
-        Indices of the visible tokens (batch, level * visible) in the sequence of all levels, and a
-        dict with those of the `"hidden"` ones (batch, level * masked) and the `"order"` (batch,
-        token) that puts visible and hidden ones, one behind the other, back into their places.
-    """
-    levels, slots = masked.shape[1], masked.shape[2]
-    length = levels * tokens_per_level
-    offsets = ops.arange(levels, dtype="int32")[None, :, None] * tokens_per_level
-    hidden = ops.reshape(masked + offsets, (-1, levels * slots))
-    flags = ops.max(ops.one_hot(masked, tokens_per_level, dtype="int32"), axis=2)
-    flags = ops.reshape(flags, (-1, length))
-    # Keys are all different, so that the order does not depend on a sort being stable.
-    keys = flags * length + ops.arange(length, dtype="int32")
-    visible = ops.argsort(keys, axis=-1)[:, : length - levels * slots]
-    visible = ops.cast(visible, "int32")
-    order = ops.argsort(ops.concatenate([visible, hidden], axis=1), axis=-1)
-    return visible, {"hidden": hidden, "order": ops.cast(order, "int32")}
-
-
-def token_latitudes(field, token_info, masked):
-    """Returns the latitudes in degrees (batch, level, masked, value) of the masked tokens' points.
-
-    Args:
-        field: the tokens' `FieldSpec`; rows of a token run from north to south.
-        token_info: (batch, level, time, lat, lon, 8), see `atmorep_k.batch.TOKEN_INFO`.
-        masked: (batch, level, masked) indices of the tokens.
-    """
-    info = ops.reshape(token_info, (-1, len(field.levels), field.tokens_per_level, len(TOKEN_INFO)))
-    info = ops.take_along_axis(info, masked[..., None], axis=2)
-    times, rows, columns = field.token_size
-    row = np.repeat(np.tile(np.arange(rows), times), columns) - rows // 2
-    centre = 90.0 - info[..., TOKEN_INFO.index("colatitude")]
-    spacing = info[..., TOKEN_INFO.index("resolution")]
-    offsets = ops.convert_to_tensor(row.astype("float32"))
-    return centre[..., None] - spacing[..., None] * offsets
-
-
 def count_parameters(model: AtmoRep) -> int:
     """Returns the number of weights that training changes, without allocating any of them."""
-    copy = _clone(model)
+    copy = clone(model)
     with keras.StatelessScope():
         copy.build()
         count = sum(int(np.prod(w.shape)) for w in copy.trainable_variables)

@@ -88,6 +88,11 @@ class Configured:
         return {**super().get_config(), **{n: getattr(self, n) for n in names}}
 
 
+def clone(template, **changes):
+    """Returns a new component of the same class and configuration, changed as asked."""
+    return type(template).from_config({**template.get_config(), **changes})
+
+
 def component(kind: str) -> Callable[[type], type]:
     """Returns the decorator that registers a class as a component of the given kind.
 

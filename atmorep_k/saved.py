@@ -7,9 +7,18 @@ from pathlib import Path
 
 from atmorep_k.errors import UserError
 
-_ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail", "normalizer")
+_ROLES = (
+    "tokenizer",
+    "token_info",
+    "position",
+    "encoder",
+    "coupler",
+    "decoder",
+    "tail",
+    "normalizer",
+)
 # What the model sets for each field stands with the fields, not with the templates.
-_OF_KERAS_OR_FIELD = ("name", "trainable", "dtype", "token_values")
+_OF_KERAS_OR_FIELD = ("name", "trainable", "dtype", "token_values", "head_dim")
 
 
 def describe(path: Path) -> dict:
@@ -44,7 +53,7 @@ def describe(path: Path) -> dict:
         "encode": config["encode"],
         "dtype": _dtype(config["dtype"]),
         "fields": [_field(_plain(f)) for f in config["fields"]],
-        "components": {role: _component(role, config[role]) for role in _ROLES},
+        "components": {r: _component(r, config[r]) for r in _ROLES if config.get(r)},
         "provenance": config["provenance"],
     }
 
@@ -92,7 +101,8 @@ def _field(field: dict) -> dict:
 
 
 def _component(role: str, value) -> dict:
-    left_out = {*_OF_KERAS_OR_FIELD, *(["embed_dim"] if role == "tokenizer" else [])}
+    set_by_model = {"tokenizer": ["embed_dim"], "coupler": ["norm"]}
+    left_out = {*_OF_KERAS_OR_FIELD, *set_by_model.get(role, [])}
     return {k: v for k, v in _plain(value).items() if k not in left_out}
 
 
@@ -109,19 +119,21 @@ def table(description: dict) -> None:
     )
     fields = Table(box=SIMPLE)
     fields.add_column("field", no_wrap=True)
-    for head in ("levels", "window", "tokens", "token size", "channels", "statistics"):
+    heads = ("levels", "window", "tokens", "token size", "channels", "statistics", "attends to")
+    for head in heads:
         fields.add_column(head, overflow="fold")
     for f in description["fields"]:
         window = f"{_times(f['window']['shape'])}, {f['window']['step_hours']:g} h steps"
         levels = ", ".join(f"{level:g}" for level in f["levels"])
         fields.add_row(
-            f["name"],
+            f["name"] if f["predicted"] else f"{f['name']}\n(input only)",
             levels,
             window,
             _times(f["num_tokens"]),
             _times(f["token_size"]),
             str(f["embed_dim"]),
             f["normalization"],
+            ", ".join(f["couplings"]) or "-",
         )
     console.print(fields)
     parts = Table("part", "component", "configuration", box=SIMPLE)

@@ -2,6 +2,7 @@
 
 from atmorep_k.components import (
     blocks,
+    couplers,
     datasets,
     decoders,
     encoders,
@@ -16,6 +17,7 @@ from atmorep_k.components import (
 
 __all__ = [
     "blocks",
+    "couplers",
     "datasets",
     "decoders",
     "encoders",

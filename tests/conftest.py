@@ -97,11 +97,12 @@ def random_batch(fields, size=2, slots=3, seed=0):
     for name, (shape, dtype) in input_specs(fields, {f.name: slots for f in fields}).items():
         inputs[name] = rng.standard_normal((size, *shape)).astype(dtype)
     for field in fields:
+        inputs[f"{field.name}/token_info"][...] = _token_info(field)
+        if not field.predicted:
+            continue
         levels, tokens = len(field.levels), field.tokens_per_level
         order = np.argsort(rng.random((size, levels, tokens)), axis=-1)
         index = order[..., :slots].astype("int32")
-        info = inputs[f"{field.name}/token_info"]
-        info[...] = _token_info(field)
         values = inputs[f"{field.name}/tokens"].reshape(size, levels, tokens, -1)
         targets[field.name] = np.take_along_axis(values, index[..., None], 2)
         weight = np.ones((size, levels, slots), "float32")

@@ -1,5 +1,6 @@
-"""One transformer block: attention to oneself, optionally also to a context, and a net."""
+"""One transformer block: attention to oneself, to a context and to other fields, and a net."""
 
+import math
 from typing import Literal
 
 import keras
@@ -13,20 +14,24 @@ from atmorep_k.registry import Configured, component
 
 @component("block")
 class TransformerBlock(Configured, keras.layers.Layer):
-    """Pre-norm block x + W [self heads, cross heads], followed by the MLP with its residual.
+    """Pre-norm block x + W [self heads, cross heads] + couplings, then the MLP with its residual.
 
     Args:
-        num_heads: heads in total.
+        num_heads: heads in total, those of couplings not counted.
         cross_heads: how many of them attend to the context instead of to `x` itself.
         mlp_ratio: see `MLP`.
+        mlp_layers: see `MLP.num_layers`; 0 for no MLP.
         dropout: rate of dropout behind the projection and in the MLP.
         qk_norm: layer norm of each head's queries and keys: `"none"`, `"plain"` (no weights) or
             `"affine"` (weights shared by the heads and by self and cross attention).
+        norm: whether `x`, context and other fields are normalised before the attention.
+        mlp_norm: whether the input of the MLP is normalised.
         output_activation: see `MLP`.
 
     Shapes:
-        input: x (batch, token, channel), context (batch, other, channel) where `cross_heads` > 0
-        output: (batch, token, channel)
+        input: x (batch, ..., channel), context (batch, ..., channel) where `cross_heads` > 0,
+            others {field: (batch, ..., channel)} of the fields it is coupled to
+        output: as x
 
     Raises:
         UserError: where the channels do not divide by the heads.
@@ -37,8 +42,11 @@ class TransformerBlock(Configured, keras.layers.Layer):
         num_heads: int = 4,
         cross_heads: int = 0,
         mlp_ratio: float = 2.0,
+        mlp_layers: int = 2,
         dropout: float = 0.0,
         qk_norm: Literal["none", "plain", "affine"] = "none",
+        norm: bool = True,
+        mlp_norm: bool = True,
         output_activation: bool = False,
         **kwargs,
     ):
@@ -46,38 +54,54 @@ class TransformerBlock(Configured, keras.layers.Layer):
         self.num_heads = num_heads
         self.cross_heads = cross_heads
         self.mlp_ratio = mlp_ratio
+        self.mlp_layers = mlp_layers
         self.dropout = dropout
         self.qk_norm = qk_norm
+        self.norm = norm
+        self.mlp_norm = mlp_norm
         self.output_activation = output_activation
 
+        self.coupled: dict[str, tuple] = {}
+        self.make_coupler = None
+
+    def couple(self, others, make):
+        """Says, before the block is built, which other fields it attends to.
+
+        Args:
+            others: field -> shape of its tokens.
+            make: returns a new coupler, with changes of its configuration as keywords.
+        """
+        # Sorted, so that results are bit for bit the same in whatever order fields are named.
+        self.coupled, self.make_coupler = dict(sorted(others.items())), make
+
     def build(self, x_shape, context_shape=None):
-        """Makes heads, projection, norms and MLP."""
-        channels = x_shape[-1]
-        if channels % self.num_heads:
-            raise UserError(
-                f"{channels} channels do not divide by {self.num_heads} heads; "
-                f"choose an embed_dim that is a multiple of num_heads."
-            )
-        head_dim, dtype = channels // self.num_heads, self.dtype_policy
-        self.norm = plain_norm("norm", dtype)
-        self.norm.build(x_shape)
+        """Makes heads, projection, norms, MLP, and a coupler per other field."""
+        channels, sequence = x_shape[-1], _sequence(x_shape)
+        head_dim, dtype = head_size(channels, self.num_heads), self.dtype_policy
+        self.x_norm = self._norm("norm", x_shape) if self.norm else None
         self.self_heads = self._heads(self.num_heads - self.cross_heads, head_dim, False)
         self.cross = self._heads(self.cross_heads, head_dim, True)
         if self.self_heads:
-            self.self_heads.build(x_shape)
+            self.self_heads.build(sequence)
         if self.cross:
-            self.context_norm = plain_norm("context_norm", dtype)
-            self.context_norm.build(context_shape or x_shape)
-            self.cross.build(x_shape, context_shape)
+            self.context_norm = self._norm("context_norm", context_shape or x_shape)
+            self.cross.build(sequence, context_shape and _sequence(context_shape))
         self.query_norm = self._head_norm("query_norm", head_dim)
         self.key_norm = self._head_norm("key_norm", head_dim)
         self.project = keras.layers.Dense(channels, use_bias=False, dtype=dtype, name="project")
-        self.project.build(x_shape)
+        self.project.build(sequence)
+        for name, shape in self.coupled.items():
+            changes = {"head_dim": head_dim, "norm": self.norm}
+            add_coupler(self, f"coupled_{name}", sequence, _sequence(shape), **changes)
         self.drop = seeded_dropout(self.dropout, dtype)
-        self.mlp = MLP(
-            self.mlp_ratio, self.dropout, self.output_activation, dtype=dtype, name="mlp"
-        )
-        self.mlp.build(x_shape)
+        self.mlp = mlp_of(self) if self.mlp_layers else None
+        if self.mlp:
+            self.mlp.build(x_shape)
+
+    def _norm(self, name, shape, affine=False):
+        norm = plain_norm(name, self.dtype_policy, affine)
+        norm.build(shape)
+        return norm
 
     def _heads(self, number, head_dim, cross):
         if not number:
@@ -88,18 +112,69 @@ class TransformerBlock(Configured, keras.layers.Layer):
     def _head_norm(self, name, head_dim):
         if self.qk_norm == "none":
             return None
-        norm = plain_norm(name, self.dtype_policy, affine=self.qk_norm == "affine")
-        norm.build((None, None, self.num_heads, head_dim))
-        return norm
+        shape = (None, None, self.num_heads, head_dim)
+        return self._norm(name, shape, affine=self.qk_norm == "affine")
 
-    def call(self, x, context=None, training=False):
-        """Returns the block's output."""
-        norms = {"query_norm": self.query_norm, "key_norm": self.key_norm}
-        normed, heads = self.norm(x), []
+    def attend(self, x, context=None, others=None, training=False):
+        """Returns the state after the attention, its residual included."""
+        sequence = _flat(x)
+        normed = sequence if self.x_norm is None else self.x_norm(sequence)
+        norms, heads = {"query_norm": self.query_norm, "key_norm": self.key_norm}, []
         if self.self_heads:
             heads.append(self.self_heads(normed, **norms))
         if self.cross:
-            around = normed if context is None else self.context_norm(context)
+            around = normed if context is None else self.context_norm(_flat(context))
             heads.append(self.cross(normed, around, **norms))
         change = self.project(ops.concatenate(heads, axis=-1))
-        return self.mlp(x + self.drop(change, training=training), training=training)
+        for name in self.coupled:
+            change = change + getattr(self, f"coupled_{name}")(normed, _flat(others[name]))
+        change = self.drop(change, training=training)
+        return ops.reshape(sequence + change, (-1, *x.shape[1:]))
+
+    def call(self, x, context=None, others=None, training=False):
+        """Returns the block's output."""
+        x = self.attend(x, context, others, training)
+        return self.mlp(x, training=training) if self.mlp else x
+
+
+def head_size(channels: int, num_heads: int) -> int:
+    """Returns the channels of a head; UserError where they do not divide."""
+    if channels % num_heads:
+        raise UserError(
+            f"{channels} channels do not divide by {num_heads} heads; "
+            f"choose an embed_dim that is a multiple of num_heads."
+        )
+    return channels // num_heads
+
+
+def mlp_of(block) -> MLP:
+    """Returns the net of a block with the options `mlp_*`, `dropout` and `output_activation`."""
+    return MLP(
+        ratio=block.mlp_ratio,
+        dropout=block.dropout,
+        num_layers=block.mlp_layers,
+        norm=block.mlp_norm,
+        output_activation=block.output_activation,
+        dtype=block.dtype_policy,
+        name="mlp",
+    )
+
+
+def add_coupler(block, attribute, x_shape, other_shape, **changes) -> None:
+    """Gives a block a new coupler, as an attribute that carries the other field's name.
+
+    A list would be saved by position, and couplings in another order would swap their weights.
+    """
+    layer = block.make_coupler(name=attribute, dtype=block.dtype_policy, **changes)
+    layer.build(x_shape, other_shape)
+    setattr(block, attribute, layer)
+
+
+def _sequence(shape):
+    known = None not in shape[1:-1]
+    return (None, math.prod(shape[1:-1]) if known else None, shape[-1])
+
+
+def _flat(x):
+    """Returns (batch, token, channel) of (batch, ..., channel)."""
+    return ops.reshape(x, (-1, math.prod(x.shape[1:-1]), x.shape[-1]))

@@ -31,23 +31,39 @@ class LinearEnsemble(Configured, keras.layers.Layer):
 
     def build(self, input_shape):
         """Makes each member's norm and linear map, members drawn independently."""
-        channels, members, values = input_shape[-1], self.num_members, self.token_values
-        bound = channels**-0.5
-        uniform = keras.initializers.RandomUniform(-bound, bound)
+        channels, members = input_shape[-1], self.num_members
         self.norm = keras.layers.LayerNormalization(
             epsilon=1e-5, center=False, scale=False, dtype="float32", name="norm"
         )
         self.norm.build(input_shape)
         self.scale = self.add_weight((channels, members), "ones", name="scale")
         self.shift = self.add_weight((channels, members), "zeros", name="shift")
-        self.kernel = self.add_weight((channels, members, values), uniform, name="kernel")
-        self.bias = self.add_weight((members, values), uniform, name="bias")
+        self.kernel, self.bias = self.add_member_map(channels, self.token_values)
+
+    def add_member_map(self, channels: int, units: int, prefix: str = ""):
+        """Returns kernel (channel, member, unit) and bias (member, unit) of a linear map each."""
+        bound = channels**-0.5
+        uniform, members = keras.initializers.RandomUniform(-bound, bound), self.num_members
+        kernel = self.add_weight((channels, members, units), uniform, name=f"{prefix}kernel")
+        return kernel, self.add_weight((members, units), uniform, name=f"{prefix}bias")
+
+    def first_map(self, x, kernel, bias):
+        """Returns what the members' norms and a linear map make of `x`, which is normalised.
+
+        Args:
+            x: (..., channel).
+            kernel: (channel, member, unit).
+            bias: (member, unit).
+
+        Returns:
+            (..., member, unit).
+        """
+        channels, members, units = kernel.shape
+        bias = ops.einsum("cm,cmv->mv", self.shift, kernel) + bias
+        kernel = ops.reshape(kernel * self.scale[..., None], (channels, members * units))
+        product = ops.matmul(x, kernel) + ops.reshape(bias, (-1,))
+        return ops.reshape(product, (*ops.shape(x)[:-1], members, units))
 
     def call(self, x):
         """Returns the members' values."""
-        flat = (x.shape[-1], self.num_members * self.token_values)
-        kernel = ops.reshape(self.kernel * self.scale[..., None], flat)
-        bias = ops.einsum("cm,cmv->mv", self.shift, self.kernel) + self.bias
-        product = ops.matmul(self.norm(x), kernel) + ops.reshape(bias, (-1,))
-        shape = ops.shape(x)[:-1]
-        return ops.reshape(product, (*shape, self.num_members, self.token_values))
+        return self.first_map(self.norm(x), self.kernel, self.bias)

@@ -12,9 +12,14 @@ from atmorep_k.saved import describe, table
 @pytest.fixture(scope="module")
 def saved(make_model, make_field, make_batch, tmp_path_factory):
     """A trained model of two fields, with dropout, in a file; and how many weights it has."""
-    fields = [make_field("vorticity", loss_weight=0.5), make_field("2m_temperature", levels=[0])]
+    couplings = ["2m_temperature"]
+    fields = [
+        make_field("vorticity", loss_weight=0.5, couplings=couplings),
+        make_field("2m_temperature", levels=[0], predicted=False),
+    ]
     encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.1)
-    model = make_model(fields, encode="visible", encoder=encoder)
+    coupler = components.couplers.CrossFieldAttention(num_heads=2)
+    model = make_model(fields, encode="visible", encoder=encoder, coupler=coupler)
     model.build()
     model.compile(optimizer="adam", loss=components.losses.EnsembleMSE())
     model.train_on_batch(*make_batch(fields))
@@ -43,6 +48,13 @@ def test_description(saved, monkeypatch):
         "embed_dim": 16,
         "loss_weight": 0.5,
         "normalization": "global",
+        "couplings": ["2m_temperature"],
+        "predicted": True,
+    }
+    assert found["components"]["coupler"] == {
+        "class": "CrossFieldAttention",
+        "num_heads": 2,
+        "qk_norm": "none",
     }
     encoder = found["components"]["encoder"]
     assert (encoder["class"], encoder["dropout"]) == ("DenseEncoder", 0.1)

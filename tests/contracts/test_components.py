@@ -49,13 +49,13 @@ def _masking(masking):
     return [masked.tokens, masked.index, masked.weight]
 
 
-def _field(name="temperature"):
-    return FieldSpec(name, [500, 850], (2, 2, 2), Window((4, 4, 8)), embed_dim=16)
+def _field(name="temperature", **changes):
+    return FieldSpec(name, [500, 850], (2, 2, 2), Window((4, 4, 8)), embed_dim=16, **changes)
 
 
 def _model_arguments():
     return {
-        "fields": [_field("vorticity"), _field("temperature")],
+        "fields": [_field("vorticity"), _field("temperature", couplings=["vorticity"])],
         "tokenizer": c.tokenizers.CuboidTokenizer(),
         "token_info": c.tokenizers.TokenInfo(4, hidden=(6,)),
         "position": c.positions.HarmonicPosition(),
@@ -63,6 +63,7 @@ def _model_arguments():
         "decoder": c.decoders.UNetDecoder(num_layers=2, num_heads=2, qk_norm="affine"),
         "tail": c.tails.LinearEnsemble(num_members=3),
         "normalizer": c.normalizers.MonthlyNormalizer(),
+        "coupler": c.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys"),
         "encode": "visible",
         "provenance": {"store": "a.zarr", "units": {"temperature": "K"}},
         "name": "two_fields",
@@ -86,7 +87,7 @@ def _block(**changes):
     return {"num_layers": 2, "num_heads": 2, "mlp_ratio": 1.5, "dropout": 0.1, **changes}
 
 
-SEQUENCE, GRID = (2, 6, 16), (2, 2, 2, 2, 4, 8)
+SEQUENCE, PLACES, GRID = (2, 6, 16), (2, 2, 3, 4, 16), (2, 2, 2, 2, 4, 8)
 CASES = {
     "AttentionHeads": Case(
         lambda: {"num_heads": 2, "head_dim": 3, "cross": True}, (SEQUENCE, (2, 5, 4))
@@ -99,20 +100,48 @@ CASES = {
             "mlp_ratio": 1.5,
             "dropout": 0.1,
             "qk_norm": "affine",
+            "norm": False,
+            "mlp_norm": False,
+            "mlp_layers": 3,
             "output_activation": True,
         },
+        (SEQUENCE, (2, 5, 4)),
+    ),
+    "AxialBlock": Case(
+        lambda: {
+            "num_heads": 3,
+            "cross_heads": 2,
+            "reserved_heads": 1,
+            "parallel": True,
+            "dropout": 0.1,
+            "mlp_norm": False,
+        },
+        (PLACES, PLACES),
+    ),
+    "CrossFieldAttention": Case(
+        lambda: {"num_heads": 2, "qk_norm": "plain", "head_dim": 3, "norm": False},
         (SEQUENCE, (2, 5, 4)),
     ),
     "CuboidTokenizer": Case(lambda: {"embed_dim": 5}, (GRID,)),
     "TokenInfo": Case(lambda: {"embed_dim": 5, "hidden": (6, 7)}, (GRID,), always_float32=True),
     "HarmonicPosition": Case(lambda: {"original_rows": True}, (GRID,)),
-    "DenseEncoder": Case(lambda: _block(qk_norm="plain"), (SEQUENCE,)),
+    "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3), (SEQUENCE,)),
+    "AxialEncoder": Case(lambda: _block(reserved_heads=2, mlp_norm=False), (PLACES,)),
+    "AxialUNetDecoder": Case(
+        lambda: _block(num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain"),
+        (PLACES, [PLACES, PLACES]),
+    ),
     "UNetDecoder": Case(
         lambda: _block(cross_ratio=1.0, cross_rate=0.5, qk_norm="affine"),
         (SEQUENCE, [(2, 5, 16), (2, 5, 16)]),
     ),
     "LinearEnsemble": Case(
         lambda: {"num_members": 3, "token_values": 4}, ((2, 2, 3, 8),), always_float32=True
+    ),
+    "MLPEnsemble": Case(
+        lambda: {"hidden_layers": 2, "num_members": 3, "token_values": 4},
+        ((2, 2, 3, 8),),
+        always_float32=True,
     ),
     "AtmoRep": Case(_model_arguments),
     "Window": Case(lambda: {"shape": (4, 4, 8), "step_hours": 3.0}, use=repr),
@@ -125,8 +154,10 @@ CASES = {
             "embed_dim": 32,
             "loss_weight": 0.5,
             "normalization": "grid_point",
+            "couplings": ("vorticity", "u_component_of_wind"),
+            "predicted": False,
         },
-        use=repr,
+        use=lambda field: json.dumps(field.get_config()),
     ),
     "WindowDataset": Case(
         lambda: {

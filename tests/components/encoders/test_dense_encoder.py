@@ -23,11 +23,18 @@ def test_every_blocks_output_is_returned_the_last_one_last(x):
 
 
 def test_blocks_have_the_options_of_the_encoder(x):
-    encoder = DenseEncoder(2, 4, 1.5, 0.1, "affine", True)
+    options = {"mlp_ratio": 1.5, "mlp_layers": 3, "dropout": 0.1, "qk_norm": "affine"}
+    encoder = DenseEncoder(2, 4, norm=False, output_activation=True, **options)
     encoder(x)
     for block in encoder.blocks:
-        assert (block.num_heads, block.cross_heads, block.mlp_ratio) == (4, 0, 1.5)
-        assert (block.dropout, block.qk_norm, block.output_activation) == (0.1, "affine", True)
+        assert (block.num_heads, block.cross_heads, block.norm, block.mlp_norm) == (
+            4,
+            0,
+            False,
+            False,
+        )
+        assert block.output_activation
+        assert {name: getattr(block, name) for name in options} == options
 
 
 def test_an_encoder_has_a_layer():

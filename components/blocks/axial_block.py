@@ -1,0 +1,206 @@
+"""A transformer block whose attention goes along space, time and level, one axis at a time."""
+
+import keras
+from keras import ops
+
+from atmorep_k.components.blocks.attention_heads import AttentionHeads
+from atmorep_k.components.blocks.mlp import plain_norm, seeded_dropout
+from atmorep_k.components.blocks.transformer_block import add_coupler, head_size, mlp_of
+from atmorep_k.errors import UserError
+from atmorep_k.registry import Configured, component
+
+# Axes of (batch, level, time, space, channel), in the order in which the original attends to them.
+_AXES = {"space": 3, "time": 2, "level": 1}
+
+
+@component("block")
+class AxialBlock(Configured, keras.layers.Layer):
+    """Pre-norm block with attention along one axis at a time (Ho et al. 2019, arXiv:1912.12180).
+
+    In turn, the result of one axis is what the next attends with; in parallel, the results of the
+    axes are added. Where a field that is attended to has fewer tokens along the other axes, each
+    of its tokens serves several of ours; where it has more, ours are repeated and averaged. The
+    residual and the MLP follow as in `TransformerBlock`.
+
+    Args:
+        num_heads: heads per axis, those of couplings not counted.
+        cross_heads: how many of them attend to the context instead of to `x` itself.
+        reserved_heads: heads that the channels are divided among besides `num_heads`: the original
+            reserves room for the heads of one coupling, coupled or not.
+        parallel: whether the axes are attended to in parallel.
+        mlp_ratio: see `MLP`.
+        mlp_layers: see `MLP.num_layers`.
+        dropout: rate of dropout behind the attention and in the MLP.
+        mlp_norm: whether the input of the MLP is normalised.
+        output_activation: see `MLP`.
+
+    Shapes:
+        input: x (batch, level, time, space, channel), space being all tokens of a time; context
+            and others {field: ...} likewise, with their own numbers of tokens
+        output: as x
+
+    Raises:
+        UserError: where channels do not divide by the heads, an input has another number of axes,
+            or numbers of tokens are no multiples of each other.
+    """
+
+    def __init__(
+        self,
+        num_heads: int = 4,
+        cross_heads: int = 0,
+        reserved_heads: int = 0,
+        parallel: bool = False,
+        mlp_ratio: float = 2.0,
+        mlp_layers: int = 2,
+        dropout: float = 0.0,
+        mlp_norm: bool = True,
+        output_activation: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.num_heads = num_heads
+        self.cross_heads = cross_heads
+        self.reserved_heads = reserved_heads
+        self.parallel = parallel
+        self.mlp_ratio = mlp_ratio
+        self.mlp_layers = mlp_layers
+        self.dropout = dropout
+        self.mlp_norm = mlp_norm
+        self.output_activation = output_activation
+
+        self.coupled: dict[str, tuple] = {}
+        self.make_coupler = None
+
+    def couple(self, others, make):
+        """Says, before the block is built, which other fields it attends to.
+
+        Args:
+            others: field -> shape of its tokens.
+            make: returns a new coupler, with changes of its configuration as keywords.
+        """
+        # Sorted, so that results are bit for bit the same in whatever order fields are named.
+        self.coupled, self.make_coupler = dict(sorted(others.items())), make
+
+    def build(self, x_shape, context_shape=None):
+        """Makes norms, heads, projection and couplers of every axis, and the MLP."""
+        _check(x_shape, *self.coupled.values())
+        self.x_norm = self._norm("norm", x_shape)
+        if self.cross_heads:
+            self.context_norm = self._norm("context_norm", context_shape or x_shape)
+        for axis in _AXES:
+            self._build_axis(axis, x_shape[-1])
+        self.drop = seeded_dropout(self.dropout, self.dtype_policy)
+        self.mlp = mlp_of(self)
+        self.mlp.build(x_shape)
+
+    def _build_axis(self, axis, channels):
+        head_dim = head_size(channels, self.num_heads + self.reserved_heads)
+        sequence = (None, None, channels)
+        for kind, number in (
+            ("self", self.num_heads - self.cross_heads),
+            ("cross", self.cross_heads),
+        ):
+            heads = None
+            if number:
+                name, dtype = f"{axis}_{kind}_heads", self.dtype_policy
+                heads = AttentionHeads(number, head_dim, kind == "cross", dtype=dtype, name=name)
+                heads.build(sequence, sequence)
+            setattr(self, f"{axis}_{kind}", heads)
+        project = keras.layers.Dense(channels, dtype=self.dtype_policy, name=f"{axis}_project")
+        project.build((None, None, self.num_heads * head_dim))
+        setattr(self, f"{axis}_project", project)
+        for name, shape in self.coupled.items():
+            other = (None, None, shape[-1])
+            changes = {"head_dim": head_dim, "norm": True}
+            add_coupler(self, f"{axis}_coupled_{name}", sequence, other, **changes)
+
+    def _norm(self, name, shape):
+        norm = plain_norm(name, self.dtype_policy)
+        norm.build(shape)
+        return norm
+
+    def _along(self, axis, x, context, others):
+        """Returns what attention along one axis makes of `x`."""
+        number, project = _AXES[axis], getattr(self, f"{axis}_project")
+        own, cross = getattr(self, f"{axis}_self"), getattr(self, f"{axis}_cross")
+        heads = [along(number, own, x)] if own else []
+        if cross:
+            heads.append(along(number, cross, x, context))
+        result = project(ops.concatenate(heads, axis=-1))
+        for name in self.coupled:
+            coupler = getattr(self, f"{axis}_coupled_{name}")
+            result = result + along(number, coupler, x, others[name])
+        return result
+
+    def attend(self, x, context=None, others=None, training=False):
+        """Returns the state after the attention, its residual included."""
+        normed = self.x_norm(x)
+        if self.cross_heads:
+            context = normed if context is None else self.context_norm(context)
+        if self.parallel:
+            change = sum(self._along(axis, normed, context, others) for axis in _AXES)
+        else:
+            change = normed
+            for axis in _AXES:
+                change = self._along(axis, change, context, others)
+        return x + self.drop(change, training=training)
+
+    def call(self, x, context=None, others=None, training=False):
+        """Returns the block's output."""
+        return self.mlp(self.attend(x, context, others, training), training=training)
+
+
+def along(axis: int, layer, x, other=None):
+    """Applies a layer of sequences to every row of tokens along one axis.
+
+    Args:
+        axis: 1 (level), 2 (time) or 3 (space).
+        layer: maps (row, token, channel), with `other` also (row, other, channel').
+        x: (batch, level, time, space, channel).
+        other: likewise; its numbers of tokens along the axes that are not attended to divide those
+            of `x` or are multiples of them.
+
+    Returns:
+        (batch, level, time, space, channel'').
+    """
+    order = [0, *(a for a in (1, 2, 3) if a != axis), axis, 4]
+    x, repeats = ops.transpose(x, order), (1, 1)
+    shape = x.shape
+    if other is None:
+        result = layer(_rows(x))
+    else:
+        x, other, repeats = _match(x, ops.transpose(other, order))
+        result = layer(_rows(x), _rows(other))
+    parts = (shape[1], repeats[0], shape[2], repeats[1], shape[3], result.shape[-1])
+    result = ops.mean(ops.reshape(result, (-1, *parts)), axis=(2, 4))
+    return ops.transpose(result, [order.index(a) for a in range(5)])
+
+
+def _match(x, other):
+    """Repeats tokens along the first two axes behind the batch until both have as many."""
+    repeats = []
+    for axis in (1, 2):
+        ours, theirs = x.shape[axis], other.shape[axis]
+        other = ops.repeat(other, max(1, ours // theirs), axis=axis)
+        repeats.append(max(1, theirs // ours))
+        x = ops.repeat(x, repeats[-1], axis=axis)
+    return x, other, repeats
+
+
+def _rows(x):
+    return ops.reshape(x, (-1, *x.shape[-2:]))
+
+
+def _check(*shapes) -> None:
+    if any(len(shape) != 5 for shape in shapes):
+        raise UserError(
+            "axial attention needs tokens in (level, time, space), as with AtmoRep.encode = 'all'; "
+            f"given {len(shapes[0]) - 2} axes of tokens."
+        )
+    for shape in shapes[1:]:
+        for ours, theirs in zip(shapes[0][1:4], shape[1:4], strict=True):
+            if max(ours, theirs) % min(ours, theirs):
+                raise UserError(
+                    f"axial attention couples fields whose numbers of tokens (level, time, space) "
+                    f"are multiples of each other, not {shapes[0][1:4]} and {shape[1:4]}."
+                )
