@@ -7,6 +7,7 @@ from atmorep_k.components.losses.gaussian_crps import GaussianCRPS
 from atmorep_k.components.losses.kernel_crps import KernelCRPS
 from atmorep_k.components.losses.latitude_weighted_mse import LatitudeWeightedMSE
 from atmorep_k.components.losses.mean_mse import MeanMSE
+from atmorep_k.components.losses.statistical_area_loss import StatisticalAreaLoss
 from atmorep_k.components.losses.statistical_loss import StatisticalLoss
 from atmorep_k.components.losses.weighted_sum import WeightedSum
 
@@ -18,6 +19,7 @@ __all__ = [
     "KernelCRPS",
     "LatitudeWeightedMSE",
     "MeanMSE",
+    "StatisticalAreaLoss",
     "StatisticalLoss",
     "WeightedSum",
 ]

@@ -187,10 +187,11 @@ CASES = {
     ),
     "AlmostFairKernelCRPS": Case(lambda: {"alpha": 0.5, "name": "a_name"}, use=_loss),
     "EnsembleMSE": Case(lambda: {"name": "a_name"}, use=_loss),
-    "GaussianCRPS": Case(lambda: {"name": "a_name"}, use=_loss),
+    "GaussianCRPS": Case(lambda: {"name": "a_name", "original_constants": True}, use=_loss),
     "KernelCRPS": Case(lambda: {"name": "a_name"}, use=_loss),
     "LatitudeWeightedMSE": Case(lambda: {"name": "a_name"}, use=_loss),
     "MeanMSE": Case(lambda: {"name": "a_name"}, use=_loss),
+    "StatisticalAreaLoss": Case(lambda: {"name": "a_name"}, use=_loss),
     "StatisticalLoss": Case(lambda: {"name": "a_name"}, use=_loss),
     "WeightedSum": Case(
         lambda: {

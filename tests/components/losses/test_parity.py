@@ -41,6 +41,8 @@ def evaluate(loss, original):
         ("mse", losses.MeanMSE()),
         ("mse_ensemble", losses.EnsembleMSE()),
         ("stats", losses.StatisticalLoss()),
+        ("stats_area", losses.StatisticalAreaLoss()),
+        ("crps", losses.GaussianCRPS(original_constants=True)),
         ("kernel_crps", losses.KernelCRPS()),
         ("weighted_mse", losses.LatitudeWeightedMSE()),
     ],

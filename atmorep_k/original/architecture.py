@@ -1,0 +1,148 @@
+"""The original's network, put together from our components with its habits switched on."""
+
+import dataclasses
+from typing import Any
+
+from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.model import AtmoRep
+from atmorep_k.original.settings import Settings, window_shape
+from atmorep_k.registry import lookup
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How a file of weights is laid out, which its settings do not say.
+
+    Args:
+        per_head: whether each head has projections of its own, as until 2023; else the heads of a
+            block share fused ones. The two also differ in what they normalise.
+        reserved_heads: heads that axial attention divides the channels among besides its own.
+        coupling_heads: heads per coupled field.
+    """
+
+    per_head: bool
+    reserved_heads: int
+    coupling_heads: int
+
+    @property
+    def name(self) -> str:
+        """The layout in a word or two."""
+        return "2023 layout (projections per head)" if self.per_head else "2024 layout"
+
+
+def current_layout(settings: Settings) -> Layout:
+    """Returns the layout that the original's last version (2024) writes."""
+    heads = settings.coupling_num_heads_per_field
+    return Layout(per_head=False, reserved_heads=heads, coupling_heads=heads)
+
+
+def field_specs(settings: Settings) -> list[FieldSpec]:
+    """Returns the fields, in the order of the settings."""
+    window = Window(window_shape(settings.fields[0]), step_hours=settings.time_sampling)
+    return [
+        FieldSpec(
+            field.name,
+            field.levels,
+            field.token_size,
+            window,
+            embed_dim=field.embed_dim,
+            loss_weight=settings.weights.get(field.name, 1.0),
+            normalization="grid_point" if field.is_local else "global",
+            couplings=field.couplings,
+            predicted=field.name in settings.weights,
+        )
+        for field in settings.fields
+    ]
+
+
+def build_model(settings: Settings, layout: Layout, provenance: dict | None = None) -> AtmoRep:
+    """Returns the model of some settings, not yet built: no weight is allocated.
+
+    Args:
+        settings: of the run.
+        layout: of its file of weights.
+        provenance: what the model is to remember.
+
+    Raises:
+        UserError: where no model of ours fits the settings.
+    """
+    couplings = any(field.couplings for field in settings.fields)
+    return AtmoRep(
+        field_specs(settings),
+        tokenizer=lookup("CuboidTokenizer", "tokenizer")(),
+        token_info=lookup("TokenInfo", "token_info")(
+            embed_dim=settings.size_token_info_net, features="raw"
+        ),
+        position=lookup("HarmonicPosition", "position")(original_rows=True),
+        encoder=_encoder(settings, layout),
+        decoder=_decoder(settings, layout),
+        tail=_tail(settings),
+        normalizer=lookup("MonthlyNormalizer", "normalizer")(),
+        coupler=_coupler(settings, layout) if couplings else None,
+        provenance=provenance,
+    )
+
+
+def _net(settings: Settings, mlp_layers: int) -> dict[str, Any]:
+    # Fewer than two linear maps are two in the original.
+    return {
+        "mlp_layers": max(2, mlp_layers),
+        "dropout": float(settings.dropout_rate),
+        "output_activation": True,
+    }
+
+
+def _encoder(settings: Settings, layout: Layout):
+    options = {
+        "num_layers": settings.encoder_num_layers,
+        "num_heads": settings.encoder_num_heads,
+        **_net(settings, settings.encoder_num_mlp_layers),
+    }
+    if settings.encoder_att_type == "dense":
+        return lookup("DenseEncoder", "encoder")(
+            **options, norm=settings.with_layernorm, qk_norm=_plain(settings)
+        )
+    return lookup("AxialEncoder", "encoder")(
+        **options,
+        reserved_heads=layout.reserved_heads,
+        parallel="parallel" in settings.encoder_att_type,
+        mlp_norm=settings.with_layernorm,
+    )
+
+
+def _decoder(settings: Settings, layout: Layout):
+    options = {
+        "num_layers": settings.decoder_num_layers,
+        "num_heads": settings.decoder_num_heads,
+        "cross_ratio": float(settings.decoder_cross_att_ratio),
+        "cross_rate": float(settings.decoder_cross_att_rate),
+        "self_attention": settings.decoder_self_att,
+        "mlp_norm": settings.with_layernorm,
+        # The version of 2024 hands the attention type over where the norm is asked for: always on.
+        "self_qk_norm": _plain(settings) if layout.per_head else "plain",
+        **_net(settings, settings.decoder_num_mlp_layers),
+    }
+    if settings.decoder_att_type == "dense":
+        qk_norm = _plain(settings) if layout.per_head else "affine"
+        return lookup("UNetDecoder", "decoder")(**options, qk_norm=qk_norm)
+    # The decoder's axes are parallel where the *encoder's* are.
+    parallel = "parallel" in settings.encoder_att_type
+    return lookup("AxialUNetDecoder", "decoder")(**options, parallel=parallel)
+
+
+def _coupler(settings: Settings, layout: Layout):
+    qk_norm = "none"
+    if settings.encoder_att_type == "dense" and settings.with_qk_lnorm:
+        qk_norm = "plain" if layout.per_head else "keys"
+    return lookup("CrossFieldAttention", "coupler")(layout.coupling_heads, qk_norm=qk_norm)
+
+
+def _tail(settings: Settings):
+    members, hidden = settings.net_tail_num_nets, settings.net_tail_num_layers
+    if not hidden:
+        return lookup("LinearEnsemble", "tail")(num_members=members)
+    return lookup("MLPEnsemble", "tail")(hidden_layers=hidden, num_members=members)
+
+
+def _plain(settings: Settings) -> str:
+    return "plain" if settings.with_qk_lnorm else "none"
