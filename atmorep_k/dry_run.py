@@ -58,9 +58,10 @@ def _token_info_weights(model: AtmoRep) -> int:
 
 def batch_bytes(task) -> int:
     """Returns the bytes of a batch: inputs, targets and weights."""
-    slots = {f.name: task.masking.num_slots(f.num_tokens) for f in task.model.fields}
+    predicted = [f for f in task.model.fields if f.predicted]
+    slots = {f.name: task.masking.num_slots(f.num_tokens) for f in predicted}
     values = sum(np.prod(shape) for shape, _ in input_specs(task.model.fields, slots).values())
-    for field in task.model.fields:
+    for field in predicted:
         values += len(field.levels) * slots[field.name] * (field.token_values + 1)
     return int(4 * task.batch_size * values)
 
@@ -75,7 +76,7 @@ def activation_bytes(model: AtmoRep, batch_size: int) -> int:
     total = 0
     for field in model.fields:
         tokens = len(field.levels) * field.tokens_per_level
-        for part in (encoder, decoder):
+        for part in (encoder, decoder) if field.predicted else (encoder,):
             per_block = tokens * 14 * field.embed_dim + 2 * part.num_heads * tokens**2
             total += part.num_layers * per_block
     return 4 * batch_size * total

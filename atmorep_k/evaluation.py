@@ -23,7 +23,7 @@ POINT_DIMS = ("level", "time", "latitude", "longitude")
 
 @dataclasses.dataclass(frozen=True)
 class Evaluation:
-    """The scores of a model, by task, field, level and, for a forecast, lead time.
+    """The scores of a model's predicted fields, by task, field, level and lead time of a forecast.
 
     Args:
         sums: task -> field -> sums over the hidden points, see `scores.ScoreSums`; with the
@@ -135,7 +135,7 @@ def evaluate(
             indices = range(first, min(first + batch_size, num_samples))
             samples = [dataset.window("validation", seed, i, masking) for i in indices]
             predictions = _predict(model, samples, batch_size)
-            for field in model.fields:
+            for field in held_out.fields:
                 for sample, values in zip(samples, predictions[field.name], strict=False):
                     scored = held_out.window(task, field, sample, values)
                     _add(sums[task], field, scored)
@@ -144,7 +144,7 @@ def evaluate(
             if progress:
                 progress(len(samples))
     described = {
-        task: {f.name: held_out.describe(task, f, fields[f.name]) for f in model.fields}
+        task: {f.name: held_out.describe(task, f, fields[f.name]) for f in held_out.fields}
         for task, fields in sums.items()
     }
     return Evaluation(described, pictures, bool(held_out.store.attributes.get("simulated")))
@@ -164,7 +164,8 @@ def check_tasks(maskings: dict[str, Any], fields: list) -> None:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
         for field in fields:
-            masking.num_slots(field.num_tokens)
+            if field.predicted:
+                masking.num_slots(field.num_tokens)
 
 
 def _predict(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:
@@ -193,6 +194,7 @@ class _HeldOut:
         from atmorep_k.data.store import open_store
 
         self.dataset = dataset
+        self.fields = [f for f in model.fields if f.predicted]
         self.normalizers = model.normalizers
         self.store = open_store(store_path(dataset.store))
         positions = [dataset.position("validation", seed, 0, i) for i in range(num_samples)]
@@ -201,7 +203,7 @@ class _HeldOut:
         training = dataset.time_indices("train")
         self.climatology = {
             f.name: baselines.Climatology.from_store(self.store, f.name, f.levels, training, months)
-            for f in model.fields
+            for f in self.fields
         }
 
     def window(self, task: str, field, sample, values: np.ndarray) -> _Scored:
@@ -217,7 +219,7 @@ class _HeldOut:
         hidden, members = scatter(field, index, sample.weights[field.name], values)
         times, rows, columns = self.dataset.indices(sample.position)
         times = self.store.time[times]
-        place = baselines.calendar(times)[0], rows, columns
+        place = times, rows, columns
         normalizer = self.normalizers[field.name]
         cube = sample.cubes[field.name]
         arguments = cube, hidden, self.climatology[field.name].window(times, rows, columns)

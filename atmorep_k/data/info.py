@@ -97,7 +97,7 @@ def _bytes_on_disk(path: Path) -> int:
 
 def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
     info = store.variables[name]
-    mean, std = (_small_statistics(store, name, key) for key in ("mean", "std"))
+    mean, std = store.statistics(name).read("global")
     levels = store.levels_of(name).tolist()
     varies = np.any(std > 0, axis=0) | (mean.max(axis=0) > mean.min(axis=0))
     return {
@@ -112,13 +112,6 @@ def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
         "missing_shards": _missing_shards(store, name),
         "missing_values": _missing_values(store, name) if scan else None,
     }
-
-
-def _small_statistics(store: Store, name: str, key: str) -> np.ndarray:
-    """Reads (month, level) statistics, without the large ones of each grid point."""
-    import zarr
-
-    return zarr.open_group(store.path, mode="r")[f"statistics/{name}_{key}"][:]
 
 
 def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:

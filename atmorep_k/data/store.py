@@ -5,12 +5,16 @@ tiles within shards, and monthly statistics in the group `statistics`.
 """
 
 import dataclasses
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from atmorep_k.data.layout import StoreDescription, decode_time
+from atmorep_k.data.statistics import MONTHS
+from atmorep_k.data.stored_statistics import Scope, StoredStatistics, fill_constant
 from atmorep_k.data.variables import VariableInfo
 from atmorep_k.data.writing import check_output, write_store
 from atmorep_k.errors import UserError, nearest, unknown
@@ -28,7 +32,6 @@ __all__ = [
 ]
 
 _COORDINATES = ("time", "level", "latitude", "longitude")
-_KEYS = ("mean", "std", "mean_grid", "std_grid")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,21 +79,36 @@ class Store:
         """
         return self.level if self._info(variable).has_level else np.zeros(1)
 
-    def statistics(self, variable: str) -> dict[str, np.ndarray]:
-        """Reads the monthly statistics of a variable.
+    def statistics(self, variable: str, levels: Sequence[int] | None = None) -> StoredStatistics:
+        """Returns the monthly statistics of a variable; they are read when asked for.
 
-        Returns:
-            `mean` and `std` (12, level), `mean_grid` and `std_grid` (12, level, latitude,
-            longitude), float32; the level axis has size 1 at the surface.
+        Args:
+            variable: its name.
+            levels: indices of levels; all if None. At the surface there is one, 0.
 
         Raises:
             UserError: where the variable is not in the store.
         """
+        of = self.levels_of(variable)
+        levels = np.arange(len(of)) if levels is None else np.asarray(levels)
+        return StoredStatistics(
+            f"{variable!r} of {self.path}",
+            of[levels].tolist(),
+            np.arange(MONTHS),
+            None,
+            ("global", "grid_point"),
+            functools.partial(self._load, variable, levels),
+        )
+
+    def _load(self, variable: str, levels: np.ndarray, scope: Scope, first: int, stop: int):
         import zarr
 
-        self._info(variable)
         group = zarr.open_group(self.path, mode="r")["statistics"]
-        return {key: group[f"{variable}_{key}"][:] for key in _KEYS}
+        mean, std = (group[f"{variable}_{k}"][first:stop][:, levels] for k in ("mean", "std"))
+        if scope == "global":
+            return mean, std
+        mean, grid = (group[f"{variable}_{k}_grid"][first:stop][:, levels] for k in ("mean", "std"))
+        return mean, fill_constant(mean, grid, std)
 
     def dataset(self) -> "xr.Dataset":
         """Opens the store with xarray; nothing is read before it is used."""

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.components.normalizers.monthly_normalizer import SMALLEST_SPREAD
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, Window
@@ -57,22 +56,6 @@ def _index(store: Store, name: str, level: float) -> int:
     return index
 
 
-def check_spread(store: Store, field: FieldSpec, statistics: dict, levels: list[int]) -> None:
-    """Checks that no level is constant, for it cannot be normalised.
-
-    Raises:
-        UserError: where the standard deviation of a month is 0 or less than rounding.
-    """
-    mean, std = (statistics[key][:, levels] for key in ("mean", "std"))
-    constant = ~(std > SMALLEST_SPREAD * np.abs(mean))
-    if constant.any():
-        month, level = (int(i) for i in np.argwhere(constant)[0])
-        raise UserError(
-            f"{field.name!r} is constant at level {field.levels[level]:g} in month {month + 1} of "
-            f"{store.path} (always {mean[month, level]:g}); leave that level out."
-        )
-
-
 def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
     """Checks that statistics which came with a model suit the field and the store.
 
@@ -80,9 +63,9 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
         UserError: where the number of levels differs, or statistics of grid points belong to
             another grid.
     """
-    if normalizer.mean.shape[1] != len(field.levels):
+    if normalizer.num_levels != len(field.levels):
         raise UserError(
-            f"the normalisation of {field.name!r} is of {normalizer.mean.shape[1]} levels, the "
+            f"the normalisation of {field.name!r} is of {normalizer.num_levels} levels, the "
             f"field has {len(field.levels)}."
         )
     if normalizer.scope == "grid_point":

@@ -1,9 +1,36 @@
-"""What goes into a batch beside the values of tokens: when and where each token is."""
+"""The arrays of a batch, and what goes into it beside values: when and where each token is."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.batch import TOKEN_INFO
+from atmorep_k.batch import TOKEN_INFO, input_specs
 from atmorep_k.fields import FieldSpec
+
+Arrays = dict[str, np.ndarray]
+
+
+def empty_batch(
+    fields: Sequence[FieldSpec], batch_size: int, slots: dict[str, int]
+) -> tuple[Arrays, Arrays, Arrays]:
+    """Returns the arrays (inputs, targets, weights) of a batch as `batch` says, not yet filled.
+
+    Fresh memory every time: backends may keep using it in place of a copy.
+
+    Args:
+        fields: the fields; those that are input only have no target and no weight.
+        batch_size: samples.
+        slots: name of a predicted field -> masked slots per sample and level.
+    """
+    specs = input_specs(fields, slots)
+    inputs = {n: np.empty((batch_size, *shape), t) for n, (shape, t) in specs.items()}
+    targets, weights = {}, {}
+    for field in fields:
+        if field.predicted:
+            shape = (batch_size, len(field.levels), slots[field.name])
+            targets[field.name] = np.empty((*shape, field.token_values), np.float32)
+            weights[field.name] = np.empty(shape, np.float32)
+    return inputs, targets, weights
 
 
 class TokenInfo:

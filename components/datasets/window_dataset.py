@@ -1,6 +1,5 @@
 """Windows drawn at random from a store, in batches made ahead of time."""
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from atmorep_k.batch import input_specs, tokenize
+from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import checks, periods
 from atmorep_k.components.datasets.positions import (
     Position,
@@ -17,12 +16,12 @@ from atmorep_k.components.datasets.positions import (
     row_weights,
 )
 from atmorep_k.components.datasets.prefetch import prefetch
-from atmorep_k.components.datasets.preparing import TokenInfo
+from atmorep_k.components.datasets.preparing import Arrays, TokenInfo, empty_batch
 from atmorep_k.components.datasets.randomness import bits
 from atmorep_k.components.datasets.reader import Cube, Reader
+from atmorep_k.components.datasets.sample import Sample
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.data.named import store_path
-from atmorep_k.data.statistics import months_of
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
@@ -32,27 +31,7 @@ from atmorep_k.registry import Component, component
 _WAITING_BYTES = 512 * 2**20
 _WAITING_PER_THREAD = 4
 
-Arrays = dict[str, np.ndarray]
 Split = Literal["train", "validation"]
-
-
-@dataclasses.dataclass(frozen=True)
-class Sample:
-    """One window: where it is, what is there, what a model sees of it and is to predict.
-
-    Args:
-        position: where it lies in the store.
-        cubes: field -> physical values `(level, time, lat, lon)`, nothing masked.
-        inputs: as `atmorep_k.batch` says, without the batch axis.
-        targets: field -> `(level, masked, value)`.
-        weights: field -> `(level, masked)`.
-    """
-
-    position: Position
-    cubes: Arrays
-    inputs: Arrays
-    targets: Arrays
-    weights: Arrays
 
 
 @component("dataset")
@@ -114,19 +93,56 @@ class WindowDataset(Component):
             UserError: where the store, a field, a level or a period is not there, the window does
                 not fit, or a level is constant.
         """
+        self._prepare(fields)
+        self._periods = periods.split(self._store.time, self.train_period, self.validation_period)
+        self._place()
+        steps = np.concatenate([np.arange(*period) for period in self._periods.values()])
+        self._serve(normalizers, self._store.time[np.unique(steps)])
+
+    def open_whole(
+        self, fields: Sequence[FieldSpec], normalizers: dict[str, Any] | None = None
+    ) -> None:
+        """Opens the whole record without periods, to use a model: `sample` gives any window of it.
+
+        A store of one window is enough. The period and region of the configuration have no effect.
+
+        Args:
+            fields: as in `open`.
+            normalizers: as in `open`. Statistics of each grid point and year are read when a
+                window needs them.
+
+        Raises:
+            UserError: as in `open`, but for the periods.
+        """
+        self._prepare(fields)
+        self._periods, self._positions = {}, {}
+        store, (_, *size) = self._store, self._window.shape
+        allowed_corners(store.latitude, store.longitude, store.is_global, tuple(size), None)
+        record = (0, len(store.time))
+        periods.window_starts("whole", store.time, record, self._window, self._stride)
+        self._serve(normalizers, None)
+
+    def _prepare(self, fields: Sequence[FieldSpec]) -> None:
         self._window = checks.common_window(fields)
         self._store = open_store(store_path(self.store))
         self.fields = list(fields)
-        levels = {f.name: checks.level_index(self._store, f) for f in self.fields}
+        self._predicted = [f for f in self.fields if f.predicted]
+        self._levels = {f.name: checks.level_index(self._store, f) for f in self.fields}
         self._stride = periods.store_stride(self._store.time, self._window)
-        self._place()
+
+    def _serve(self, normalizers: dict[str, Any] | None, times: np.ndarray | None) -> None:
+        """Fits normalisers for some times and opens the arrays."""
+        store = self._store
         self.normalizers = normalizers or {f.name: MonthlyNormalizer() for f in self.fields}
         for field in self.fields:
-            self._fit(field, levels[field.name])
-        self._describe()
-        has_level = {n: self._store.variables[n].has_level for n in levels}
-        chosen = {n: index if has_level[n] else None for n, index in levels.items()}
-        self._reader = Reader(self._store.path, chosen, self.threads)
+            self._fit(field, times)
+        self._token_info = {
+            f.name: TokenInfo(f, store.time, store.latitude, store.longitude, store.resolution[0])
+            for f in self.fields
+        }
+        has_level = {n: store.variables[n].has_level for n in self._levels}
+        chosen = {n: index if has_level[n] else None for n, index in self._levels.items()}
+        self._reader = Reader(store.path, chosen, self.threads)
 
     def _place(self) -> None:
         store, (_, *size) = self._store, self._window.shape
@@ -134,7 +150,6 @@ class WindowDataset(Component):
             store.latitude, store.longitude, store.is_global, tuple(size), self.region
         )
         weights = row_weights(store.latitude, rows, size[0], self.area_uniform)
-        self._periods = periods.split(store.time, self.train_period, self.validation_period)
         self._positions = {}
         for name, period in self._periods.items():
             starts = periods.window_starts(name, store.time, period, self._window, self._stride)
@@ -142,22 +157,13 @@ class WindowDataset(Component):
                 name, starts, rows, weights, columns, self.samples_per_epoch
             )
 
-    def _fit(self, field: FieldSpec, levels: list[int]) -> None:
+    def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
         normalizer, store = self.normalizers[field.name], self._store
         if normalizer.is_fitted:
             checks.check_normalizer(store, field, normalizer)
             return
-        statistics = store.statistics(field.name)
-        checks.check_spread(store, field, statistics, levels)
-        normalizer.fit(statistics, levels, field.normalization, store.latitude, store.longitude)
-
-    def _describe(self) -> None:
-        store = self._store
-        self._months = months_of(store.time) + 1
-        self._token_info = {
-            f.name: TokenInfo(f, store.time, store.latitude, store.longitude, store.resolution[0])
-            for f in self.fields
-        }
+        statistics = store.statistics(field.name, self._levels[field.name])
+        normalizer.fit(statistics, field.normalization, store.latitude, store.longitude, times)
 
     def provenance(self) -> dict[str, Any]:
         """Returns what a model trained on this data should remember of it."""
@@ -176,11 +182,16 @@ class WindowDataset(Component):
 
     def time_indices(self, split: Split) -> np.ndarray:
         """Returns the indices of all times of a period in the store, ascending."""
-        return np.arange(*self._periods[split])
+        return np.arange(*self._period(split, self._periods))
 
     def position(self, split: Split, seed: int, epoch: int, index: int) -> Position:
         """Returns where a sample lies: a pure function of its arguments."""
-        return self._positions[split](seed, epoch, index)
+        return self._period(split, self._positions)(seed, epoch, index)
+
+    def _period(self, split: Split, of: dict[str, Any]) -> Any:
+        if split not in of:
+            raise ValueError(f"the dataset has no {split} period: it was opened as a whole.")
+        return of[split]
 
     def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the indices of a window's times, rows and columns in the store."""
@@ -230,9 +241,8 @@ class WindowDataset(Component):
 
     def token_info(self, field: str, position: Position) -> np.ndarray:
         """Returns the numbers that describe a window's tokens, (level, T, Y, X, 8) float32."""
-        spec = self._field(field)
-        (shape, dtype) = input_specs([spec], {field: 1})[f"{field}/token_info"]
-        info = np.empty(shape, dtype)
+        inputs, _, _ = empty_batch([self._field(field)], 1, {field: 1})
+        info = inputs[f"{field}/token_info"][0]
         self._token_info[field].fill(info, *self.indices(position))
         return info
 
@@ -263,32 +273,26 @@ class WindowDataset(Component):
             UserError: where the masking does not suit a field (at once), or a value that was read
                 is missing (when its batch is due).
         """
-        slots = {f.name: masking.num_slots(f.num_tokens) for f in self.fields}
+        slots = self._slots(masking)
         make = functools.partial(self._batch, split, batch_size, masking, slots, seed)
         steps = itertools.count(start_step)
         if num_steps is not None:
             steps = range(start_step, start_step + num_steps)
-        size = sum(a.nbytes for arrays in self._empty(1, slots) for a in arrays.values())
+        size = sum(
+            a.nbytes for arrays in empty_batch(self.fields, 1, slots) for a in arrays.values()
+        )
         ahead = min(_WAITING_PER_THREAD * self.threads, _WAITING_BYTES // (size * batch_size))
         return prefetch(make, steps, self.threads, max(1, ahead))
 
-    def _empty(self, batch_size: int, slots: dict[str, int]) -> tuple[Arrays, Arrays, Arrays]:
-        # Fresh memory for every batch: backends may keep using it in place of a copy.
-        specs = input_specs(self.fields, slots)
-        inputs = {n: np.empty((batch_size, *shape), t) for n, (shape, t) in specs.items()}
-        targets, weights = {}, {}
-        for field in self.fields:
-            shape = (batch_size, len(field.levels), slots[field.name])
-            targets[field.name] = np.empty((*shape, field.token_values), np.float32)
-            weights[field.name] = np.empty(shape, np.float32)
-        return inputs, targets, weights
+    def _slots(self, masking) -> dict[str, int]:
+        return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
 
     def _batch(self, split, batch_size: int, masking, slots, seed: int, step: int):
         numbers = range(step * batch_size, (step + 1) * batch_size)
         samples = [divmod(number, self.samples_per_epoch) for number in numbers]
         places = [self.position(split, seed, *sample) for sample in samples]
         readings = [{f.name: self.read(f.name, place) for f in self.fields} for place in places]
-        batch = self._empty(batch_size, slots)
+        batch = empty_batch(self.fields, batch_size, slots)
         for row, (sample, place) in enumerate(zip(samples, places, strict=True)):
             reading = readings[row]
             for field in self.fields:
@@ -305,20 +309,41 @@ class WindowDataset(Component):
         """Writes one field of one sample into a batch; overwrites the cube."""
         name, (inputs, targets, weights) = field.name, batch
         times, rows, columns = self.indices(place)
-        self.normalizers[name].normalize(cube, self._months[times], rows, columns, out=cube)
+        self.normalizers[name].normalize(cube, self._store.time[times], rows, columns, out=cube)
         tokenize(cube, field.token_size, out=inputs[f"{name}/tokens"][row])
         self._token_info[name].fill(inputs[f"{name}/token_info"][row], times, rows, columns)
+        if not field.predicted:
+            return
         masked = masking(inputs[f"{name}/tokens"][row], field.token_size, rng, copy=False)
         inputs[f"{name}/masked_index"][row] = masked.index
         targets[name][row], weights[name][row] = masked.target, masked.weight
 
     def window(self, split: Split, seed: int, index: int, masking) -> Sample:
         """Returns sample `index` of the first epoch with its physical values, for scoring."""
-        position = self.position(split, seed, 0, index)
+        rngs = {f.name: self._rng(split, seed, (0, index), f) for f in self.fields}
+        return self._sample(self.position(split, seed, 0, index), masking, rngs)
+
+    def sample(self, position: Position, masking, rng: np.random.Generator) -> Sample:
+        """Returns the window at a position, a pure function of its arguments.
+
+        Args:
+            position: its corner, anywhere in the record.
+            masking: what is hidden.
+            rng: source of the masks: each field, whatever others there are, draws from a
+                generator of its own that starts at one number of this one.
+
+        Raises:
+            UserError: where the masking does not suit a field, or a value is missing.
+        """
+        start = int(rng.integers(2**63))
+        rngs = {f.name: np.random.Generator(bits(start, f"mask/{f.name}")) for f in self.fields}
+        return self._sample(position, masking, rngs)
+
+    def _sample(self, position: Position, masking, rngs) -> Sample:
+        batch = empty_batch(self.fields, 1, self._slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
         cubes = {f.name: self._checked(f, readings[f.name], position) for f in self.fields}
-        batch = self._empty(1, {f.name: masking.num_slots(f.num_tokens) for f in self.fields})
         for field in self.fields:
-            rng = self._rng(split, seed, (0, index), field)
-            self._fill(batch, 0, field, cubes[field.name].copy(), position, masking, rng)
+            cube = cubes[field.name].copy()
+            self._fill(batch, 0, field, cube, position, masking, rngs[field.name])
         return Sample(position, cubes, *({n: a[0] for n, a in part.items()} for part in batch))

@@ -44,11 +44,11 @@ class Normalizer:
     def __init__(self, mean, std):
         self.mean, self.std = mean, std
 
-    def denormalize(self, values, months, rows, columns):
-        assert values.shape[-3:] == (len(months), len(rows), len(columns))
+    def denormalize(self, values, times, rows, columns):
+        assert values.shape[-3:] == (len(times), len(rows), len(columns))
         return values * self.std + self.mean
 
-    def scale(self, months, rows, columns):
+    def scale(self, times, rows, columns):
         return np.float32(self.mean), np.float32(self.std)
 
 
@@ -289,13 +289,13 @@ def test_scatter_puts_tokens_back():
 class Zeros:
     """Predicts the normalised mean, whatever it sees."""
 
-    fields = FIELDS
-
-    def __init__(self):
-        self.normalizers = {f.name: MonthlyNormalizer() for f in FIELDS}
+    def __init__(self, fields=FIELDS):
+        self.fields = fields
+        self.normalizers = {f.name: MonthlyNormalizer() for f in fields}
 
     def predict_on_batch(self, inputs):
-        shapes = {f: inputs[f"{f.name}/masked_index"].shape for f in FIELDS}
+        predicted = [f for f in self.fields if f.predicted]
+        shapes = {f: inputs[f"{f.name}/masked_index"].shape for f in predicted}
         return {f.name: np.zeros((*shape, 1, f.token_values)) for f, shape in shapes.items()}
 
 
@@ -320,6 +320,19 @@ def test_real_windows_and_maskings_are_scored_against_their_own_targets(dataset)
             of = {"task": task, "field": field.name, "level": "all"}
             of |= {"metric": "normalised_mse", "model": "ensemble"}
             np.testing.assert_allclose(one(found.records, **of)["value"], expected, rtol=1e-4)
+
+
+def test_only_predicted_fields_are_scored(dataset):
+    other = FieldSpec.from_config(FIELDS[1].get_config() | {"predicted": False})
+    model, windows = Zeros([FIELDS[0], other]), WindowDataset(dataset.store)
+    windows.open(model.fields, model.normalizers)
+    # Three time tokens of temperature, of which two are hidden; the other field has two in all.
+    found = evaluate(model, windows, {"forecast": Forecast(2)})
+    assert {r["field"] for r in found.records} == {"temperature"}
+    assert set(found.pictures["forecast"]) == {"temperature"}
+    alone, windows = Zeros(FIELDS[:1]), WindowDataset(dataset.store)
+    windows.open(alone.fields, alone.normalizers)
+    assert found.records == evaluate(alone, windows, {"forecast": Forecast(2)}).records
 
 
 def test_a_masking_that_does_not_suit_the_window_is_found_at_once(dataset):

@@ -102,19 +102,18 @@ def test_tiles(path):
 
 
 def test_statistics_are_those_of_the_values(path, fields):
-    got = open_store(path).statistics("temperature")
+    stored = open_store(path).statistics("temperature")
     january = TIME.astype("datetime64[M]") == np.datetime64("2019-01")
-    assert {k: v.shape for k, v in got.items()} == {
-        "mean": (12, 2),
-        "std": (12, 2),
-        "mean_grid": (12, 2, 36, 44),
-        "std_grid": (12, 2, 36, 44),
-    }
+    assert [a.shape for a in stored.read("global")] == [(12, 2)] * 2
+    mean, std = stored.read("grid_point")
+    assert mean.shape == std.shape == (12, 2, 36, 44)
     of = fields["temperature"][january].astype(np.float64)
-    np.testing.assert_allclose(got["mean_grid"][0], of.mean(0), rtol=1e-6)
-    np.testing.assert_allclose(got["std_grid"][0], of.std(0), rtol=1e-5)
-    assert np.all(np.isfinite(got["std_grid"])) and np.all(got["std_grid"] > 0)
-    assert open_store(path).statistics("2m_temperature")["mean"].shape == (12, 1)
+    np.testing.assert_allclose(mean[0], of.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(std[0], of.std(0), rtol=1e-5)
+    assert np.all(np.isfinite(std)) and np.all(std > 0)
+    one_level, _ = open_store(path).statistics("temperature", [1]).read("grid_point", [1, 2])
+    np.testing.assert_array_equal(one_level, mean[1:3, 1:])
+    assert open_store(path).statistics("2m_temperature").read("global")[0].shape == (12, 1)
     counts = zarr.open_group(path, mode="r")["statistics/temperature_count"][:]
     assert counts.tolist() == [january.sum(), (~january).sum(), *[0] * 10]
 
@@ -123,8 +122,10 @@ def test_statistics_are_those_of_the_values(path, fields):
 def test_nothing_depends_on_the_blocks(path, fields, tmp_path, size):
     other = write_store(tmp_path / "b.zarr", _description(), _blocks(fields, size))
     np.testing.assert_array_equal(open_store(other).dataset()["temperature"], fields["temperature"])
-    for key, values in open_store(path).statistics("temperature").items():
-        np.testing.assert_allclose(open_store(other).statistics("temperature")[key], values, 1e-5)
+    ours, theirs = (open_store(p).statistics("temperature") for p in (other, path))
+    for scope in ("global", "grid_point"):
+        for one, another in zip(ours.read(scope), theirs.read(scope), strict=True):
+            np.testing.assert_allclose(one, another, 1e-5)
 
 
 def test_blocks_of_one_variable_after_the_other(fields, tmp_path):

@@ -162,7 +162,6 @@ def test_tokens_targets_and_cubes_tell_the_same(dataset, written, fields):
     for i in range(4):
         sample = dataset.window("validation", 0, i, Forecast())
         times, rows, columns = dataset.indices(sample.position)
-        months = written.description.time[times].astype("datetime64[M]").astype(int) % 12 + 1
         for field in fields:
             index = sample.inputs[f"{field.name}/masked_index"]
             tokens = sample.inputs[f"{field.name}/tokens"]
@@ -171,7 +170,9 @@ def test_tokens_targets_and_cubes_tell_the_same(dataset, written, fields):
             assert np.all(flat[level, index] == 0)
             flat[level, index] = sample.targets[field.name]
             normalised = detokenize(flat.reshape(tokens.shape), field.token_size)
-            cube = dataset.normalizers[field.name].denormalize(normalised, months, rows, columns)
+            cube = dataset.normalizers[field.name].denormalize(
+                normalised, written.description.time[times], rows, columns
+            )
             np.testing.assert_allclose(cube, sample.cubes[field.name], rtol=1e-5, atol=1.0)
 
 
@@ -223,8 +224,8 @@ def test_statistics_that_came_with_a_model_are_kept(written, fields):
     field = fields[0]
     normalizer = MonthlyNormalizer()
     mean = np.full((12, 2), 7.0, np.float32)
-    statistics = {"mean": mean, "std": mean}
-    normalizer.fit(statistics, [0, 1], "global", np.zeros(1), np.zeros(1))
+    axes = {"latitude": np.zeros(1), "longitude": np.zeros(1)}
+    normalizer.load_state({"mean": mean, "std": mean, **axes})
     dataset = WindowDataset(written.path)
     dataset.open([field], {field.name: normalizer})
     assert np.all(normalizer.mean == 7.0)
@@ -251,3 +252,94 @@ def test_provenance_is_plain_and_names_the_store(dataset, written):
 def test_a_masking_that_does_not_suit_is_refused_before_anything_is_read(dataset):
     with pytest.raises(UserError, match="at most 1"):
         dataset.batches("train", 2, Forecast(2), 0)
+
+
+def test_a_sample_anywhere_is_the_window_there(dataset, written, fields):
+    position = Position(100, 3, 85)
+    sample = dataset.sample(position, RandomTokens(), np.random.default_rng(0))
+    assert sample.position == position
+    times, rows, columns = dataset.indices(position)
+    for field in fields:
+        cube = dataset.cube(field.name, position)
+        np.testing.assert_array_equal(sample.cubes[field.name], cube)
+        normalised = dataset.normalizers[field.name].normalize(
+            cube, written.description.time[times], rows, columns
+        )
+        tokens = tokenize(normalised, field.token_size).reshape(
+            len(field.levels), -1, field.token_values
+        )
+        index = sample.inputs[f"{field.name}/masked_index"]
+        expected = np.take_along_axis(tokens, index[..., None], axis=1)
+        np.testing.assert_array_equal(sample.targets[field.name], expected)
+
+
+def test_a_sample_is_a_function_of_its_generator_and_of_no_other_field(dataset, written, fields):
+    def masks(dataset, seed):
+        sample = dataset.sample(Position(5, 3, 4), RandomTokens(), np.random.default_rng(seed))
+        return sample.inputs["temperature/masked_index"].tobytes()
+
+    alone = WindowDataset(written.path)
+    alone.open_whole(fields[:1])
+    assert masks(dataset, 1) == masks(dataset, 1) == masks(alone, 1)
+    assert masks(dataset, 1) != masks(dataset, 2)
+
+
+def test_a_whole_store_needs_no_periods(make_store, fields):
+    made = make_store(hours=np.arange(12), values=_noise(12))
+    dataset = WindowDataset(made.path, train_period=("1990", "1991"), region=(0, 1, 0, 1))
+    dataset.open_whole(fields)
+    sample = dataset.sample(Position(0, 40, 88), Forecast(), np.random.default_rng(0))
+    expected = _reference(made.values["temperature"], Position(0, 40, 88), (12, 6, 12), [0, 2])
+    np.testing.assert_array_equal(sample.cubes["temperature"], expected)
+    assert "train_period" not in dataset.provenance()
+    for use in (dataset.time_indices, lambda split: dataset.position(split, 0, 0, 0)):
+        with pytest.raises(ValueError, match="no validation period: it was opened as a whole"):
+            use("validation")
+
+
+def test_a_window_must_fit_a_whole_store(make_store, fields):
+    made = make_store(hours=np.arange(11), values=_noise(11))
+    with pytest.raises(UserError, match="12 h does not fit the whole period of 11 h"):
+        WindowDataset(made.path).open_whole(fields)
+
+
+def _noise(hours):
+    cube = np.random.default_rng(0).random((hours, 3, 46, 90), np.float32)
+    return {"temperature": cube, "2m_temperature": cube[:, :1]}
+
+
+@pytest.fixture
+def with_input_only(written, fields):
+    options = fields[1].get_config() | {"predicted": False}
+    dataset = WindowDataset(written.path, samples_per_epoch=20)
+    dataset.open([fields[0], FieldSpec.from_config(options)])
+    return dataset
+
+
+def test_a_field_that_is_input_only_is_seen_whole(with_input_only, dataset):
+    masking = RandomTokens((0.5, 0.9), hidden=1.0, noised=0.0, coarsened=0.0)
+    inputs, targets, weights = next(with_input_only.batches("train", 3, masking, 0))
+    others = next(dataset.batches("train", 3, masking, 0))
+    assert set(targets) == set(weights) == {"temperature"}
+    of_input = {n for n in inputs if n.startswith("2m_temperature/")}
+    assert of_input == {"2m_temperature/tokens", "2m_temperature/token_info"}
+    # The other field is as ever, and of this one nothing is hidden.
+    for name in ("tokens", "masked_index"):
+        name = f"temperature/{name}"
+        np.testing.assert_array_equal(inputs[name], others[0][name])
+    seen = others[0]["2m_temperature/tokens"].reshape(3, 1, -1, 48)
+    index = others[0]["2m_temperature/masked_index"][..., None]
+    np.put_along_axis(seen, index, others[1]["2m_temperature"], axis=2)
+    np.testing.assert_array_equal(inputs["2m_temperature/tokens"].reshape(seen.shape), seen)
+
+
+def test_a_window_has_the_values_of_a_field_that_is_input_only(with_input_only, dataset):
+    sample = with_input_only.window("validation", 0, 2, Forecast())
+    whole = dataset.window("validation", 0, 2, Forecast())
+    np.testing.assert_array_equal(sample.cubes["2m_temperature"], whole.cubes["2m_temperature"])
+    assert set(sample.targets) == set(sample.weights) == {"temperature"}
+
+
+def test_a_masking_that_suits_only_the_predicted_fields_is_enough(with_input_only):
+    # Two time tokens of 2m_temperature are all it has.
+    next(with_input_only.batches("train", 2, Forecast(2), 0))
