@@ -188,3 +188,58 @@ def tiny_config(tiny_store):
         return "\n".join(["include 'pretrain_field.gin'", *lines]) + "\n"
 
     return text
+
+
+@pytest.fixture(scope="session")
+def write_original_store():
+    """Function (path, ...) that writes a store as the original AtmoRep has them."""
+    return _write_original_store
+
+
+def _write_original_store(path, *, hours, spacing=(10.0, 10.0), lons=None, lats=None, **options):
+    """Returns the arrays that are written into a store of the original's layout.
+
+    Args:
+        path: the directory.
+        hours: `(time,)` datetime64.
+        spacing: degrees in latitude and longitude.
+        lons: longitudes; round the globe by default.
+        lats: co-latitudes; all of them by default.
+        options: `zarr_format` (2), `without` (names of arrays and attributes to leave out),
+            `attributes` that take the place of others, `dtype` of the values.
+    """
+    import zarr
+
+    lats = np.arange(0, 180.1, spacing[0]) if lats is None else lats
+    lons = np.arange(0, 360, spacing[1]) if lons is None else lons
+    rng, grid = np.random.default_rng(0), (len(lats), len(lons))
+    months = hours.astype("datetime64[M]").astype(int)
+    slots = 12 * (months[-1] // 12 - months[0] // 12 + 1)
+    shapes = {"norm": (2, 3, *grid), "norm_sfc": (1, *grid)}
+    shapes |= {"global_norm": (2, 3), "global_norm_sfc": (1,)}
+    arrays = {
+        "time": hours,
+        "lats": lats,
+        "lons": lons,
+        # Every value tells where it comes from.
+        "data": np.arange(len(hours) * 6 * np.prod(grid)).reshape(len(hours), 2, 3, *grid),
+        "data_sfc": rng.normal(280, 9, (len(hours), 1, *grid)),
+    }
+    for name, shape in shapes.items():
+        mean, std = rng.normal(280, 9, (slots, *shape)), rng.uniform(1, 9, (slots, *shape))
+        arrays[f"normalization/{name}"] = np.stack([mean, std], axis=1)
+    attributes = {"fields": ["velocity_u", "mine"], "levels": [96, 114, 137]}
+    attributes |= {"fields_sfc": ["t2m"], "is_global": 1, "res": list(spacing)}
+    attributes |= options.get("attributes", {})
+    without = options.get("without", ())
+    group = zarr.open_group(path, mode="w", zarr_format=options.get("zarr_format", 2))
+    group.attrs.update({k: v for k, v in attributes.items() if k not in without})
+    for name, values in arrays.items():
+        if values.dtype.kind != "M":
+            real = options.get("dtype", "float32") if name.startswith("data") else "float64"
+            real = "float32" if name.startswith("norm") else real
+            arrays[name] = values = values.astype(real)
+        chunks = (8 if name.startswith("data") else 1, *values.shape[1:])
+        if name not in without:
+            group.create_array(name, data=values, chunks=chunks if values.ndim > 1 else (50,))
+    return {name: values for name, values in arrays.items() if name not in without}

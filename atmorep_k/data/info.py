@@ -97,9 +97,9 @@ def _bytes_on_disk(path: Path) -> int:
 
 def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
     info = store.variables[name]
-    mean, std = store.statistics(name).read("global")
+    mean, std = _monthly(store, name)
     levels = store.levels_of(name).tolist()
-    varies = np.any(std > 0, axis=0) | (mean.max(axis=0) > mean.min(axis=0))
+    varies = np.any(std > 0, axis=0) | np.any(mean != mean[:1], axis=0) | (len(mean) == 0)
     return {
         "units": info.units,
         "standard_name": info.standard_name,
@@ -109,24 +109,27 @@ def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
         "mean": _ranges(levels, mean),
         "std": _ranges(levels, std),
         "constant_levels": [v for v, of in zip(levels, varies, strict=True) if not of],
-        "missing_shards": _missing_shards(store, name),
+        "missing_shards": store.source(name).missing_files(),
         "missing_values": _missing_values(store, name) if scan else None,
     }
 
 
+def _monthly(store: Store, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and std (month, level) of the months that have them."""
+    statistics = store.statistics(name)
+    if "global" not in statistics.scopes:
+        return (np.zeros((0, len(store.levels_of(name)))),) * 2
+    mean, std = statistics.read("global")
+    known = (np.isfinite(mean) & np.isfinite(std)).all(axis=1)
+    return mean[known], std[known]
+
+
 def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:
-    """Returns for each level the smallest and the largest of the months."""
+    """Returns for each level the smallest and the largest of the months, if there is any."""
+    if not len(values):
+        return {}
     low, high = values.min(axis=0), values.max(axis=0)
     return {f"{v:g}": [float(a), float(b)] for v, a, b in zip(levels, low, high, strict=True)}
-
-
-def _missing_shards(store: Store, name: str) -> int:
-    """Counts the shards that should be there as files and are not; they would read as NaN."""
-    import zarr
-
-    array = zarr.open_group(store.path, mode="r")[name]
-    expected = int(np.prod([-(-n // s) for n, s in zip(array.shape, array.shards, strict=True)]))
-    return expected - sum(len(files) for _, _, files in os.walk(store.path / name / "c"))
 
 
 def _missing_values(store: Store, name: str) -> int:
@@ -179,6 +182,9 @@ def _variable_text(name: str, of: dict[str, Any]) -> list[str]:
     lines = [f"  {name} [{of['units']}], {where}: {of['long_name']}"]
     for word in ("mean", "std"):
         ends = [v for pair in of[word].values() for v in pair]
+        if not ends:
+            lines.append(f"    monthly {word:<4} not there for the whole field")
+            continue
         lines.append(f"    monthly {word:<4} from {min(ends):.6g} to {max(ends):.6g}")
     return [*lines, f"    {of['comment']}"] if of["comment"] else lines
 

@@ -74,8 +74,11 @@ def open_sources(sources: Iterable[str]) -> tuple[list[Piece], dict[str, str]]:
 def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
     from atmorep_k.data.cf import netcdf_pieces, zarr_pieces
     from atmorep_k.data.grib import grib_pieces
+    from atmorep_k.data.original_pieces import is_original, original_pieces
 
     path = Path(source)
+    if path.is_dir() and is_original(path):
+        return original_pieces(path)
     if "://" in source or path.is_dir():
         return zarr_pieces(source)
     start = _first_bytes(path)

@@ -57,8 +57,9 @@ _AT_SURFACE = """
 2m_dewpoint_temperature | d2m, 2d, T2MDEW | dew_point_temperature | K | dew point at 2 m
 2m_specific_humidity | q2m, 2sh, sh2, QV2M, huss | specific_humidity | kg kg-1 | \
 specific humidity at 2 m
-10m_u_component_of_wind | u10, 10u, U10M, uas | eastward_wind | m s-1 | eastward wind at 10 m
-10m_v_component_of_wind | v10, 10v, V10M, vas | northward_wind | m s-1 | northward wind at 10 m
+10m_u_component_of_wind | u10, 10u, u_10m, U10M, uas | eastward_wind | m s-1 | eastward wind at 10 m
+10m_v_component_of_wind | v10, 10v, v_10m, V10M, vas | northward_wind | m s-1 | \
+northward wind at 10 m
 100m_u_component_of_wind | u100, 100u | eastward_wind | m s-1 | eastward wind at 100 m
 100m_v_component_of_wind | v100, 100v | northward_wind | m s-1 | northward wind at 100 m
 2m_eastward_wind | U2M | eastward_wind | m s-1 | eastward wind at 2 m

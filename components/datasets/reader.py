@@ -1,10 +1,11 @@
 """Reads windows from a store with tensorstore, many at once and without waiting."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
+from atmorep_k.data.array_source import ArraySource
+from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 
 # Decoded chunks kept: enough for the index of shards, and for much of a small store.
@@ -37,15 +38,15 @@ class Reader:
     """Open arrays of a store. Threads may share it; a forked process may not use it.
 
     Args:
-        path: the store.
-        levels: variable -> indices of its levels to read; None for a variable at the surface.
+        store: the open store.
+        levels: variable -> indices of its levels to read, [0] at the surface.
         threads: how many copies tensorstore makes at once.
 
     Raises:
         UserError: where an array cannot be opened.
     """
 
-    def __init__(self, path: Path, levels: dict[str, Sequence[int] | None], threads: int):
+    def __init__(self, store: Store, levels: dict[str, Sequence[int]], threads: int):
         import tensorstore
 
         context = tensorstore.Context(
@@ -54,17 +55,14 @@ class Reader:
                 "data_copy_concurrency": {"limit": max(1, threads)},
             }
         )
-        self._sources = {name: f"{name!r} of {path}" for name in levels}
-        opening = {name: self._open(path, name, context) for name in levels}
-        arrays = {name: _wait(array, self._sources[name]) for name, array in opening.items()}
-        self._arrays = {name: _view(array, levels[name]) for name, array in arrays.items()}
-
-    def _open(self, path: Path, variable: str, context):
-        import tensorstore
-
-        kvstore = {"driver": "file", "path": str((path / variable).absolute()) + "/"}
-        spec = {"driver": "zarr3", "kvstore": kvstore, "recheck_cached_data": "open"}
-        return tensorstore.open(spec, read=True, open=True, context=context)
+        self._sources = {name: f"{name!r} of {store.path}" for name in levels}
+        sources = {name: store.source(name) for name in levels}
+        # Fields that lie in one array share it, and with it what of a chunk is decoded.
+        opening = {of.path: _open(of, context) for of in sources.values()}
+        self._arrays = {
+            name: _view(_wait(opening[of.path], self._sources[name]), of, levels[name])
+            for name, of in sources.items()
+        }
 
     def read(self, variable: str, times: slice, rows: slice, column: int, size: int) -> Cube:
         """Starts to read a window of `size` columns from `column` on; does not wait.
@@ -80,6 +78,14 @@ class Reader:
         return Cube(parts, self._sources[variable])
 
 
+def _open(source: ArraySource, context):
+    import tensorstore
+
+    kvstore = {"driver": "file", "path": str(source.path.absolute()) + "/"}
+    spec = {"driver": source.driver, "kvstore": kvstore, "recheck_cached_data": "open"}
+    return tensorstore.open(spec, read=True, open=True, context=context)
+
+
 def _wait(future, source: str):
     try:
         return future.result()
@@ -88,11 +94,15 @@ def _wait(future, source: str):
         raise UserError(f"cannot read {source}: {reason}.") from error
 
 
-def _view(array, levels: Sequence[int] | None):
-    """Returns the array as (level, time, lat, lon) with the levels wanted."""
+def _view(array, source: ArraySource, levels: Sequence[int]):
+    """Returns the variable as (level, time, lat, lon) float32 with the levels wanted."""
     import tensorstore
 
-    if levels is None:
+    if array.dtype != tensorstore.float32:
+        array = tensorstore.cast(array, tensorstore.float32)
+    if source.field is not None:
+        array = array[:, source.field]
+    if not source.has_level:
         return array[tensorstore.newaxis]
     levels = list(levels)
     if levels == list(range(levels[0], levels[0] + len(levels))):

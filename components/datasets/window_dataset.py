@@ -140,9 +140,7 @@ class WindowDataset(Component):
             f.name: TokenInfo(f, store.time, store.latitude, store.longitude, store.resolution[0])
             for f in self.fields
         }
-        has_level = {n: store.variables[n].has_level for n in self._levels}
-        chosen = {n: index if has_level[n] else None for n, index in self._levels.items()}
-        self._reader = Reader(store.path, chosen, self.threads)
+        self._reader = Reader(store, self._levels, self.threads)
 
     def _place(self) -> None:
         store, (_, *size) = self._store, self._window.shape

@@ -3,7 +3,16 @@
 from atmorep_k.components.maskings.forecast import Forecast
 from atmorep_k.components.maskings.infill import Infill
 from atmorep_k.components.maskings.masking import Masked, Masking
+from atmorep_k.components.maskings.original_tokens import OriginalTokens
 from atmorep_k.components.maskings.random_tokens import RandomTokens
 from atmorep_k.components.maskings.temporal_interpolation import TemporalInterpolation
 
-__all__ = ["Forecast", "Infill", "Masked", "Masking", "RandomTokens", "TemporalInterpolation"]
+__all__ = [
+    "Forecast",
+    "Infill",
+    "Masked",
+    "Masking",
+    "OriginalTokens",
+    "RandomTokens",
+    "TemporalInterpolation",
+]

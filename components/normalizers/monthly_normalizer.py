@@ -105,6 +105,7 @@ class MonthlyNormalizer(Component):
         self.first_year = statistics.first_year
         self.latitude = np.asarray(latitude, np.float64)
         self.longitude = np.asarray(longitude, np.float64)
+        statistics.read(scope, [])  # says so at once where there are none
         if self.first_year is None:
             self._hold_calendar()
         elif scope == "global":

@@ -185,6 +185,9 @@ CASES = {
         },
         use=_masking,
     ),
+    "OriginalTokens": Case(
+        lambda: {"rate": 0.8, "hidden": 0.4, "noised": 0.3, "resampled": 0.2}, use=_masking
+    ),
     "AlmostFairKernelCRPS": Case(lambda: {"alpha": 0.5, "name": "a_name"}, use=_loss),
     "EnsembleMSE": Case(lambda: {"name": "a_name"}, use=_loss),
     "GaussianCRPS": Case(lambda: {"name": "a_name", "original_constants": True}, use=_loss),

@@ -5,127 +5,98 @@ import json
 import numpy as np
 import pytest
 
+from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
-from atmorep_k.components.maskings import Forecast, TemporalInterpolation
-from atmorep_k.data.store import StoreDescription, VariableInfo, write_store
+from atmorep_k.components.maskings import Forecast, OriginalTokens, TemporalInterpolation
+from atmorep_k.components.maskings.original_tokens import Rates, choose_tokens, treat_tokens
+from atmorep_k.data.variables import canonical_name
 from atmorep_k.fields import FieldSpec, Window
 
-NAMES = {
-    "velocity_u": "u_component_of_wind",
-    "temperature": "temperature",
-    "t2m": "2m_temperature",
-}
+NAMES = ["velocity_u", "temperature", "t2m"]
+AXES = ("time", "lat", "lon")
+CLOSE = {"rtol": 1e-5, "atol": 2e-6}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def case(shared_sampler):
     return json.loads((shared_sampler / "case.json").read_text())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def samples(shared_sampler):
     return dict(np.load(shared_sampler / "samples.npz"))
 
 
-@pytest.fixture
-def dataset(shared_sampler, case, tmp_path_factory):
-    """The original's store as one of ours, normalised by the original's statistics."""
-    import zarr
+@pytest.fixture(scope="module")
+def expected(shared_sampler):
+    return dict(np.load(shared_sampler / "masking.npz"))
 
-    source = zarr.open_group(shared_sampler / "store.zarr", mode="r")
-    path = tmp_path_factory.getbasetemp() / "original.zarr"
-    if not path.exists():
-        _convert(source, path)
-    dataset = WindowDataset(str(path))
-    dataset.open([_spec(field, case) for field in case["fields"]])
-    for field in dataset.fields:
-        _use_statistics(source, field, dataset)
+
+@pytest.fixture(scope="module")
+def dataset(shared_sampler, case):
+    return _open(shared_sampler, case, NAMES)
+
+
+@pytest.fixture(scope="module")
+def positions(samples):
+    corners = zip(*(samples[f"{axis}_idx"][:, 0].tolist() for axis in AXES), strict=True)
+    return [Position(*corner) for corner in corners]
+
+
+def _open(shared_sampler, case, names):
+    dataset = WindowDataset(str(shared_sampler / "store.zarr"))
+    dataset.open_whole([_spec(field) for field in case["fields"] if field[0] in names])
     return dataset
 
 
-def _convert(source, path) -> None:
-    has_level = {"velocity_u": True, "temperature": True, "t2m": False}
-    description = StoreDescription(
-        source["time"][:],
-        np.array(source.attrs["levels"], float),
-        90 - source["lats"][:],
-        source["lons"][:],
-        {NAMES[n]: VariableInfo("1", "", "", level) for n, level in has_level.items()},
-        {},
-    )
-    values = {NAMES[n]: source["data"][:, i] for i, n in enumerate(source.attrs["fields"])}
-    values[NAMES["t2m"]] = source["data_sfc"][:]
-    write_store(path, description, [values])
-
-
-def _spec(field, case) -> FieldSpec:
+def _spec(field) -> FieldSpec:
     name, _, levels, num_tokens, token_size, _, *scope = field
     shape = [n * size for n, size in zip(num_tokens, token_size, strict=True)]
     normalization = "grid_point" if scope == ["local"] else "global"
     return FieldSpec(name, levels, token_size, Window(shape), normalization=normalization)
 
 
-def _use_statistics(source, field, dataset) -> None:
-    arrays = source["normalization"]
-    if field.name == "2m_temperature":
-        of_level, of_point = arrays["global_norm_sfc"][:, :, 0], arrays["norm_sfc"][:, :, 0]
-        of_level, of_point = of_level[:, :, None], of_point[:, :, None]
-    else:
-        index = [NAMES[n] for n in source.attrs["fields"]].index(field.name)
-        of_level, of_point = arrays["global_norm"][:, :, index], arrays["norm"][:, :, index]
-    statistics = {"mean": of_level[:, 0], "std": of_level[:, 1]}
-    statistics |= {"mean_grid": of_point[:, 0], "std_grid": of_point[:, 1]}
-    has_level = field.levels != (0,)
-    levels = [source.attrs["levels"].index(n) for n in field.levels] if has_level else [0]
-    latitude, longitude = 90 - source["lats"][:], source["lons"][:]
-    normalizer = dataset.normalizers[field.name]
-    normalizer.fit(statistics, levels, field.normalization, latitude, longitude)
+def _field(dataset, name):
+    return next(f for f in dataset.fields if f.name == canonical_name(name))
 
 
-def _windows(dataset, samples, masking, monkeypatch):
-    """Returns the four samples at the original's positions."""
-    corners = zip(*(samples[f"{axis}_idx"][:, 0] for axis in ("time", "lat", "lon")), strict=True)
-    windows = []
-    for corner in corners:
-        position = Position(*(int(i) for i in corner))
-        monkeypatch.setattr(dataset, "position", lambda *_, position=position: position)
-        windows.append(dataset.window("train", 0, 0, masking))
-    return windows
-
-
-def _whole_window(dataset, samples, field, monkeypatch):
-    """Returns normalised tokens (batch, level, T, Y, X, value) with nothing hidden."""
+def _normalised(dataset, positions, field):
+    """Returns tokens (sample, level, T, Y, X, value) with nothing hidden."""
     whole = []
-    for window in _windows(dataset, samples, TemporalInterpolation([0]), monkeypatch):
-        tokens = window.inputs[f"{field.name}/tokens"]
-        tokens[:, 0] = window.targets[field.name].reshape(tokens[:, 0].shape)
-        whole.append(tokens)
+    for position in positions:
+        _, rows, columns = dataset.indices(position)
+        cube = dataset.cube(field.name, position)
+        when = dataset.coordinates(position)[0]
+        cube = dataset.normalizers[field.name].normalize(cube, when, rows, columns)
+        whole.append(tokenize(cube, field.token_size))
     return np.stack(whole)
 
 
-def test_indices(dataset, samples):
-    for i in range(4):
-        corner = [int(samples[f"{axis}_idx"][i, 0]) for axis in ("time", "lat", "lon")]
-        for ours, axis in zip(
-            dataset.indices(Position(*corner)), ("time", "lat", "lon"), strict=True
-        ):
+def test_indices(dataset, samples, positions):
+    for i, position in enumerate(positions):
+        for ours, axis in zip(dataset.indices(position), AXES, strict=True):
             np.testing.assert_array_equal(ours, samples[f"{axis}_idx"][i])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_normalised_values(dataset, samples, name, monkeypatch):
-    field = next(f for f in dataset.fields if f.name == NAMES[name])
-    ours = _whole_window(dataset, samples, field, monkeypatch)
+def test_normalised_values(dataset, samples, positions, name):
+    ours = _normalised(dataset, positions, _field(dataset, name))
     theirs = samples[f"source/{name}"]
-    np.testing.assert_allclose(ours, theirs.reshape(ours.shape), rtol=1e-5, atol=2e-6)
+    np.testing.assert_allclose(ours, theirs.reshape(ours.shape), **CLOSE)
+
+
+def test_windows_lie_in_two_months_and_across_0_degrees(samples, case, dataset, positions):
+    # Else the test above would show less than it seems to.
+    months = {m for p in positions for m in dataset.coordinates(p)[0].astype("M8[M]").tolist()}
+    assert len(months) == 2
+    assert any(np.any(np.diff(samples["lon_idx"][i]) < 0) for i in range(4))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_token_info(dataset, samples, name):
+def test_token_info(dataset, samples, positions, name):
     theirs = samples[f"token_info/{name}"]
-    for i in range(4):
-        corner = [int(samples[f"{axis}_idx"][i, 0]) for axis in ("time", "lat", "lon")]
-        ours = dataset.token_info(NAMES[name], Position(*corner))
+    for i, position in enumerate(positions):
+        ours = dataset.token_info(canonical_name(name), position)
         np.testing.assert_array_equal(ours.reshape(theirs[i].shape), theirs[i])
 
 
@@ -134,25 +105,59 @@ def test_token_info(dataset, samples, name):
     [
         # The original's forecast of two tokens hides all of the two that `temperature` has.
         ("forecast", Forecast(2), ["velocity_u", "t2m"]),
-        ("temporal_interpolation", TemporalInterpolation(), list(NAMES)),
-        ("temporal_listed", TemporalInterpolation([1]), list(NAMES)),
+        ("temporal_interpolation", TemporalInterpolation(), NAMES),
+        ("temporal_listed", TemporalInterpolation([1]), NAMES),
     ],
 )
-def test_masking(dataset, samples, shared_sampler, strategy, masking, names, monkeypatch):
-    expected = np.load(shared_sampler / "masking.npz")
-    if strategy == "forecast":
-        dataset.fields = [f for f in dataset.fields if f.num_tokens[0] > 2]
-    windows = _windows(dataset, samples, masking, monkeypatch)
+def test_whole_times_hidden(shared_sampler, case, positions, expected, strategy, masking, names):
+    dataset = _open(shared_sampler, case, names)
+    windows = [dataset.sample(p, masking, np.random.default_rng(0)) for p in positions]
     for name in names:
-        theirs = {k: expected[f"{strategy}/{name}/{k}"] for k in ("masked_idx", "source", "target")}
-        field, inputs = NAMES[name], [w.inputs for w in windows]
-        tokens = np.stack([i[f"{field}/tokens"] for i in inputs])
+        field = canonical_name(name)
+        tokens = np.stack([w.inputs[f"{field}/tokens"] for w in windows])
         # The original's order: level, sample, token; its index counts on through the samples.
-        index = np.stack([i[f"{field}/masked_index"] for i in inputs], axis=1)
+        index = np.stack([w.inputs[f"{field}/masked_index"] for w in windows], axis=1)
         offsets = np.arange(4)[:, None] * np.prod(tokens.shape[2:5])
-        np.testing.assert_array_equal((index + offsets).ravel(), theirs["masked_idx"])
+        of = {k: expected[f"{strategy}/{name}/{k}"] for k in ("masked_idx", "source", "target")}
+        np.testing.assert_array_equal((index + offsets).ravel(), of["masked_idx"])
         targets = np.stack([w.targets[field] for w in windows], axis=1)
-        shape = theirs["target"].shape
-        np.testing.assert_allclose(targets.reshape(shape), theirs["target"], rtol=1e-5, atol=2e-6)
-        source = theirs["source"].reshape(tokens.shape)
-        np.testing.assert_allclose(tokens, source, rtol=1e-5, atol=2e-6)
+        np.testing.assert_allclose(targets.reshape(of["target"].shape), of["target"], **CLOSE)
+        np.testing.assert_allclose(tokens, of["source"].reshape(tokens.shape), **CLOSE)
+
+
+def test_random_tokens_hidden(dataset, case, positions, expected):
+    seed = case["mask_seed"]
+    for name, _, _, _, _, (rate, *rates), *_ in case["fields"]:
+        field = _field(dataset, name)
+        tokens = _normalised(dataset, positions, field)
+        size, flat = field.tokens_per_level, tokens.reshape(*tokens.shape[:2], -1, tokens.shape[-1])
+        indices, targets = [], []
+        for level in range(len(field.levels)):
+            seed += 1
+            rng = np.random.default_rng(seed)
+            order, counts = choose_tokens(rng, 4, size, rate)
+            sample = np.repeat(np.arange(4), counts)
+            token = np.concatenate([o[:n] for o, n in zip(order, counts, strict=True)])
+            indices.append(sample * size + token)
+            targets.append(flat[sample, level, token])
+            treat_tokens(flat[:, level], sample, token, field.token_size, Rates(*rates), rng)
+            assert counts.tolist() == expected[f"BERT/{name}/masked_count"][level].tolist()
+        of = {k: expected[f"BERT/{name}/{k}"] for k in ("masked_idx", "source", "target")}
+        np.testing.assert_array_equal(np.concatenate(indices), of["masked_idx"])
+        np.testing.assert_allclose(np.concatenate(targets), of["target"], **CLOSE)
+        np.testing.assert_allclose(tokens, of["source"].reshape(tokens.shape), **CLOSE)
+
+
+def test_the_masking_does_the_same_to_a_batch_of_one(dataset, positions):
+    field = _field(dataset, "velocity_u")
+    tokens = _normalised(dataset, positions[:1], field)[0]
+    masked = OriginalTokens(0.8, 0.5, 0.3, 0.4)(tokens, (3, 3, 3), np.random.default_rng(7))
+    rng, size = np.random.default_rng(7), field.tokens_per_level
+    drawn = [choose_tokens(rng, 1, size, 0.8) for _ in range(2)]
+    for level, (order, (count,)) in enumerate(drawn):
+        flat = tokens[level].reshape(1, size, -1).copy()
+        np.testing.assert_array_equal(masked.index[level, :count], order[0, :count])
+        assert masked.weight[level].sum() == count
+        chosen = order[0, :count]
+        treat_tokens(flat, chosen * 0, chosen, (3, 3, 3), Rates(0.5, 0.3, 0.4), rng)
+        np.testing.assert_array_equal(masked.tokens[level].reshape(flat[0].shape), flat[0])

@@ -143,7 +143,8 @@ def _of_years(scope, change=lambda statistics: None, slots=None, times=None, fir
     stored, read = _stored(statistics, (0, 2), first_year, slots), []
 
     def load(scope, first, stop):
-        read.append((first, stop))
+        if stop > first:
+            read.append((first, stop))
         return stored.load(scope, first, stop)
 
     normalizer = MonthlyNormalizer()

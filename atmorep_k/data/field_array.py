@@ -1,0 +1,46 @@
+"""One field of an array of several, as xarray can hold it without reading it."""
+
+from pathlib import Path
+
+import numpy as np
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+
+class FieldArray(BackendArray):
+    """The values (time, [level,] lat, lon) of one field of an array (time, field, ...).
+
+    Args:
+        path: directory of the Zarr array.
+        field: index of the field along the second axis.
+    """
+
+    def __init__(self, path: Path, field: int):
+        import zarr
+
+        self._array = zarr.open_array(path, mode="r")
+        self._field = field
+        self.shape = (self._array.shape[0], *self._array.shape[2:])
+        self.dtype = np.dtype(np.float32)
+
+    def lazy(self):
+        """Returns what xarray takes for values, and reads when they are used."""
+        return indexing.LazilyIndexedArray(self)
+
+    def __getitem__(self, key):
+        support = indexing.IndexingSupport.BASIC
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+
+    def _read(self, key: tuple) -> np.ndarray:
+        # Zarr takes no negative steps.
+        forward = tuple(_forward(k, n) for k, n in zip(key, self.shape, strict=True))
+        values = np.asarray(self._array[(forward[0], self._field, *forward[1:])], self.dtype)
+        kept = [k for k in key if isinstance(k, slice)]
+        return values[tuple(slice(None, None, -1 if (k.step or 1) < 0 else 1) for k in kept)]
+
+
+def _forward(key, size: int):
+    if not isinstance(key, slice) or (key.step or 1) > 0:
+        return key
+    steps = range(*key.indices(size))
+    return slice(steps[-1], steps[0] + 1, -key.step) if len(steps) else slice(0, 0)

@@ -1,0 +1,91 @@
+"""Stores as `atmorep-k data prepare` writes them."""
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from atmorep_k.data.array_source import ArraySource
+from atmorep_k.data.base_store import Store
+from atmorep_k.data.layout import decode_time
+from atmorep_k.data.statistics import MONTHS
+from atmorep_k.data.stored_statistics import Pair, Scope, StoredStatistics, fill_constant
+from atmorep_k.data.variables import VariableInfo
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_COORDINATES = ("time", "level", "latitude", "longitude")
+
+
+@dataclasses.dataclass(frozen=True)
+class OwnStore(Store):
+    """A CF Zarr v3 directory with one array per variable, (time, level, latitude, longitude).
+
+    Values lie in small tiles within shards, monthly statistics in the group `statistics`.
+    """
+
+    @classmethod
+    def recognises(cls, group) -> bool:
+        """Returns whether a Zarr group is such a store."""
+        arrays = [name for name in _COORDINATES if name != "level"]
+        is_marked = "fingerprint" in group.attrs and "statistics" in group
+        return is_marked and all(name in group for name in arrays)
+
+    @classmethod
+    def open(cls, path: Path, group) -> "OwnStore":
+        """Returns the store that a Zarr group, which is recognised, holds."""
+        arrays = dict(group.arrays())
+        level = arrays["level"][:] if "level" in arrays else np.zeros(0)
+        return cls(
+            path=path,
+            time=decode_time(arrays["time"][:], arrays["time"].attrs["units"]),
+            level=np.asarray(level, np.float64),
+            latitude=arrays["latitude"][:],
+            longitude=arrays["longitude"][:],
+            variables={n: _info_of(a) for n, a in sorted(arrays.items()) if n not in _COORDINATES},
+            attributes=dict(group.attrs),
+        )
+
+    def statistics(self, variable: str, levels: Sequence[int] | None = None) -> StoredStatistics:
+        """Returns the statistics by calendar month, see `Store.statistics`."""
+        of = self.levels_of(variable)
+        levels = np.arange(len(of)) if levels is None else np.asarray(levels)
+        return StoredStatistics(
+            f"{variable!r} of {self.path}",
+            of[levels].tolist(),
+            np.arange(MONTHS),
+            None,
+            ("global", "grid_point"),
+            functools.partial(self._load, variable, levels),
+        )
+
+    def _load(self, variable: str, levels, scope: Scope, first: int, stop: int) -> Pair:
+        import zarr
+
+        group = zarr.open_group(self.path, mode="r")["statistics"]
+        mean, std = (group[f"{variable}_{k}"][first:stop][:, levels] for k in ("mean", "std"))
+        if scope == "global":
+            return mean, std
+        mean, grid = (group[f"{variable}_{k}_grid"][first:stop][:, levels] for k in ("mean", "std"))
+        return mean, fill_constant(mean, grid, std)
+
+    def source(self, variable: str) -> ArraySource:
+        """Returns the variable's own array, see `Store.source`."""
+        self.levels_of(variable)
+        return ArraySource(self.path / variable, 3, None, self.variables[variable].has_level)
+
+    def dataset(self) -> "xr.Dataset":
+        """Opens the store with xarray, see `Store.dataset`."""
+        import xarray as xr
+
+        return xr.open_zarr(self.path, chunks=None, consolidated=False)
+
+
+def _info_of(array) -> VariableInfo:
+    names = ("units", "standard_name", "long_name")
+    words = [str(array.attrs.get(name, "")) for name in names]
+    return VariableInfo(*words, array.ndim == 4, str(array.attrs.get("comment", "")))
