@@ -119,23 +119,24 @@ def table(description: dict) -> None:
     )
     fields = Table(box=SIMPLE)
     fields.add_column("field", no_wrap=True)
-    heads = ("levels", "window", "tokens", "token size", "channels", "statistics", "attends to")
-    for head in heads:
+    for head in ("levels", "window", "tokens", "token size", "channels", "statistics"):
         fields.add_column(head, overflow="fold")
     for f in description["fields"]:
         window = f"{_times(f['window']['shape'])}, {f['window']['step_hours']:g} h steps"
         levels = ", ".join(f"{level:g}" for level in f["levels"])
         fields.add_row(
-            f["name"] if f["predicted"] else f"{f['name']}\n(input only)",
+            f["name"] + ("" if f["predicted"] else "\n(input only)"),
             levels,
             window,
             _times(f["num_tokens"]),
             _times(f["token_size"]),
             str(f["embed_dim"]),
             f["normalization"],
-            ", ".join(f["couplings"]) or "-",
         )
     console.print(fields)
+    for f in description["fields"]:
+        if f["couplings"]:
+            console.print(f"{f['name']} attends to {', '.join(f['couplings'])}", soft_wrap=True)
     parts = Table("part", "component", "configuration", box=SIMPLE)
     for role, options in description["components"].items():
         rest = ", ".join(f"{k}={v}" for k, v in options.items() if k != "class")

@@ -10,10 +10,11 @@ import click
 from atmorep_k._version import __version__
 from atmorep_k.errors import UserError, nearest
 
-# Name -> one line of help. The command `x` is `atmorep_k.cli.x.x`.
+# Name -> one line of help. The command `x-y` is `atmorep_k.cli.x_y.x_y`.
 _COMMANDS = {
     "data": "Prepare, describe and simulate stores of fields.",
     "run": "Train, score, save and draw what a configuration describes.",
+    "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is.",
     "config": "Show or check a configuration.",
     "components": "List the components that a configuration may use.",
@@ -33,7 +34,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx, name):
         if name not in _COMMANDS:
             return None
-        return getattr(importlib.import_module(f"atmorep_k.cli.{name}"), name)
+        module = name.replace("-", "_")
+        return getattr(importlib.import_module(f"atmorep_k.cli.{module}"), module)
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):

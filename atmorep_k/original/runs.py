@@ -139,7 +139,7 @@ def _unite_embeddings(run: Run, state: State, unused: list[Unused]) -> None:
                     f"they differ; the file is damaged."
                 )
             else:
-                unused.append(Unused(second, array, f"it is {key} under a second name"))
+                unused.append(Unused(second, array, "a second name of the tokens' embedding"))
 
 
 def _choose_token_info(run: Run, state: State, unused: list[Unused]) -> None:

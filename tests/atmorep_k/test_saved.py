@@ -73,7 +73,16 @@ def test_table(saved, capsys, monkeypatch):
     table(describe(path))
     printed = " ".join(capsys.readouterr().out.split())
     assert f"{count:,} weights" in printed
-    for word in ("vorticity", "500, 850", "2 x 2 x 4", "DenseEncoder", "store: a.zarr"):
+    for word in (
+        "vorticity",
+        "500, 850",
+        "2 x 2 x 4",
+        "DenseEncoder",
+        "CrossFieldAttention",
+        "(input only)",
+        "vorticity attends to 2m_temperature",
+        "store: a.zarr",
+    ):
         assert word in printed
 
 

@@ -1,0 +1,189 @@
+"""A model of ours in the original's words, where it has words for it."""
+
+from typing import Any
+
+import keras
+
+from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec
+from atmorep_k.model import AtmoRep
+from atmorep_k.original.architecture import Layout, build_model
+from atmorep_k.original.settings import Settings, parse_settings
+
+_NAMES = {
+    "u_component_of_wind": "velocity_u",
+    "v_component_of_wind": "velocity_v",
+    "vertical_velocity": "velocity_z",
+    "total_precipitation": "total_precip",
+    "2m_temperature": "t2m",
+}
+# What the original's programs read from the file besides the architecture, as it sets them.
+_TRAINING = {
+    "with_ddp": False,
+    "years_train": [2020],
+    "years_val": [2021],
+    "month": None,
+    "geo_range_sampling": [[-90.0, 90.0], [0.0, 360.0]],
+    "torch_seed": 0,
+    "batch_size": 96,
+    "batch_size_validation": 1,
+    "num_epochs": 128,
+    "num_samples_per_epoch": 49152,
+    "num_samples_validate": 1536,
+    "num_loader_workers": 8,
+    "grad_checkpointing": True,
+    "with_cls": False,
+    "with_mixed_precision": True,
+    "losses": ["mse_ensemble", "stats"],
+    "optimizer_zero": False,
+    "lr_start": 1e-5,
+    "lr_max": 2e-5,
+    "lr_min": 1e-5,
+    "weight_decay": 0.025,
+    "lr_decay_rate": 1.025,
+    "lr_start_epochs": 3,
+    "model_log_frequency": 256,
+    "BERT_strategy": "BERT",
+    "forecast_num_tokens": 2,
+    "BERT_fields_synced": False,
+    "BERT_mr_max": 2,
+    "log_test_num_ranks": 0,
+    "save_grads": False,
+    "profile": False,
+    "test_initial": False,
+    "attention": False,
+    "rng_seed": None,
+    "with_wandb": True,
+}
+_MASKING = [0.5, 0.9, 0.2, 0.05]
+_ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail", "coupler")
+# Set by the model for each field, or of no consequence for what is computed.
+_NOT_COMPARED = {"name", "dtype", "trainable", "token_values", "head_dim"}
+
+
+def describe(model: AtmoRep) -> tuple[dict[str, Any], Settings, Layout]:
+    """Returns the contents of a JSON file for a model, what they mean, and the layout it needs.
+
+    Raises:
+        UserError: where the original cannot express the model; names the part and option.
+    """
+    values = _values(model)
+    settings = parse_settings(values, f"the model {model.name!r}")
+    layout = _layout(model, settings)
+    _check_same(model, build_model(settings, layout))
+    return values, settings, layout
+
+
+def _values(model: AtmoRep) -> dict[str, Any]:
+    parts = model.templates
+    encoder, decoder, tail, coupler = (parts[r] for r in ("encoder", "decoder", "tail", "coupler"))
+    original = model.provenance.get("original", {})
+    kept = ("n_size", "BERT_strategy", "losses", "years_train")
+    return {
+        **_TRAINING,
+        **{name: original[name] for name in kept if name in original},
+        "fields": [_field(f, original.get("masking", {})) for f in model.fields],
+        "fields_prediction": [[_name(f.name), f.loss_weight] for f in model.predicted],
+        "time_sampling": round(model.fields[0].window.step_hours),
+        "size_token_info": 8,
+        "size_token_info_net": parts["token_info"].embed_dim,
+        "with_layernorm": getattr(encoder, "norm", getattr(encoder, "mlp_norm", True)),
+        "coupling_num_heads_per_field": _coupling_heads(encoder, coupler),
+        "dropout_rate": getattr(encoder, "dropout", 0.0),
+        "with_qk_lnorm": "plain" in (getattr(encoder, "qk_norm", ""), _qk_norm(decoder)),
+        **_attention("encoder", encoder),
+        **_attention("decoder", decoder),
+        "decoder_att_type": _kind(decoder) if _is_axial(decoder) else "dense",
+        "decoder_self_att": getattr(decoder, "self_attention", False),
+        "decoder_cross_att_ratio": getattr(decoder, "cross_ratio", 0.5),
+        "decoder_cross_att_rate": getattr(decoder, "cross_rate", 1.0),
+        "net_tail_num_nets": getattr(tail, "num_members", 1),
+        "net_tail_num_layers": getattr(tail, "hidden_layers", 0),
+    }
+
+
+def _name(name: str) -> str:
+    return _NAMES.get(name, name)
+
+
+def _field(field: FieldSpec, masking: dict[str, list[float]]) -> list:
+    name = _name(field.name)
+    network = [1, field.embed_dim, [_name(other) for other in field.couplings], 0]
+    rates = list(masking.get(name, _MASKING if field.predicted else [0.0] * 4))
+    local = ["local"] if field.normalization == "grid_point" else []
+    sizes = [list(field.levels), list(field.num_tokens), list(field.token_size)]
+    return [name, network, *sizes, rates, *local]
+
+
+def _is_axial(part) -> bool:
+    return hasattr(part, "parallel")
+
+
+def _kind(part) -> str:
+    return "axial_parallel" if part.parallel else "axial"
+
+
+def _attention(role: str, part) -> dict[str, Any]:
+    return {
+        f"{role}_num_layers": part.num_layers,
+        f"{role}_num_heads": getattr(part, "num_heads", 1),
+        f"{role}_num_mlp_layers": getattr(part, "mlp_layers", 2),
+        f"{role}_att_type": _kind(part) if _is_axial(part) else "dense",
+    }
+
+
+def _coupling_heads(encoder, coupler) -> int:
+    return getattr(coupler, "num_heads", 0) or getattr(encoder, "reserved_heads", 0) or 1
+
+
+def _qk_norm(decoder) -> str:
+    return getattr(decoder, "qk_norm", "none")
+
+
+def _layout(model: AtmoRep, settings: Settings) -> Layout:
+    """Returns the layout: that of 2023 where the decoder's norms have no weights."""
+    encoder, decoder = model.templates["encoder"], model.templates["decoder"]
+    per_head = not _is_axial(decoder) and _qk_norm(decoder) != "affine"
+    reserved = getattr(encoder, "reserved_heads", 0)
+    return Layout(per_head, reserved, settings.coupling_num_heads_per_field)
+
+
+def _check_same(model: AtmoRep, other: AtmoRep) -> None:
+    """Compares a model with the one that the original's settings stand for."""
+    if model.encode != "all":
+        raise UserError(
+            f"the original cannot express AtmoRep.encode = {model.encode!r}: its encoder sees all."
+        )
+    for role in _ROLES:
+        ours, theirs = model.templates[role], other.templates[role]
+        if ours is None or theirs is None:
+            continue  # no field is coupled
+        if type(ours) is not type(theirs):
+            raise UserError(
+                f"the original cannot express the {role} {type(ours).__name__}; in its place it "
+                f"has a {type(theirs).__name__}."
+            )
+        wanted = _compared(role, theirs)
+        for option, value in _compared(role, ours).items():
+            if value != wanted[option] and not _equal_in_effect(role, option, model):
+                raise UserError(
+                    f"the original cannot express {type(ours).__name__}.{option} = {value!r} here; "
+                    f"it would be {wanted[option]!r}."
+                )
+    for ours, theirs in zip(model.fields, other.fields, strict=True):
+        if ours.get_config() != theirs.get_config():
+            raise UserError(f"the original cannot express the field {ours}; it would be {theirs}.")
+
+
+def _compared(role: str, part: keras.layers.Layer) -> dict[str, Any]:
+    of_field = {"tokenizer": {"embed_dim"}, "coupler": {"norm"}}.get(role, set())
+    left_out = _NOT_COMPARED | of_field
+    return {k: v for k, v in part.get_config().items() if k not in left_out}
+
+
+def _equal_in_effect(role: str, option: str, model: AtmoRep) -> bool:
+    """Tells whether a difference has no consequence for this model."""
+    encoder, decoder = model.templates["encoder"], model.templates["decoder"]
+    if role == "decoder" and option == "self_qk_norm":
+        return not decoder.self_attention and decoder.num_layers <= encoder.num_layers
+    return option == "dropout"  # the original has one rate for all

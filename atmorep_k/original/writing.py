@@ -1,0 +1,133 @@
+"""From the original's files to a model file of ours, and back."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from keras import ops
+
+from atmorep_k.errors import UserError, missing_extra
+from atmorep_k.files import cannot_write, write_whole
+from atmorep_k.model import AtmoRep
+from atmorep_k.original.describing import describe
+from atmorep_k.original.importing import import_checkpoint
+from atmorep_k.original.pieces import original_arrays, pieces
+from atmorep_k.original.report import Report
+from atmorep_k.original.settings import Settings
+from atmorep_k.registry import lookup
+
+
+def import_to_file(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    epoch: int | None = None,
+    statistics: str | None = None,
+    overwrite: bool = False,
+) -> tuple[Report, Path]:
+    """Writes original runs as one model file, and beside it a list of what became of each weight.
+
+    Args:
+        sources: as for `import_checkpoint`.
+        output: the model file to write, ending in `.keras`.
+        epoch: as for `import_checkpoint`.
+        statistics: a store from which the fields' normalisation is taken into the model.
+        overwrite: whether an existing file is replaced.
+
+    Returns:
+        What became of every weight, and the path of the list.
+
+    Raises:
+        UserError: as for `import_checkpoint`; where the file exists, or the store lacks a field.
+    """
+    _check_output(Path(output), overwrite)
+    model, report = import_checkpoint(sources, epoch)
+    if statistics is not None:
+        dataset = lookup("WindowDataset", "dataset")(statistics)
+        dataset.open_whole(model.fields, model.normalizers)
+        model.provenance = {**dataset.provenance(), **model.provenance}
+    listing = Path(output).with_suffix(".weights.tsv")
+    write_whole(output, model.save)
+    write_whole(listing, lambda path: path.write_text(report.listing()))
+    return report, listing
+
+
+def _check_output(output: Path, overwrite: bool) -> None:
+    if output.suffix != ".keras":
+        raise UserError(f"a model is written to a file that ends in .keras, not to {output}.")
+    if output.exists() and not overwrite:
+        raise UserError(f"{output} exists; choose another name, or replace it with --overwrite.")
+    if not output.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {output.absolute().parent} to write {output} in.")
+
+
+def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
+    """Writes a model of ours as the original would have written it.
+
+    The whole model, the files of its blocks and the JSON file appear in a new directory `id<run>`,
+    in the layout of 2024, or of 2023 where the decoder's norms have no weights.
+
+    Args:
+        model: a built model.
+        directory: where the new directory appears.
+        run: the run's id.
+
+    Returns:
+        The new directory.
+
+    Raises:
+        UserError: where the original cannot express the model (says which part), the directory is
+            there already, or PyTorch is missing.
+    """
+    try:
+        import torch
+    except ImportError as error:
+        raise missing_extra("PyTorch, which writes the original's files,", "torch") from error
+    values, settings, layout = describe(model)
+    target = Path(directory) / f"id{run}"
+    if target.exists():
+        raise UserError(f"{target} exists; choose another run id or directory.")
+    found = pieces(model, settings, layout)
+    arrays = dict(original_arrays(found, lambda variable: ops.convert_to_numpy(variable.value)))
+    state = {key: torch.from_numpy(array) for key, array in _completed(arrays, settings).items()}
+    partial = target.with_name(f".partial-{os.getpid()}-{target.name}")
+    try:
+        partial.mkdir(parents=True)
+        (partial / f"model_id{run}.json").write_text(json.dumps({**values, "wandb_id": run}))
+        for part, prefix in _parts(settings).items():
+            kept = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
+            torch.save(kept, partial / f"AtmoRep{part}_id{run}.mod")
+        os.replace(partial, target)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise cannot_write(target, error) from error
+    return target
+
+
+def _completed(arrays: dict[str, np.ndarray], settings: Settings) -> dict[str, np.ndarray]:
+    """Adds what the original stores and does not read, in its order."""
+    net = settings.size_token_info_net
+    shared = {
+        "embed_token_info.weight": np.zeros((net, settings.size_token_info), np.float32),
+        "embed_token_info.bias": np.zeros(net, np.float32),
+    }
+    seconds = {
+        f"encoders.{number}.embed.{word}": arrays[f"embeds.{number}.{word}"]
+        for number in range(len(settings.fields))
+        for word in ("weight", "bias")
+    }
+    return {**shared, **arrays, **seconds}
+
+
+def _parts(settings: Settings) -> dict[str, str]:
+    """Returns, for each file of a run, the end of its name and the start of its keys."""
+    parts = {"": "", "_embeds_token_info": "embeds_token_info."}
+    for number, field in enumerate(settings.fields):
+        parts[f"_encoder_{field.name}"] = f"encoders.{number}."
+    for number, name in enumerate(settings.weights):
+        parts[f"_decoder_{name}"] = f"decoders.{number}."
+        parts[f"_tail_{name}"] = f"tails.{number}."
+    return parts
