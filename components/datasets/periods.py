@@ -91,6 +91,12 @@ def minutes(time: np.datetime64) -> str:
     return str(np.datetime_as_string(time, "m"))
 
 
+def extended(time: np.ndarray, number: int) -> np.ndarray:
+    """Returns times with `number` more after the last, each a step of the store later."""
+    step = np.diff(time).min() if len(time) > 1 else np.timedelta64(1, "h")
+    return np.concatenate([time, time[-1] + step * np.arange(1, number + 1)])
+
+
 def store_stride(time: np.ndarray, window: Window) -> int:
     """Returns how many steps of the store lie between two time points of a window.
 

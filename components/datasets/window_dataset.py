@@ -1,5 +1,6 @@
 """Windows drawn at random from a store, in batches made ahead of time."""
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -104,7 +105,9 @@ class WindowDataset(Component):
     ) -> None:
         """Opens the whole record without periods, to use a model: `sample` gives any window of it.
 
-        A store of one window is enough. The period and region of the configuration have no effect.
+        A store of one window is enough. A window may begin in the record and end after it, so
+        that hours can be forecast which have not come yet: their values are 0 once normalised,
+        and NaN in `Sample.cubes`; hide them. The period and region of the configuration have no effect.
 
         Args:
             fields: as in `open`.
@@ -120,11 +123,14 @@ class WindowDataset(Component):
         allowed_corners(store.latitude, store.longitude, store.is_global, tuple(size), None)
         record = (0, len(store.time))
         periods.window_starts("whole", store.time, record, self._window, self._stride)
+        times = periods.extended(store.time, self._stride * self._window.shape[0])
+        self._store = dataclasses.replace(store, time=times)
         self._serve(normalizers, None)
 
     def _prepare(self, fields: Sequence[FieldSpec]) -> None:
         self._window = checks.common_window(fields)
         self._store = open_store(store_path(self.store))
+        self._num_times = len(self._store.time)
         self.fields = list(fields)
         self._predicted = [f for f in self.fields if f.predicted]
         self._levels = {f.name: checks.level_index(self._store, f) for f in self.fields}
@@ -212,7 +218,7 @@ class WindowDataset(Component):
     def read(self, field: str, position: Position) -> Cube:
         """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
         times, height, width = self._window.shape
-        stop = position.time + (times - 1) * self._stride + 1
+        stop = min(position.time + (times - 1) * self._stride + 1, self._num_times)
         return self._reader.read(
             field,
             slice(position.time, stop, self._stride),
@@ -235,6 +241,8 @@ class WindowDataset(Component):
     def _checked(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
         cube = reading.result()
         checks.check_values(self._store, field, cube, self.indices(position)[0])
+        if after := self._window.shape[0] - cube.shape[1]:
+            cube = np.pad(cube, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
         return cube
 
     def token_info(self, field: str, position: Position) -> np.ndarray:
@@ -308,6 +316,7 @@ class WindowDataset(Component):
         name, (inputs, targets, weights) = field.name, batch
         times, rows, columns = self.indices(place)
         self.normalizers[name].normalize(cube, self._store.time[times], rows, columns, out=cube)
+        cube[:, times >= self._num_times] = 0.0
         tokenize(cube, field.token_size, out=inputs[f"{name}/tokens"][row])
         self._token_info[name].fill(inputs[f"{name}/token_info"][row], times, rows, columns)
         if not field.predicted:

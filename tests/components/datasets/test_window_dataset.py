@@ -343,3 +343,24 @@ def test_a_window_has_the_values_of_a_field_that_is_input_only(with_input_only, 
 def test_a_masking_that_suits_only_the_predicted_fields_is_enough(with_input_only):
     # Two time tokens of 2m_temperature are all it has.
     next(with_input_only.batches("train", 2, Forecast(2), 0))
+
+
+def test_hours_after_the_record_are_hidden_and_have_their_dates(written, fields):
+    dataset = WindowDataset(written.path)
+    dataset.open_whole(fields)
+    inside, across = Position(228, 3, 5), Position(231, 3, 5)
+    before = dataset.sample(inside, Forecast(1), np.random.default_rng(0))
+    after = dataset.sample(across, Forecast(1), np.random.default_rng(0))
+    for field in fields:
+        cube = after.cubes[field.name]
+        np.testing.assert_array_equal(cube[:, :9], before.cubes[field.name][:, 3:])
+        assert np.isnan(cube[:, 9:]).all()
+        tokens = after.inputs[f"{field.name}/tokens"]
+        assert np.isfinite(tokens).all() and not tokens[:, -1].any()
+    hours = after.inputs["temperature/token_info"][0, :, 0, 0, :3]
+    np.testing.assert_array_equal(hours[:, 1], [36, 36, 36, 37])  # days after 1 January
+    np.testing.assert_array_equal(hours[:, 2], [17, 20, 23, 2])
+    np.testing.assert_array_equal(
+        dataset.coordinates(across)[0][-3:] - written.description.time[-1],
+        np.arange(1, 4) * np.timedelta64(1, "h"),
+    )
