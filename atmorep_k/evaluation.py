@@ -134,7 +134,7 @@ def evaluate(
         for first in range(0, num_samples, batch_size):
             indices = range(first, min(first + batch_size, num_samples))
             samples = [dataset.window("validation", seed, i, masking) for i in indices]
-            predictions = _predict(model, samples, batch_size)
+            predictions = predict_batch(model, samples, batch_size)
             for field in held_out.fields:
                 for sample, values in zip(samples, predictions[field.name], strict=False):
                     scored = held_out.window(task, field, sample, values)
@@ -168,7 +168,7 @@ def check_tasks(maskings: dict[str, Any], fields: list) -> None:
                 masking.num_slots(field.num_tokens)
 
 
-def _predict(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:
+def predict_batch(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:
     """Returns field -> (batch, level, masked, member, value) of a batch filled to its size."""
     full = samples + samples[-1:] * (batch_size - len(samples))
     inputs = {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}

@@ -4,7 +4,7 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from atmorep_k.errors import UserError
@@ -29,6 +29,55 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
             raise cannot_write(path, error) from error
         raise
     return path
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path) -> Iterator[Path]:
+    """Gives a name beside `path` for a file or directory, which replaces `path` at the end.
+
+    If the body fails, what it wrote is removed and `path` stays as it was.
+
+    Raises:
+        UserError: where the disk is full or the place is not writable.
+    """
+    path = Path(path)
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    new_parents = [p for p in path.absolute().parents if not p.exists()]
+    try:
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        put_in_place(partial, path)
+    except BaseException as error:
+        _remove(partial)
+        for parent in new_parents:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise cannot_write(path, error) from error
+        raise
+
+
+def put_in_place(partial: Path, path: Path) -> None:
+    """Renames a file or directory to `path`; what was there is removed once that is done."""
+    if not path.exists():
+        partial.rename(path)
+        return
+    old = path.with_name(f"{path.name}.old-{os.getpid()}")
+    path.rename(old)
+    try:
+        partial.rename(path)
+    except BaseException:
+        old.rename(path)
+        raise
+    _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:

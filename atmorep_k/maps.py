@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-PANELS = (
-    "Target",
-    "Prediction, mean of {number} members",
-    "Error, prediction - target",
-    "Spread, standard deviation",
-)
+PANELS = {
+    "target": "Target",
+    "prediction": "Prediction, mean of {number} members",
+    "error": "Error, prediction - target",
+    "spread": "Spread, standard deviation",
+}
 # A figure of more levels could not be read.
 MAX_LEVELS = 6
 PANEL_WIDTH, PANEL_HEIGHT = 3.1, 2.6  # inches, at most
@@ -23,9 +23,12 @@ VISIBLE_ALPHA = 0.4
 def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray] = ()):
     """Returns the figure with one row of maps per level, at the time where most was hidden.
 
+    Where the target is not known at that time, only prediction and spread are drawn.
+
     Args:
         picture: `target`, `prediction`, `spread` and `hidden` (level, time, latitude, longitude);
-            attributes `long_name`, `units`, `level_units`, `has_level`, `number` of members.
+            attributes `long_name`, `units`, `level_units`, `has_level`, `number` of members (None
+            if it is not known).
         title: the task in words.
         lines: coastlines, each (point, 2) longitude and latitude; none for a simulated world.
     """
@@ -33,17 +36,27 @@ def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray]
 
     picture = picture.assign_coords(longitude=unwrap(picture["longitude"].values))
     rows = np.unique(np.linspace(0, picture.sizes["level"] - 1, MAX_LEVELS).round().astype(int))
-    figure = Figure(figsize=_figure_size(picture, len(rows)), layout="compressed")
+    names = _shown_panels(picture)
+    figure = Figure(figsize=_figure_size(picture, len(rows), len(names)), layout="compressed")
     figure.suptitle(f"{_capital(picture.attrs['long_name'])}: {title[0].lower()}{title[1:]}")
-    panels = figure.subplots(len(rows), 4, sharex=True, sharey=True, squeeze=False)
+    panels = figure.subplots(len(rows), len(names), sharex=True, sharey=True, squeeze=False)
     for axes, level in zip(panels, rows, strict=True):
-        _draw_row(figure, axes, picture.isel(level=level), lines)
-    for axes, name in zip(panels[0], PANELS, strict=True):
-        axes.set_title(name.format(number=picture.attrs["number"]), fontsize=10, loc="left")
+        _draw_row(figure, dict(zip(names, axes, strict=True)), picture.isel(level=level), lines)
+    number = picture.attrs["number"]
+    for axes, name in zip(panels[0], names, strict=True):
+        words = PANELS[name].format(number="the" if number is None else number)
+        axes.set_title(words, fontsize=10, loc="left")
     return figure
 
 
-def _draw_row(figure, axes, one_level: xr.Dataset, lines) -> None:
+def _shown_panels(picture: xr.Dataset) -> list[str]:
+    step = shown_time(picture["hidden"].values[0])
+    if np.isfinite(picture["target"].isel(time=step).values).any():
+        return list(PANELS)
+    return ["prediction", "spread"]
+
+
+def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:
     from matplotlib.cm import ScalarMappable
 
     step = shown_time(one_level["hidden"].values)
@@ -54,17 +67,23 @@ def _draw_row(figure, axes, one_level: xr.Dataset, lines) -> None:
     field = _field_colours(target, prediction)
     largest = float(np.nanmax(np.abs(error), initial=0)) or 1.0
     spread = shown["spread"].values
-    colours = [
-        (target, field),
-        (prediction, field),
-        (error, {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}),
-        (spread, {"cmap": "cividis", "vmin": 0, "vmax": np.nanmax(spread, initial=0) or 1.0}),
-    ]
-    meshes = [_draw_map(a, shown, *c, lines) for a, c in zip(axes, colours, strict=True)]
+    colours = {
+        "target": (target, field),
+        "prediction": (prediction, field),
+        "error": (error, {"cmap": "RdBu_r", "vmin": -largest, "vmax": largest}),
+        "spread": (
+            spread,
+            {"cmap": "cividis", "vmin": 0, "vmax": np.nanmax(spread, initial=0) or 1.0},
+        ),
+    }
+    meshes = {name: _draw_map(a, shown, *colours[name], lines) for name, a in axes.items()}
     # What the model saw of the true field stands pale around its prediction.
-    meshes[1].set_alpha(np.where(hidden, 1.0, VISIBLE_ALPHA))
+    meshes["prediction"].set_alpha(np.where(hidden, 1.0, VISIBLE_ALPHA))
     units = shown.attrs["units"]
-    for mesh, beside in zip(meshes[1:], axes[1:], strict=True):
+    for name, mesh in meshes.items():
+        if name == "target":
+            continue  # the colours of the prediction
+        beside = axes[name]
         # An inset is as high as its map, whatever the shape of the window.
         inset = beside.inset_axes([1.04, 0, 0.05, 1])
         # Of the colours alone: the map of the prediction is partly transparent.
@@ -72,7 +91,7 @@ def _draw_row(figure, axes, one_level: xr.Dataset, lines) -> None:
         bar.set_label(units, fontsize=9)
         bar.ax.tick_params(labelsize=8)
         bar.formatter.set_powerlimits((-3, 4))
-    axes[0].set_ylabel(_row_label(shown, one_level, step), fontsize=9)
+    next(iter(axes.values())).set_ylabel(_row_label(shown, one_level, step), fontsize=9)
 
 
 def _draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
@@ -188,11 +207,11 @@ def _row_label(shown: xr.Dataset, one_level: xr.Dataset, step: int) -> str:
     return "\n".join(lines)
 
 
-def _figure_size(picture: xr.Dataset, rows: int) -> tuple[float, float]:
+def _figure_size(picture: xr.Dataset, rows: int, columns: int) -> tuple[float, float]:
     latitude, longitude = (np.ptp(edges(picture[n].values)) for n in ("latitude", "longitude"))
     ratio = latitude * _stretch(picture) / longitude
     width = max(1.9, min(PANEL_WIDTH, PANEL_HEIGHT / ratio))
-    return 4 * width + 3.6, rows * (min(PANEL_HEIGHT, ratio * width) + 0.35) + 0.9
+    return columns * (width + 0.9), rows * (min(PANEL_HEIGHT, ratio * width) + 0.35) + 0.9
 
 
 def _stretch(picture: xr.Dataset) -> float:

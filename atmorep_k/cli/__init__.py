@@ -14,6 +14,9 @@ from atmorep_k.errors import UserError, nearest
 _COMMANDS = {
     "data": "Prepare, describe and simulate stores of fields.",
     "run": "Train, score, save and draw what a configuration describes.",
+    "forecast": "Forecast the hours after given times with a saved model.",
+    "interpolate": "Fill hidden hours from those before and after.",
+    "reconstruct": "Hide random tokens and predict them from the others.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is.",
     "config": "Show or check a configuration.",

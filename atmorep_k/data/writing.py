@@ -23,6 +23,7 @@ from atmorep_k.data.layout import StoreDescription, encode_time, level_attribute
 from atmorep_k.data.statistics import MONTHS, MonthlyStatistics, months_of
 from atmorep_k.data.variable_writer import VariableWriter, assign
 from atmorep_k.errors import UserError
+from atmorep_k.files import put_in_place
 
 # Months of statistics are written together up to so many values, to save calls on small grids.
 _HELD_VALUES = 2**22
@@ -73,7 +74,7 @@ def write_store(
                 progress(writer.num_times)
         with _writing(output):
             writer.finish()
-            _put_in_place(partial, output)
+            put_in_place(partial, output)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         for parent in new_parents:
@@ -116,20 +117,6 @@ def _writing(output: Path) -> Iterator[None]:
                 f"no room on disk to write {output}; nothing was left behind."
             ) from error
         raise UserError(f"cannot write {output}: {error.strerror or error}.") from error
-
-
-def _put_in_place(partial: Path, output: Path) -> None:
-    if not output.exists():
-        partial.rename(output)
-        return
-    old = output.with_name(f"{output.name}.old-{os.getpid()}")
-    output.rename(old)
-    try:
-        partial.rename(output)
-    except BaseException:
-        old.rename(output)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 class _Writer:

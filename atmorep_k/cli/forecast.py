@@ -1,0 +1,25 @@
+"""`atmorep-k forecast`: the hours after given times."""
+
+import click
+
+from atmorep_k.cli.prediction_options import overlap_option, prediction_options
+
+
+@click.command()
+@prediction_options
+@click.option("--tokens", default=1, show_default=True, help="Time tokens to forecast.")
+@overlap_option
+def forecast(model, store, times, **options):
+    """Forecast the hours after each TIME, the last hour that the model sees.
+
+    MODEL is a saved model or the directory of its run. Hours after the end of the store can be
+    forecast.
+
+    Example: atmorep-k forecast runs/pretrain_field --store demo --time 2000-01-19T06
+    --overlap 1 1 --output forecast.zarr
+    """
+    from atmorep_k import inference
+    from atmorep_k.prediction_report import predict_and_report
+
+    for path in predict_and_report(inference.forecast, model, store, times, **options):
+        click.echo(path)

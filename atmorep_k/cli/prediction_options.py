@@ -1,0 +1,37 @@
+"""The arguments that all commands share which use a saved model on a store."""
+
+from pathlib import Path
+
+import click
+
+_SHARED = (
+    click.argument("model", metavar="MODEL"),
+    click.option("--store", required=True, help="Store, or 'demo'."),
+    click.option("--time", "times", required=True, multiple=True, metavar="TIME"),
+    click.option("--region", nargs=4, type=float, metavar="S N W E", help="[whole grid]"),
+    click.option("--batch-size", default=16, show_default=True, help="Windows at once."),
+    click.option("--members/--no-members", default=True, help="All members, or mean and spread."),
+    click.option(
+        "--output",
+        required=True,
+        type=click.Path(path_type=Path),
+        help="FILE.zarr or FILE.nc; maps go to FILE_plots/.",
+    ),
+    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+)
+
+overlap_option = click.option(
+    "--overlap",
+    nargs=2,
+    type=int,
+    default=(0, 0),
+    metavar="LAT LON",
+    help="Tokens that neighbouring windows share, blended; at most half a window.",
+)
+
+
+def prediction_options(command):
+    """Adds the shared arguments to a command."""
+    for option in reversed(_SHARED):
+        command = option(command)
+    return command

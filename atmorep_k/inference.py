@@ -1,0 +1,350 @@
+"""Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from atmorep_k import planning, prediction_files
+from atmorep_k._version import __version__
+from atmorep_k.data.named import store_path
+from atmorep_k.data.store import Store, open_store
+from atmorep_k.errors import UserError
+from atmorep_k.evaluation import predict_batch, scatter
+from atmorep_k.planning import all_hours, hidden_hours
+from atmorep_k.stitching import Canvas, Frame
+from atmorep_k.tiling import Tile
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Threads that read windows while the model predicts.
+_THREADS = 2
+_TITLES = {
+    "forecast": "Forecast",
+    "interpolate": "Interpolation in time",
+    "reconstruct": "Reconstruction of random tokens",
+}
+
+
+def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) -> "xr.Dataset":
+    """Forecasts the hours after each time, from the hours up to it.
+
+    The result holds exactly the hidden hours: `time` is the last one that the model saw,
+    `prediction_timedelta` counts from it. Hours after the end of the record can be forecast.
+
+    Args:
+        model: a model, or the path of a saved one or of its run.
+        store: path of a store, or `"demo"`.
+        times: the last visible hours, as text or datetime64.
+        tokens: time tokens to forecast, at least one less than a window has.
+        **options: see `run`.
+
+    Returns:
+        See `run`.
+
+    Raises:
+        UserError: where something does not fit, before work begins.
+    """
+
+    def task(model):
+        most = min(f.num_tokens[0] for f in model.predicted) - 1
+        if not 1 <= tokens <= most:
+            raise UserError(f"tokens must be 1 to {most}, for this model, not {tokens}.")
+        return _masking("Forecast", num_tokens=tokens)
+
+    return run("forecast", model, store, times, task, **options)
+
+
+def interpolate(
+    model, store: str, times: Sequence, *, time_token: int | None = None, **options
+) -> "xr.Dataset":
+    """Fills hidden hours inside a window, from the hours before and after.
+
+    Args:
+        model: as in `forecast`.
+        store: as in `forecast`.
+        times: the last visible hours before what is hidden.
+        time_token: the hidden time token, counted from 0; the middle one if None.
+        **options: see `run`.
+
+    Returns:
+        See `run`; exactly the hidden hours.
+
+    Raises:
+        UserError: where something does not fit, before work begins.
+    """
+
+    def task(model):
+        last = min(f.num_tokens[0] for f in model.predicted) - 1
+        if time_token is not None and not 1 <= time_token <= last:
+            raise UserError(
+                f"the time token must be 1 to {last}, for this model, not {time_token}."
+            )
+        hidden = None if time_token is None else (time_token,)
+        return _masking("TemporalInterpolation", time_tokens=hidden)
+
+    return run("interpolate", model, store, times, task, **options)
+
+
+def reconstruct(
+    model, store: str, times: Sequence, *, ratio: float = 0.5, seed: int = 0, **options
+) -> "xr.Dataset":
+    """Hides random tokens and predicts them from the others, as in training.
+
+    Windows do not share points: where the last one would, its tokens count only outside the one
+    before it.
+
+    Args:
+        model: as in `forecast`.
+        store: as in `forecast`.
+        times: the first hours of windows.
+        ratio: share of tokens that are hidden.
+        seed: of the choice, which is a function of seed, time and place.
+        **options: see `run`; there is no overlap.
+
+    Returns:
+        See `run`; all hours of the window, with NaN where nothing was hidden and `<field>_hidden`.
+
+    Raises:
+        UserError: where something does not fit, before work begins.
+    """
+    if not 0 < ratio < 1:
+        raise UserError(f"the ratio must be greater than 0 and less than 1, not {ratio:g}.")
+    if seed < 0:
+        raise UserError(f"the seed must be 0 or greater, not {seed}.")
+
+    def task(model):
+        rates = {"hidden": 1.0, "noised": 0.0, "coarsened": 0.0}
+        return _masking("RandomTokens", ratio=(ratio, ratio), **rates)
+
+    return run("reconstruct", model, store, times, task, at_random=True, seed=seed, **options)
+
+
+def run(
+    task: str,
+    model,
+    store: str,
+    times: Sequence,
+    masking_for: Callable[[Any], Any],
+    *,
+    at_random: bool = False,
+    seed: int = 0,
+    region: Sequence[float] | None = None,
+    overlap: Sequence[int] = (0, 0),
+    batch_size: int = 16,
+    members: bool = True,
+    output: str | Path | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+    finish: Callable[["xr.Dataset", Any, Store], None] | None = None,
+) -> "xr.Dataset":
+    """Predicts what a masking hides of the windows that cover a store or a region of it.
+
+    Args:
+        task: name of what is done, for the attributes of the result.
+        model: a model, or the path of a saved one or of its run.
+        store: path of a store, or `"demo"`.
+        times: the times that name the predictions.
+        masking_for: function model -> masking.
+        at_random: whether the masking draws what it hides; the result then holds whole windows.
+        seed: of what is drawn.
+        region: (south, north, west, east) in degrees; None for the whole grid.
+        overlap: tokens of the first field that neighbouring windows share in (lat, lon), at most
+            half a window; there they are blended.
+        batch_size: windows predicted at once.
+        members: give all members; else only their mean and spread.
+        output: file (`.nc`) or directory (`.zarr`) to write the result to, time by time; it
+            appears when it is complete. None: the result is kept in memory.
+        overwrite: replace an existing output.
+        progress: called with the number of windows predicted so far, and of all.
+        finish: called at the end with the result, the model and the store.
+
+    Returns:
+        For each predicted field `<field>` in physical units, with dimensions `time`,
+        `prediction_timedelta`, `number`, `level`, `latitude`, `longitude`; without members
+        `<field>` is their mean and `<field>_spread` their standard deviation. Read from `output`
+        as it is used, where that is given.
+
+    Raises:
+        UserError: where something does not fit, before work begins.
+    """
+    if output is not None:
+        prediction_files.check_output(Path(output), overwrite)
+    if batch_size < 1:
+        raise UserError(f"the batch size must be at least 1, not {batch_size}.")
+    planning.parse_times(times)
+    model, name = opened_model(model, lambda: open_store(store_path(store)))
+    masking = masking_for(model)
+    hours = all_hours(model.fields) if at_random else hidden_hours(masking, model.fields)
+    dataset = open_dataset(store, model)
+    opened = open_store(store_path(store))
+    starts = planning.window_starts(opened, model.fields[0].window, hours, times)
+    frame = Frame(
+        opened,
+        planning.cover(opened, model.fields[0], overlap, region),
+        hours,
+        model.predicted,
+        _attributes(task, name, opened),
+    )
+    options = {"members": members, "progress": progress}
+    options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
+    pieces = predict(model, dataset, masking, starts, frame, **options)
+    result = prediction_files.collect(pieces, frame.encoding(), output)
+    if finish:
+        finish(result, model, opened)
+    return result
+
+
+def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[Any, str]:
+    """Returns a model, which may be given by its path, and what it is called.
+
+    Args:
+        model: a model, or the path of a saved one or of its run.
+        before: is called when it is known that there is a model, before it is loaded.
+
+    Raises:
+        UserError: where there is none.
+    """
+    if not isinstance(model, str | Path):
+        before()
+        return model, model.name
+    from atmorep_k import load_model
+    from atmorep_k.saved import describe
+
+    path = describe(Path(model))["path"]
+    before()
+    return load_model(path), path
+
+
+def open_dataset(store: str, model):
+    """Returns the windows of a store as a model sees them, see `WindowDataset.open_whole`."""
+    from atmorep_k import registry
+
+    dataset = registry.lookup("WindowDataset", "dataset")(store)
+    dataset.open_whole(model.fields, model.normalizers)
+    return dataset
+
+
+def _masking(name: str, **options):
+    from atmorep_k import registry
+
+    return registry.lookup(name, "masking")(**options)
+
+
+def _attributes(task: str, model: str, store: Store) -> dict[str, Any]:
+    title = f"{_TITLES[task]} by an AtmoRep model"
+    kept = ("title", "source", "attribution", "simulated", "fingerprint")
+    found = {f"store_{k}": store.attributes[k] for k in kept if store.attributes.get(k)}
+    found = {k: str(v) if isinstance(v, bool) else v for k, v in found.items()}
+    return {
+        "Conventions": "CF-1.11",
+        "title": title,
+        "source": f"atmorep_k {__version__}, model {model}",
+        "task": task,
+        "store": str(store.path),
+        **found,
+    }
+
+
+def predict(
+    model,
+    dataset,
+    masking,
+    starts: Sequence[int],
+    frame: Frame,
+    *,
+    batch_size: int = 16,
+    members: bool = True,
+    at_random: bool = False,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator["xr.Dataset"]:
+    """Yields the labelled prediction of each start: windows are predicted and put together.
+
+    Memory holds one start at a time: 8 bytes for each member, hidden hour, level and point of the
+    predicted fields. The order in which windows are added is always the same, so that the result
+    does not depend on the size of a batch.
+
+    Args:
+        model: has `normalizers` and `predict_on_batch`.
+        dataset: opened for the fields of the model; has `sample(tile, masking, rng)`.
+        masking: what is hidden.
+        starts: indices in the store of the first times of windows.
+        frame: the grid and the hours to predict.
+        batch_size: windows predicted at once; the last batch is filled up, so that shapes are
+            the same throughout.
+        members: give all members; else only their mean and spread.
+        at_random: whether the masking draws what it hides: each point then counts in one window
+            only, and `<field>_hidden` tells where there is a prediction.
+        seed: of what is drawn.
+        progress: called with the number of windows predicted so far, and of all.
+    """
+    done, total = 0, len(starts) * len(frame.tiling)
+    size = min(batch_size, len(frame.tiling))
+    with ThreadPoolExecutor(_THREADS, thread_name_prefix="atmorep_k-windows") as pool:
+        for start in starts:
+            canvases = {}
+            for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
+                predictions = predict_batch(model, samples, size)
+                for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
+                    values = {name: of_batch[row] for name, of_batch in predictions.items()}
+                    window = _Window(frame, int(start), number, not at_random)
+                    window.paint(canvases, model.normalizers, sample, values)
+                done += len(samples)
+                if progress:
+                    progress(done, total)
+            yield frame.dataset(int(start), canvases, members=members, hidden=at_random)
+
+
+def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):
+    """Yields numbers and samples of one batch after the other, while the next one is read."""
+    tiles = frame.tiling.tiles(int(start))
+
+    def sample(number: int):
+        tile = tiles[number]
+        return dataset.sample(tile, masking, _rng(seed, frame, tile))
+
+    batches = [range(n, min(n + size, len(tiles))) for n in range(0, len(tiles), size)]
+    waiting = [pool.submit(sample, number) for number in batches[0]]
+    for numbers, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
+        ready, waiting = waiting, [pool.submit(sample, number) for number in after]
+        yield numbers, [future.result() for future in ready]
+
+
+def _rng(seed: int, frame: Frame, tile: Tile) -> np.random.Generator:
+    # By date and place: other times, or a longer record, make no difference.
+    hour = int(frame.store.time[tile.time].astype("datetime64[m]").astype(np.int64))
+    return np.random.default_rng([seed, hour % 2**63, tile.row, tile.column])
+
+
+class _Window:
+    """One predicted window: where it is, and how it is painted on the canvases."""
+
+    def __init__(self, frame: Frame, start: int, number: int, blend: bool):
+        self._frame = frame
+        self._weight = frame.tiling.weight(number, blend)
+        self._rows, self._columns = frame.tiling.place(number)
+        rows, columns = frame.tiling.rows, frame.tiling.columns
+        places = rows.points[self._rows], columns.points[self._columns]
+        self._place = frame.times(start), *places
+
+    def paint(self, canvases: dict[str, Canvas], normalizers, sample, values) -> None:
+        """Adds the physical values of all fields; makes the canvases at the first window.
+
+        Args:
+            canvases: field -> canvas.
+            normalizers: field -> normaliser.
+            sample: the window as the model saw it.
+            values: field -> normalised members (level, masked, member, value).
+        """
+        for field in self._frame.fields:
+            index, weight = sample.inputs[f"{field.name}/masked_index"], sample.weights[field.name]
+            hidden, members = scatter(field, index, weight, values[field.name])
+            members = normalizers[field.name].denormalize(members, *self._place)
+            if field.name not in canvases:
+                canvases[field.name] = self._frame.canvas(field, len(members))
+            canvases[field.name].add(hidden, members, self._weight, self._rows, self._columns)

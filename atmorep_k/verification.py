@@ -1,0 +1,233 @@
+"""Predictions beside what the store has for the same hours: scores, maps, a table."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k import baselines, plots
+from atmorep_k.data.layout import level_attributes
+from atmorep_k.data.statistics import area_weights
+from atmorep_k.data.store import Store
+from atmorep_k.maps import coastlines, prediction_maps
+from atmorep_k.stitching import spread
+
+MODELS = ("ensemble", "persistence")
+_DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
+_TITLES = {"forecast": "forecast", "interpolate": "interpolate", "reconstruct": "masked"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a prediction is worth where the store has the truth, and a picture of it.
+
+    Args:
+        task: `forecast`, `interpolate` or `reconstruct`.
+        scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
+            area, levels and times; the attribute `units`; nothing for a field without truth.
+        total: field -> the same over all lead times, (model).
+        pictures: field -> what `maps.prediction_maps` draws, of the first time.
+        lines: coastlines.
+    """
+
+    task: str
+    scores: dict[str, xr.Dataset]
+    total: dict[str, xr.Dataset]
+    pictures: dict[str, xr.Dataset]
+    lines: Sequence[np.ndarray]
+
+    def table(self):
+        """Returns a `rich` table: all lead times and the last one, persistence beside it."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        table = Table(title="Mean of the members against the store", box=SIMPLE)
+        for name in ("field", "lead"):
+            table.add_column(name, no_wrap=True)
+        for name in ("RMSE", "persistence", "normalised\nMSE", "persistence"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for field, scores in self.scores.items():
+            last = scores.dropna("prediction_timedelta", how="all").isel(prediction_timedelta=-1)
+            hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")
+            units = scores.attrs["units"]
+            table.add_row(
+                f"{field} [{units}]".replace("[", r"\["), "all", *_cells(self.total[field])
+            )
+            if scores.sizes["prediction_timedelta"] > 1:
+                table.add_row("", f"{hours:g} h", *_cells(last))
+        return table
+
+    def draw(self, directory: Path) -> list[Path]:
+        """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
+        directory.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for field, picture in self.pictures.items():
+            figure = prediction_maps(picture, plots.TASK_TITLES[_TITLES[self.task]], self.lines)
+            paths.append(plots.save(figure, directory / f"map_{self.task}_{field}.png"))
+        return paths
+
+
+def _cells(scores: xr.Dataset) -> list[str]:
+    names = ("rmse", "normalised_mse")
+    return [f"{float(scores[name].sel(model=model)):.3g}" for name in names for model in MODELS]
+
+
+def verify(prediction: xr.Dataset, model, store: Store) -> Verification:
+    """Compares a prediction with the store it was made from; one time is in memory at a time.
+
+    Persistence is the last visible value before, the first one after where there is none, and the
+    mean that normalises the field where a point was never visible. Grid points count by area.
+
+    Args:
+        prediction: as `inference` gives it.
+        model: the model that made it: its `predicted` fields and `normalizers`.
+        store: the store.
+    """
+    scores, total, pictures = {}, {}, {}
+    for field in model.predicted:
+        sums = _Sums(field, prediction["prediction_timedelta"].values)
+        for number in range(prediction.sizes["time"]):
+            one = _OneTime(
+                prediction.isel(time=number), field, model.normalizers[field.name], store
+            )
+            one.score(sums)
+            if not number:
+                pictures[field.name] = one.picture()
+        if sums.weight.any():
+            units = {"units": store.variables[field.name].units}
+            scores[field.name] = sums.scores().assign_attrs(units)
+            total[field.name] = sums.scores(total=True).assign_attrs(units)
+    lines = [] if store.attributes.get("simulated") else coastlines()
+    return Verification(prediction.attrs["task"], scores, total, pictures, lines)
+
+
+class _Sums:
+    """Weighted sums of squared errors by lead time."""
+
+    def __init__(self, field, leads: np.ndarray):
+        self.field = field
+        self.leads = leads
+        self.squares = np.zeros((2, len(MODELS), len(leads)))
+        self.weight = np.zeros(len(leads))
+
+    def add(self, errors: np.ndarray, weight: np.ndarray) -> None:
+        """Adds errors and their weights.
+
+        Args:
+            errors: (score, model, level, lead, lat, lon), physical and normalised.
+            weight: (level, lead, lat, lon).
+        """
+        squares = np.where(weight > 0, errors, 0.0) ** 2 * weight
+        self.squares += squares.sum(axis=(2, 4, 5))
+        self.weight += weight.sum(axis=(0, 2, 3))
+
+    def scores(self, total: bool = False) -> xr.Dataset:
+        """Returns `rmse` and `normalised_mse` by model and lead time, or over all of them."""
+        squares, weight = self.squares, self.weight
+        if total:
+            squares, weight = squares.sum(axis=-1), weight.sum()
+        with np.errstate(invalid="ignore"):
+            mean = squares / np.where(weight > 0, weight, np.nan)
+        dims = ("model",) if total else ("model", "prediction_timedelta")
+        coordinates = {"model": list(MODELS)}
+        if not total:
+            coordinates["prediction_timedelta"] = self.leads
+        variables = {"rmse": (dims, np.sqrt(mean[0])), "normalised_mse": (dims, mean[1])}
+        return xr.Dataset(variables, coordinates)
+
+
+class _OneTime:
+    """One field of the prediction of one time, beside the truth; cubes (level, time, lat, lon).
+
+    A first time is added where the first lead time is not 0: what the model saw last.
+    """
+
+    def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
+        self.field, self.store, self._normalizer = field, store, normalizer
+        leads = prediction["prediction_timedelta"].values
+        self._added = int(leads[0] > np.timedelta64(0))
+        leads = np.concatenate([np.zeros(self._added, leads.dtype), leads])
+        self.times = prediction["time"].values + leads
+        self.longitude = prediction["longitude"].values
+        self.rows = _nearest(store.latitude, prediction["latitude"].values)
+        self.columns = _nearest(store.longitude, self.longitude, period=360.0)
+        values = _leveled(prediction[field.name], field)
+        self.number = values.sizes.get("number")
+        if self.number:
+            members = values.transpose("number", *_DIMS).values
+            mean, deviation = members.mean(axis=0, dtype=np.float64), spread(members)
+        else:
+            deviation = _leveled(prediction[f"{field.name}_spread"], field)
+            mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
+        self.mean, self.spread = self._padded(mean), self._padded(deviation)
+        self.hidden = np.isfinite(self.mean)
+        self.truth = self._read()
+
+    def _padded(self, values: np.ndarray) -> np.ndarray:
+        return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=np.nan)
+
+    def _read(self) -> np.ndarray:
+        array = self.store.dataset()[self.field.name]
+        if "level" not in array.dims:
+            array = array.expand_dims("level", axis=1)
+        else:
+            array = array.isel(level=_nearest(self.store.level, np.array(self.field.levels)))
+        there = np.isin(self.times, self.store.time)
+        index = np.searchsorted(self.store.time, self.times[there])
+        cube = np.full(self.mean.shape, np.nan, np.float32)
+        known = array.isel(time=index, latitude=self.rows, longitude=self.columns)
+        cube[:, there] = known.transpose("level", "time", "latitude", "longitude").values
+        return cube
+
+    def score(self, sums: _Sums) -> None:
+        """Adds the errors of the mean and of persistence where the truth is known."""
+        place = self.times, self.rows, self.columns
+        expected = self._normalizer.denormalize(np.zeros(self.mean.shape, np.float32), *place)
+        steady = baselines.persistence(self.truth, self.hidden, expected)
+        scale = self._normalizer.scale(*place)[1].astype(np.float64)
+        error = np.stack([self.mean, steady.astype(np.float64)]) - self.truth
+        area = area_weights(self.store.latitude)[self.rows][:, None]
+        weight = np.where(self.hidden & np.isfinite(error).all(axis=0), area, 0.0)
+        kept = slice(self._added, None)
+        sums.add(np.stack([error, error / scale])[:, :, :, kept], weight[:, kept])
+
+    def picture(self) -> xr.Dataset:
+        """Returns what is drawn: the middle one of the levels."""
+        level = len(self.field.levels) // 2
+        info = self.store.variables[self.field.name]
+        units = level_attributes(self.store.attributes.get("level_type", ""))["units"]
+        arrays = {
+            "target": self.truth,
+            "prediction": np.where(self.hidden, self.mean, self.truth),
+            "spread": self.spread,
+            "hidden": self.hidden,
+        }
+        dims = ("level", "time", "latitude", "longitude")
+        places = ([self.field.levels[level]], self.times, self.store.latitude[self.rows])
+        return xr.Dataset(
+            {name: (dims, values[[level]]) for name, values in arrays.items()},
+            dict(zip(dims, (*places, self.longitude), strict=True)),
+            {
+                "units": info.units,
+                "long_name": info.long_name or self.field.name.replace("_", " "),
+                "has_level": info.has_level,
+                "level_units": "" if units == "1" else units,
+                "number": self.number,
+            },
+        )
+
+
+def _leveled(values: xr.DataArray, field) -> xr.DataArray:
+    """Returns an array with the levels of its field; one level at the surface."""
+    if "level" not in values.dims:
+        return values.expand_dims("level")
+    return values.sel(level=list(field.levels))
+
+
+def _nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
+    distance = np.abs(axis - values[:, None])
+    if period:
+        distance = np.minimum(distance % period, -distance % period)
+    return distance.argmin(axis=1)
