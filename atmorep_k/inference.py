@@ -119,7 +119,11 @@ def reconstruct(
 
     def task(model):
         rates = {"hidden": 1.0, "noised": 0.0, "coarsened": 0.0}
-        return _masking("RandomTokens", ratio=(ratio, ratio), **rates)
+        masking = _masking("RandomTokens", ratio=(ratio, ratio), **rates)
+        fewest = min(f.tokens_per_level for f in model.predicted)
+        if masking.num_slots((fewest,)) >= fewest:
+            raise UserError(f"a ratio of {ratio:g} hides all {fewest} tokens of a window.")
+        return masking
 
     return run("reconstruct", model, store, times, task, at_random=True, seed=seed, **options)
 

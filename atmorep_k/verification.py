@@ -52,9 +52,7 @@ class Verification:
             last = scores.dropna("prediction_timedelta", how="all").isel(prediction_timedelta=-1)
             hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")
             units = scores.attrs["units"]
-            table.add_row(
-                f"{field} [{units}]".replace("[", r"\["), "all", *_cells(self.total[field])
-            )
+            table.add_row(f"{field} ({units})", "all", *_cells(self.total[field]))
             if scores.sizes["prediction_timedelta"] > 1:
                 table.add_row("", f"{hours:g} h", *_cells(last))
         return table

@@ -107,7 +107,8 @@ class WindowDataset(Component):
 
         A store of one window is enough. A window may begin in the record and end after it, so
         that hours can be forecast which have not come yet: their values are 0 once normalised,
-        and NaN in `Sample.cubes`; hide them. The period and region of the configuration have no effect.
+        and NaN in `Sample.cubes`; hide them. The period and region of the configuration have no
+        effect.
 
         Args:
             fields: as in `open`.

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole
+from atmorep_k.files import write_whole, writing_whole
 
 
 def failing(error, begun=True):
@@ -55,3 +55,41 @@ def test_a_place_that_is_not_writable_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write .*x\.txt: Not a directory\."):
         write_whole(tmp_path / "file" / "x.txt", lambda path: path.write_text("x"))
+
+
+def fill(partial, kind):
+    if kind == "directory":
+        partial.mkdir()
+        partial = partial / "part"
+    partial.write_text("new")
+
+
+def content(path):
+    return (path / "part" if path.is_dir() else path).read_text()
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+def test_a_file_or_directory_is_replaced_whole(tmp_path, kind):
+    path = tmp_path / "new" / "p"
+    for _ in range(2):
+        with writing_whole(path) as partial:
+            fill(partial, kind)
+        assert content(path) == "new"
+        assert os.listdir(path.parent) == ["p"]
+
+
+@pytest.mark.parametrize("kind", ["file", "directory"])
+@pytest.mark.parametrize("error", [RuntimeError("no"), OSError(errno.ENOSPC, "full")])
+def test_what_failed_is_removed_and_the_old_one_stays(tmp_path, kind, error):
+    path = tmp_path / "new" / "p"
+    expected = UserError if isinstance(error, OSError) else RuntimeError
+    with pytest.raises(expected), writing_whole(path) as partial:
+        fill(partial, kind)
+        raise error
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    fill(path, kind)
+    with pytest.raises(expected), writing_whole(path) as partial:
+        fill(partial, kind)
+        raise error
+    assert os.listdir(path.parent) == ["p"] and content(path) == "new"

@@ -56,6 +56,13 @@ def test_panels_show_error_and_spread_only_where_hidden():
     assert "level 500 hPa" in figure.axes[0].get_ylabel()
 
 
+def test_without_a_target_there_is_no_error():
+    shown = picture([0.0, 10.0, 20.0])
+    shown["target"][:, 2:] = np.nan
+    titles = [a.get_title(loc="left") for a in maps.prediction_maps(shown, "Forecast").axes[:4]]
+    assert titles == ["Prediction, mean of 8 members", "Spread, standard deviation", "", ""]
+
+
 @pytest.mark.parametrize(("target", "symmetric"), [(None, False), ([-3.0, 0.0, 4.0], True)])
 def test_signed_fields_have_zero_in_the_middle(target, symmetric):
     figure = maps.prediction_maps(picture([0.0, 10.0, 20.0], target=target), "Forecast")

@@ -1,0 +1,491 @@
+"""Predictions of whole grids: closed forms with models that know the answer, and real ones."""
+
+import dataclasses
+import os
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from atmorep_k import inference
+from atmorep_k.components.datasets import WindowDataset
+from atmorep_k.components.normalizers import MonthlyNormalizer
+from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.stitching import Canvas
+
+WINDOW = Window((6, 4, 8))
+START = np.datetime64("2020-01-31T12", "h")
+INFO = {
+    "temperature": VariableInfo("K", "air_temperature", "air temperature", True),
+    "specific_humidity": VariableInfo("kg kg-1", "specific_humidity", "", True),
+    "2m_temperature": VariableInfo("K", "air_temperature", "", False),
+}
+FIELDS = {
+    "temperature": FieldSpec("temperature", [500, 850], (2, 2, 2), WINDOW, embed_dim=16),
+    "2m_temperature": FieldSpec("2m_temperature", [0], (3, 4, 4), WINDOW, embed_dim=16),
+    "specific_humidity": FieldSpec(
+        "specific_humidity", [700], (2, 2, 4), WINDOW, embed_dim=16, predicted=False
+    ),
+}
+HOUR = np.timedelta64(1, "h")
+
+
+def write(path, rows=9, columns=20, hours=36, step=1, longitude=None):
+    """Writes a store of noise, from the end of January into February."""
+    longitude = np.arange(columns) * 360 / columns if longitude is None else longitude
+    level = np.array([500.0, 700.0, 850.0])
+    time = START + step * np.arange(hours)
+    description = StoreDescription(
+        time, level, np.linspace(90, -90, rows), longitude, INFO, {"level_type": "pressure"}
+    )
+    rng = np.random.default_rng(0)
+    shape = (hours, 3, rows, len(longitude))
+    values = {"temperature": 270 + rng.standard_normal(shape)}
+    values["specific_humidity"] = 0.01 + 0.001 * rng.standard_normal(shape)
+    values["2m_temperature"] = 280 + rng.standard_normal(shape)[:, :1]
+    return write_store(path, description, [{n: v.astype("float32") for n, v in values.items()}])
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return str(write(tmp_path_factory.mktemp("store") / "global.zarr"))
+
+
+class Answers:
+    """Stands for a model: members are a function of the truth (row, level, masked, value)."""
+
+    name = "answers"
+
+    def __init__(self, fields, answer):
+        self.fields = [FIELDS[name] for name in fields]
+        self.predicted = [f for f in self.fields if f.predicted]
+        self.normalizers = {f.name: MonthlyNormalizer() for f in self.fields}
+        self.answer = answer
+
+    def predict_on_batch(self, inputs):
+        found = {}
+        for f in self.predicted:
+            assert np.isfinite(inputs[f"{f.name}/tokens"]).all()
+            found[f.name] = self.answer(inputs[f"truth/{f.name}"])
+        return found
+
+
+@pytest.fixture(autouse=True)
+def truth(monkeypatch):
+    """Hands the truth to a model among its inputs."""
+    plain = WindowDataset.sample
+
+    def sample(self, position, masking, rng):
+        found = plain(self, position, masking, rng)
+        told = {f"truth/{n}": v for n, v in found.targets.items()}
+        return dataclasses.replace(found, inputs=found.inputs | told)
+
+    monkeypatch.setattr(WindowDataset, "sample", sample)
+
+
+def members(values):
+    """The truth as the middle one of three members."""
+    return np.stack([values - 1, values, values + 1], axis=-2)
+
+
+def values_of(store, name, prediction):
+    """Returns what the store has for a prediction (time, lead, [level,] lat, lon)."""
+    data = xr.open_zarr(store, chunks=None, consolidated=False)[name]
+    times = prediction["time"].values[:, None] + prediction["prediction_timedelta"].values
+    columns = prediction["longitude"].values % 360
+    data = data.sel(latitude=prediction["latitude"].values, longitude=columns)
+    found = data.sel(time=times.ravel()).values
+    return found.reshape(*times.shape, *found.shape[1:])
+
+
+CASES = [
+    {},
+    {"overlap": (1, 2)},
+    {"overlap": (1, 1), "region": (-90, 45, 300, 120)},
+    {"region": (0, 90, -180, 0), "overlap": (0, 2)},
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_a_model_that_knows_the_truth_gives_it_back_everywhere(store, case):
+    model = Answers(["temperature"], members)
+    times = ["2020-02-01T00", "2020-01-31T20"]
+    found = inference.forecast(model, store, times, tokens=2, batch_size=4, **case)
+    np.testing.assert_array_equal(
+        found["time"], np.array(["2020-01-31T20", "2020-02-01T00"], "datetime64[ns]")
+    )
+    np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [1, 2, 3, 4])
+    np.testing.assert_array_equal(found["level"], [500, 850])
+    assert np.all(np.diff(found["longitude"]) > 0)
+    expected = values_of(store, "temperature", found)[:, :, [0, 2]]
+    found = found["temperature"]
+    assert found.dims[:3] == ("time", "prediction_timedelta", "number")
+    assert found.notnull().all()
+    np.testing.assert_allclose(found.isel(number=1), expected, atol=1e-4)
+
+
+def test_a_constant_stays_constant(store):
+    model = Answers(["temperature"], lambda truth: np.full_like(members(truth), 0.5))
+    found = inference.forecast(model, store, ["2020-02-01T06"], overlap=(1, 2))["temperature"]
+    mean, std = (a[:, :, 0, 0] for a in model.normalizers["temperature"].scale(
+        np.array(["2020-02-01"], "datetime64[ns]"), np.arange(1), np.arange(1)
+    ))  # fmt: skip
+    expected = (np.float32(0.5) * std + mean).reshape(1, 1, 1, 2, 1, 1)
+    np.testing.assert_array_equal(found, np.broadcast_to(expected, found.shape))
+
+
+def test_size_of_batches_and_order_make_no_difference(store):
+    def scrambled(truth):  # depends on the window alone
+        return np.sin(members(truth) * 3 + truth.sum(axis=(1, 2, 3)).reshape(-1, 1, 1, 1, 1))
+
+    times = ["2020-02-01T00", "2020-01-31T20"]
+    options = {"overlap": (1, 2), "tokens": 1}
+    model = Answers(["temperature"], scrambled)
+    first = inference.forecast(model, store, times, batch_size=1, **options)
+    for size in (3, 7, 500):
+        other = inference.forecast(model, store, times[::-1], batch_size=size, **options)
+        xr.testing.assert_identical(first, other)
+    alone = inference.forecast(model, store, times[:1] * 2, **options)
+    xr.testing.assert_identical(alone, first.isel(time=[1]))
+
+
+def test_the_order_in_which_windows_are_added_makes_no_difference():
+    field, rng = FIELDS["temperature"], np.random.default_rng(0)
+    windows = [
+        (np.ones((2, 6, 4, 8), bool), rng.random((3, 2, 6, 4, 8), np.float32), rng.random((4, 8)))
+        for _ in range(4)
+    ]
+    results = []
+    for order in ([0, 1, 2, 3], [3, 1, 0, 2]):
+        canvas = Canvas(field, np.array([4, 5]), 3, (6, 10))
+        for number in order:
+            place = number % 2 * 2 + np.arange(4), number // 2 * 2 + np.arange(8)
+            canvas.add(*windows[number], *place)
+        results.append(canvas.members())
+    np.testing.assert_array_equal(*results)
+
+
+def test_shapes_of_batches_never_change(store):
+    sizes = []
+
+    def answer(truth):
+        sizes.append(len(truth))
+        return members(truth)
+
+    model = Answers(["temperature"], answer)
+    inference.forecast(model, store, ["2020-02-01T00"], batch_size=4)
+    assert sizes == [4, 4, 4]  # 3 x 3 windows
+    sizes.clear()
+    inference.forecast(model, store, ["2020-02-01T00"], batch_size=100)
+    assert sizes == [9]
+
+
+def test_fields_of_other_levels_and_longer_tokens(store):
+    model = Answers(["temperature", "2m_temperature", "specific_humidity"], members)
+    found = inference.forecast(model, store, ["2020-02-01T00"], overlap=(1, 2))
+    assert set(found.data_vars) == {"temperature", "2m_temperature"}
+    assert "level" not in found["2m_temperature"].dims
+    # The last hour that all fields see is three before the end of the window.
+    np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [1, 2, 3])
+    surface = found["2m_temperature"].isel(number=1)
+    np.testing.assert_allclose(surface, values_of(store, "2m_temperature", found), atol=1e-4)
+    upper = found["temperature"].isel(number=1)
+    assert upper.isel(prediction_timedelta=0).isnull().all()
+    expected = values_of(store, "temperature", found)[:, 1:, [0, 2]]
+    np.testing.assert_allclose(upper[:, 1:], expected, atol=1e-4)
+
+
+def test_levels_that_a_field_lacks_are_empty(store, monkeypatch):
+    other = FieldSpec("specific_humidity", [700], (2, 2, 4), WINDOW)
+    monkeypatch.setitem(FIELDS, "specific_humidity", other)
+    found = inference.forecast(
+        Answers(["temperature", "specific_humidity"], members), store, ["2020-02-01T00"]
+    )
+    np.testing.assert_array_equal(found["level"], [500, 700, 850])
+    humidity = found["specific_humidity"]
+    np.testing.assert_array_equal(humidity.notnull().all(set(humidity.dims) - {"level"}), [0, 1, 0])
+    assert humidity.attrs["units"] == "kg kg-1"
+
+
+def test_interpolation_gives_the_hidden_hours(store):
+    model = Answers(["temperature"], members)
+    found = inference.interpolate(model, store, ["2020-02-01T00"], overlap=(1, 1))
+    np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [1, 2])
+    expected = values_of(store, "temperature", found)[:, :, [0, 2]]
+    np.testing.assert_allclose(found["temperature"].isel(number=1), expected, atol=1e-4)
+    last = inference.interpolate(model, store, ["2020-02-01T00"], time_token=2)
+    forecast = inference.forecast(model, store, ["2020-02-01T00"])
+    xr.testing.assert_equal(last, forecast)
+
+
+def test_reconstruction_fills_what_was_hidden(store):
+    model = Answers(["temperature"], members)
+    options = {"ratio": 0.4, "members": False}
+    found = inference.reconstruct(model, store, ["2020-02-01T00"], **options, batch_size=2)
+    hidden = found["temperature_hidden"].values
+    np.testing.assert_array_equal(found["temperature"].notnull(), hidden)
+    np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, range(6))
+    assert abs(hidden.mean() - 0.4) < 0.05
+    expected = values_of(store, "temperature", found)[:, :, [0, 2]]
+    np.testing.assert_allclose(found["temperature"].values[hidden], expected[hidden], atol=1e-4)
+    again = inference.reconstruct(model, store, ["2020-02-01T00"], **options, batch_size=5)
+    xr.testing.assert_identical(found, again)
+    other = inference.reconstruct(model, store, ["2020-02-01T00"], **options, seed=1)
+    assert np.any(other["temperature_hidden"].values != hidden)
+
+
+def test_mean_and_spread_in_place_of_members(store):
+    model = Answers(["temperature"], members)
+    all_members = inference.forecast(model, store, ["2020-02-01T00"], overlap=(1, 2))
+    found = inference.forecast(model, store, ["2020-02-01T00"], overlap=(1, 2), members=False)
+    assert set(found.data_vars) == {"temperature", "temperature_spread"}
+    expected = all_members["temperature"]
+    np.testing.assert_allclose(found["temperature"], expected.mean("number"), rtol=1e-6)
+    np.testing.assert_allclose(
+        found["temperature_spread"], expected.std("number", ddof=1), rtol=1e-4
+    )
+    assert found["temperature_spread"].attrs["cell_methods"] == "number: standard_deviation"
+
+
+def test_hours_after_the_record_are_forecast(store):
+    # Members that do not look at the truth, which is not known there.
+    model = Answers(["temperature"], lambda truth: np.zeros_like(members(truth)))
+    end = "2020-02-01T23"
+    found = inference.forecast(model, store, [end], tokens=2)
+    assert found["temperature"].notnull().all()
+    last = found["time"] + found["prediction_timedelta"][-1]
+    assert last.values[0] == np.datetime64("2020-02-02T03")
+
+
+def test_times_step_as_the_model_does(tmp_path):
+    path = str(write(tmp_path / "hourly.zarr"))
+    model = Answers(["temperature"], members)
+    window = Window((6, 4, 8), step_hours=3)
+    model.fields = [FieldSpec("temperature", [500], (2, 2, 2), window)]
+    model.predicted = model.fields
+    found = inference.forecast(model, path, ["2020-02-01T05"])
+    np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [3, 6])
+    expected = values_of(path, "temperature", found)[:, :, [0]]
+    np.testing.assert_allclose(found["temperature"].isel(number=1), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", [".zarr", ".nc"])
+@pytest.mark.parametrize("name", ["forecast", "reconstruct"])
+def test_a_file_holds_the_same(store, tmp_path, ending, name):
+    model = Answers(["temperature", "2m_temperature"], members)
+    times = ["2020-01-31T20", "2020-02-01T02", "2020-02-01T09"]
+    output = tmp_path / "new" / f"p{ending}"
+    expected = getattr(inference, name)(model, store, times)
+    with getattr(inference, name)(model, store, times, output=output) as found:
+        xr.testing.assert_identical(found.load(), expected)
+    assert os.listdir(output.parent) == [output.name]
+
+
+@pytest.mark.parametrize("ending", [".zarr", ".nc"])
+def test_a_failure_leaves_nothing_behind(store, tmp_path, ending):
+    output = tmp_path / f"p{ending}"
+    calls = []
+
+    def answer(truth):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("out of memory")
+        return members(truth)
+
+    model, times = Answers(["temperature"], answer), ["2020-01-31T20", "2020-02-01T02"]
+    with pytest.raises(RuntimeError):
+        inference.forecast(model, store, times, output=output)
+    assert not os.listdir(tmp_path)
+    inference.forecast(model, store, times, output=output).close()
+    calls.clear()
+    with pytest.raises(RuntimeError):
+        inference.forecast(model, store, times, output=output, overwrite=True)
+    assert os.listdir(tmp_path) == [output.name]
+    inference.forecast(model, store, times[:1], output=output, overwrite=True).close()
+    assert os.listdir(tmp_path) == [output.name]
+
+
+def test_labels_follow_the_conventions(store):
+    found = inference.forecast(Answers(["temperature"], members), store, ["2020-02-01T00"])
+    names = {n: found[n].attrs.get("standard_name") for n in [*found.coords, *found.data_vars]}
+    assert names == {
+        "time": "forecast_reference_time",
+        "prediction_timedelta": "forecast_period",
+        "number": "realization",
+        "level": "air_pressure",
+        "latitude": "latitude",
+        "longitude": "longitude",
+        "temperature": "air_temperature",
+    }
+    assert found["temperature"].attrs["units"] == "K"
+    assert found.attrs["Conventions"] == "CF-1.11"
+
+
+@pytest.fixture(scope="module")
+def model(make_model, randomize):
+    made = make_model([FIELDS["temperature"], FIELDS["2m_temperature"]])
+    made.build()
+    return randomize(made)
+
+
+def test_a_real_model_predicts_alike_in_batches_of_any_size(model, store):
+    one = inference.forecast(model, store, ["2020-02-01T00"], overlap=(1, 1), batch_size=1)
+    many = inference.forecast(model, store, ["2020-02-01T00"], overlap=(1, 1), batch_size=8)
+    assert one["temperature"].std() > 0.1
+    xr.testing.assert_allclose(one, many, rtol=1e-5)
+
+
+def test_a_saved_model_predicts_as_it_did(model, store, tmp_path):
+    path = tmp_path / "model.keras"
+    expected = inference.forecast(model, store, ["2020-02-01T00"])
+    model.save(path)
+    found = inference.forecast(path, store, ["2020-02-01T00"])
+    xr.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert str(path) in found.attrs["source"]
+    xr.testing.assert_equal(inference.forecast(tmp_path, store, ["2020-02-01T00"]), found)
+
+
+def test_a_field_that_is_input_only_is_seen_whole(make_model, store):
+    from atmorep_k.components.couplers import CrossFieldAttention
+
+    fields = [FIELDS["temperature"], FIELDS["specific_humidity"]]
+    made = make_model(fields, coupler=CrossFieldAttention())
+    made.build()
+    found = inference.forecast(made, store, ["2020-02-01T00"])
+    assert set(found.data_vars) == {"temperature"}
+    with pytest.raises(UserError) as error:
+        inference.forecast(made, store, ["2020-02-01T22"])
+    assert "('specific_humidity' is input only)" in str(error.value)
+    assert "the last time possible is 2020-02-01T21:00" in str(error.value)
+
+
+T = "2020-02-01T00"
+MISTAKES = [
+    ("forecast", [T], {"tokens": 3}, "tokens must be 1 to 2, for this model, not 3."),
+    ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
+    ("forecast", [], {}, "at least one time must be given."),
+    ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
+    ("forecast", [T], {"batch_size": 0}, "the batch size must be at least 1, not 0."),
+    (
+        "forecast",
+        ["2020-02-03"],
+        {},
+        "2020-02-03T00:00 is not in STORE, which holds 2020-01-31T12:00 to 2020-02-01T23:00.",
+    ),
+    (
+        "forecast",
+        ["2020-02-01T00:20"],
+        {},
+        "2020-02-01T00:20 is not among the times of STORE; the nearest is 2020-02-01T00:00.",
+    ),
+    (
+        "forecast",
+        ["2020-01-31T14"],
+        {},
+        "2020-01-31T14:00 is too early: the window of 6 h would begin before STORE does, at "
+        "2020-01-31T12:00; the first time possible is 2020-01-31T15:00.",
+    ),
+    (
+        "interpolate",
+        ["2020-02-01T22"],
+        {},
+        "2020-02-01T22:00 is too late: the window of 6 h needs values after STORE ends, at "
+        "2020-02-01T23:00; the last time possible is 2020-02-01T19:00.",
+    ),
+    (
+        "interpolate",
+        [T],
+        {"time_token": 3},
+        "the time token must be 1 to 2, for this model, not 3.",
+    ),
+    (
+        "forecast",
+        [T],
+        {"overlap": (2, 0)},
+        "the overlap must be 0 to 1 tokens in lat and 0 to 2 in lon, at most half a window, "
+        "not [2, 0].",
+    ),
+    (
+        "forecast",
+        [T],
+        {"region": (0, 10, 0, 90)},
+        "a window of 4 x 8 points (lat, lon) does not fit the region (0, 10, 0, 90) (south, north, "
+        "west, east), which holds 1 x 6 points of the store.",
+    ),
+    (
+        "reconstruct",
+        [T],
+        {"ratio": 0.0},
+        "the ratio must be greater than 0 and less than 1, not 0.",
+    ),
+    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 hides all 24 tokens of a window."),
+    ("reconstruct", [T], {"seed": -1}, "the seed must be 0 or greater, not -1."),
+]
+
+
+@pytest.mark.parametrize(("name", "times", "options", "sentence"), MISTAKES)
+def test_mistakes_are_told_before_work_begins(store, tmp_path, name, times, options, sentence):
+    model = Answers(["temperature"], lambda truth: pytest.fail("the model was asked"))
+    with pytest.raises(UserError) as error:
+        getattr(inference, name)(model, store, times, output=tmp_path / "p.nc", **options)
+    assert str(error.value) == sentence.replace("STORE", store)
+    assert not os.listdir(tmp_path)
+
+
+def test_a_gap_in_the_record_is_told(tmp_path):
+    path = write(tmp_path / "gap.zarr")
+    import zarr
+
+    hours = zarr.open_group(path)["time"]
+    hours[20:] = hours[20:] + 1
+    model = Answers(["temperature"], members)
+    with pytest.raises(UserError) as error:
+        inference.forecast(model, str(path), ["2020-02-01T10"])
+    assert str(error.value) == (
+        f"2020-02-01T10:00 cannot be used: the window of 6 h needs 2020-02-01T08:00, which is "
+        f"missing in {path}."
+    )
+
+
+def test_what_is_not_there_is_told(store, tmp_path, model):
+    answers = Answers(["temperature"], members)
+    for arguments, sentence in [
+        ((tmp_path / "m.keras", store), f"there is no model at {tmp_path / 'm.keras'}."),
+        ((answers, f"{store[:-5]}.zar"), "; did you mean 'global.zarr'?"),
+        ((answers, store), "the ending of p.txt is unknown: an output ends in .zarr or .nc."),
+    ]:
+        output = "p.txt" if "ending" in sentence else None
+        with pytest.raises(UserError) as error:
+            inference.forecast(*arguments, [T], output=output)
+        assert sentence in str(error.value)
+
+
+def test_a_step_that_does_not_fit_is_told(tmp_path):
+    path = str(write(tmp_path / "coarse.zarr", step=2))
+    with pytest.raises(UserError, match="the window's step of 1 h is no multiple"):
+        inference.forecast(Answers(["temperature"], members), path, [T])
+
+
+def test_no_statistics_anywhere_are_told(tmp_path):
+    import shutil
+
+    path = write(tmp_path / "bare.zarr")
+    for array in (path / "statistics").glob("temperature_*"):
+        shutil.rmtree(array)
+    with pytest.raises(UserError, match="statistics"):
+        inference.forecast(Answers(["temperature"], members), str(path), [T])
+
+
+def test_outputs_are_not_overwritten_unasked(store, tmp_path):
+    model, output = Answers(["temperature"], members), tmp_path / "p.zarr"
+    output.mkdir()
+    for overwrite, sentence in (
+        (False, f"{output} exists already; give another name or --overwrite."),
+        (True, f"{output} exists and is no prediction; it is not overwritten."),
+    ):
+        with pytest.raises(UserError) as error:
+            inference.forecast(model, store, [T], output=output, overwrite=overwrite)
+        assert str(error.value) == sentence
+    assert open_store(store).time[0] == START
