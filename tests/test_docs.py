@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from atmorep_k._version import __version__
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 
@@ -40,7 +42,7 @@ def test_commands_in_the_pages_are_valid(words):
         command = command.get_command(context, words[0])
         assert command is not None, f"no command {words[0]!r}"
         words = words[1:]
-    options = {name for parameter in command.params for name in parameter.opts}
+    options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= options
     files = [word for word in words if word.startswith("gin/") and word.endswith(".gin")]
     values = [v for v in overrides(words) if "EveryOther" not in v]
@@ -65,6 +67,51 @@ def test_the_component_of_the_page_works(scratch):
     masked = masking(tokens, (1, 1, 3), np.random.default_rng(0))
     np.testing.assert_array_equal(masked.tokens.mean(axis=(0, 2, 3, 4)), [1, 0, 1, 0])
     assert masked.index.shape == (2, masking.num_slots((4, 2, 2)))
+
+
+@pytest.fixture
+def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
+    """A directory like the one that the demo leaves, with a tiny model and a tiny `demo`."""
+    from atmorep_k.components.datasets import WindowDataset
+    from atmorep_k.data import demo
+    from atmorep_k.data.store import StoreDescription, write_store
+    from atmorep_k.data.variables import variable_info
+
+    monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    hours = 24 * demo.DAYS
+    description = StoreDescription(
+        demo.START + np.arange(hours),
+        np.array([500.0, 850.0]),
+        np.linspace(84.375, -84.375, 16),
+        np.arange(32) * 11.25,
+        {"vorticity": variable_info("vorticity")},
+        {"simulated": True},
+    )
+    values = 1e-5 * np.random.default_rng(0).standard_normal((hours, 2, 16, 32))
+    path = tmp_path / "cache" / f"demo-{demo.DAYS}-days-{__version__}.zarr"
+    write_store(path, description, [{"vorticity": values.astype("float32")}])
+    model = make_model([make_field("vorticity", window=(6, 4, 8))])
+    WindowDataset("demo").open(model.fields, model.normalizers)
+    model.build()
+    run = tmp_path / "runs" / "pretrain_field"
+    run.mkdir(parents=True)
+    model.save(run / "model.keras")
+
+
+def test_the_page_on_inference_can_be_followed(after_the_demo):
+    from click.testing import CliRunner
+
+    from atmorep_k.cli import main
+
+    page = ROOT / "docs" / "inference.md"
+    for words in commands(page):
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 0, result.output
+        for path in result.stdout.splitlines():
+            assert Path(path).exists()
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {})
 
 
 @pytest.fixture
