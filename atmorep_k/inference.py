@@ -181,10 +181,10 @@ def run(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     planning.parse_times(times)
-    model, name = opened_model(model, lambda: open_store(store_path(store)))
+    model, name = planning.opened_model(model, lambda: open_store(store_path(store)))
     masking = masking_for(model)
     hours = all_hours(model.fields) if at_random else hidden_hours(masking, model.fields)
-    dataset = open_dataset(store, model)
+    dataset = planning.open_dataset(store, model)
     opened = open_store(store_path(store))
     starts = planning.window_starts(opened, model.fields[0].window, hours, times)
     frame = Frame(
@@ -201,36 +201,6 @@ def run(
     if finish:
         finish(result, model, opened)
     return result
-
-
-def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[Any, str]:
-    """Returns a model, which may be given by its path, and what it is called.
-
-    Args:
-        model: a model, or the path of a saved one or of its run.
-        before: is called when it is known that there is a model, before it is loaded.
-
-    Raises:
-        UserError: where there is none.
-    """
-    if not isinstance(model, str | Path):
-        before()
-        return model, model.name
-    from atmorep_k import load_model
-    from atmorep_k.saved import describe
-
-    path = describe(Path(model))["path"]
-    before()
-    return load_model(path), path
-
-
-def open_dataset(store: str, model):
-    """Returns the windows of a store as a model sees them, see `WindowDataset.open_whole`."""
-    from atmorep_k import registry
-
-    dataset = registry.lookup("WindowDataset", "dataset")(store)
-    dataset.open_whole(model.fields, model.normalizers)
-    return dataset
 
 
 def _masking(name: str, **options):

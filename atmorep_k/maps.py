@@ -42,9 +42,10 @@ def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray]
     panels = figure.subplots(len(rows), len(names), sharex=True, sharey=True, squeeze=False)
     for axes, level in zip(panels, rows, strict=True):
         _draw_row(figure, dict(zip(names, axes, strict=True)), picture.isel(level=level), lines)
-    number = picture.attrs["number"]
     for axes, name in zip(panels[0], names, strict=True):
-        words = PANELS[name].format(number="the" if number is None else number)
+        words = PANELS[name].format(number=picture.attrs["number"])
+        if name == "prediction" and picture.attrs["number"] is None:
+            words = "Prediction, mean"
         axes.set_title(words, fontsize=10, loc="left")
     return figure
 

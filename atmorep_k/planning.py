@@ -1,7 +1,8 @@
 """What a prediction is to be, checked before work begins: which hours, which windows."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,36 @@ class Hours:
     reference: int
     known: int
     input_only: str | None = None
+
+
+def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[Any, str]:
+    """Returns a model, which may be given by its path, and what it is called.
+
+    Args:
+        model: a model, or the path of a saved one or of its run.
+        before: is called when it is known that there is a model, before it is loaded.
+
+    Raises:
+        UserError: where there is none.
+    """
+    if not isinstance(model, str | Path):
+        before()
+        return model, model.name
+    from atmorep_k import load_model
+    from atmorep_k.saved import describe
+
+    path = describe(Path(model))["path"]
+    before()
+    return load_model(path), path
+
+
+def open_dataset(store: str, model):
+    """Returns the windows of a store as a model sees them, see `WindowDataset.open_whole`."""
+    from atmorep_k import registry
+
+    dataset = registry.lookup("WindowDataset", "dataset")(store)
+    dataset.open_whole(model.fields, model.normalizers)
+    return dataset
 
 
 def hidden_hours(masking, fields: Sequence) -> Hours:
