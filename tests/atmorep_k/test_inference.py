@@ -14,6 +14,7 @@ from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, wri
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.stitching import Canvas
+from atmorep_k.verification import verify
 
 WINDOW = Window((6, 4, 8))
 START = np.datetime64("2020-01-31T12", "h")
@@ -269,6 +270,20 @@ def test_times_step_as_the_model_does(tmp_path):
     np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [3, 6])
     expected = values_of(path, "temperature", found)[:, :, [0]]
     np.testing.assert_allclose(found["temperature"].isel(number=1), expected, atol=1e-4)
+
+
+def test_stores_of_the_original_can_be_used(tmp_path, write_original_store):
+    hours = np.datetime64("2020-01-31T12", "ns") + np.arange(24) * HOUR
+    arrays = write_original_store(tmp_path / "original.zarr", hours=hours)
+    model, path = Answers(["2m_temperature"], members), str(tmp_path / "original.zarr")
+    found = inference.forecast(model, path, ["2020-02-01T00"], overlap=(0, 1))
+    expected = arrays["data_sfc"][13:16, 0]
+    values = found["2m_temperature"].isel(time=0, number=1)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+    scores = verify(found, model, open_store(path)).total["2m_temperature"]
+    assert scores["rmse"].sel(model="ensemble") < 0.01 < scores["rmse"].sel(model="persistence")
+    across = inference.forecast(model, path, [hours[-1]], region=(-30, 60, -60, 60))
+    assert across["2m_temperature"].notnull().all()
 
 
 @pytest.mark.parametrize("ending", [".zarr", ".nc"])
