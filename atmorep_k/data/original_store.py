@@ -121,12 +121,13 @@ class OriginalStore(Store):
 
         name = self._name_of(variable, scope)
         if name not in self.months:
-            other = next(iter(self.statistics(variable).scopes), None)
-            hint = f"; there are those of {_WORDS[other]} (normalization = {other!r})"
+            hint = "".join(
+                f"; there are those of {_WORDS[other]} (normalization = {other!r})"
+                for other in self.statistics(variable).scopes
+            )
             raise UserError(
                 f"{variable!r} of {self.path} cannot be normalised: there are no statistics of "
-                f"{_WORDS[scope]}, its array normalization/{name} is missing"
-                f"{hint if other else ''}."
+                f"{_WORDS[scope]}, its array normalization/{name} is missing{hint}."
             )
         array = zarr.open_array(self.path / "normalization" / name, mode="r")
         values = np.asarray(array[first:stop, :, self.places[variable][1]], np.float32)
