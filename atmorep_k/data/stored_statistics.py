@@ -47,11 +47,9 @@ class StoredStatistics:
         Raises:
             UserError: where the store lacks them.
         """
-        slots = np.asarray(self.slots if slots is None else slots, np.int64)
-        if not len(slots):
-            slots = np.zeros(0, np.int64)
-        first, stop = (int(slots[0]), int(slots[-1]) + 1) if len(slots) else (0, 0)
-        mean, std = self.load(scope, first, stop)
+        slots = np.array(self.slots if slots is None else slots, np.int64)
+        first, stop = (slots[0], slots[-1] + 1) if len(slots) else (0, 0)
+        mean, std = self.load(scope, int(first), int(stop))
         return tuple(np.asarray(a, np.float32)[slots - first] for a in (mean, std))
 
 

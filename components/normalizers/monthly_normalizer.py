@@ -105,11 +105,18 @@ class MonthlyNormalizer(Component):
         self.first_year = statistics.first_year
         self.latitude = np.asarray(latitude, np.float64)
         self.longitude = np.asarray(longitude, np.float64)
-        statistics.read(scope, [])  # says so at once where there are none
+        try:
+            self._read(times)
+        except UserError:
+            self.__init__()  # not fitted, so that another store may be tried
+            raise
+
+    def _read(self, times: np.ndarray | None) -> None:
+        self._stored.read(self._scope, [])  # says so at once where there are none
         if self.first_year is None:
             self._hold_calendar()
-        elif scope == "global":
-            self._hold(statistics.slots)
+        elif self._scope == "global":
+            self._hold(self._stored.slots)
         if times is not None:
             self._warn_of_size(wanted := np.unique(self._slots_of(times)))
             for slot in wanted:

@@ -8,6 +8,7 @@ import pytest
 import zarr
 from click.testing import CliRunner
 
+from atmorep_k.baselines import Climatology
 from atmorep_k.cli.data import data
 from atmorep_k.data.info import as_text, describe
 from atmorep_k.data.prepare import prepare
@@ -266,6 +267,17 @@ def test_prepare_keeps_the_values(written, tmp_path, levels):
         np.testing.assert_array_equal(getattr(store, axis), getattr(original, axis))
     assert store.level.tolist() == original.level[chosen].tolist()
     assert store.attributes["level_type"] == "model" and store.is_global
+
+
+@pytest.mark.parametrize("name", ["u_component_of_wind", "2m_temperature"])
+def test_the_climatology_is_that_of_the_store_made_of_it(written, tmp_path, name):
+    stores = [open_store(p) for p in (written[0], prepare([str(written[0])], tmp_path / "b.zarr"))]
+    levels = stores[0].levels_of(name)[::-1]
+    ours, theirs = (
+        Climatology.from_store(store, name, levels, np.arange(5, 50), [12, 1, 3]).mean
+        for store in stores
+    )
+    np.testing.assert_array_equal(ours, theirs)
 
 
 def test_prepare_of_a_region_across_0_degrees_and_of_levels_out_of_order(make, tmp_path):

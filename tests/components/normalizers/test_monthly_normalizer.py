@@ -206,6 +206,14 @@ def test_times_without_statistics_are_found_when_it_is_fitted(scope):
         _of_years(scope, _spoil(0, 7, 19, 31), times=times)
 
 
+def test_what_fails_leaves_a_normaliser_as_it_was():
+    normalizer, statistics = MonthlyNormalizer(), _statistics()
+    statistics["std"][3, 2] = 0
+    with pytest.raises(UserError, match="constant"):
+        normalizer.fit(_stored(statistics, (0, 2)), "global", LATITUDE, LONGITUDE)
+    assert not normalizer.is_fitted and normalizer.state() == {}
+
+
 def test_of_grid_points_only_the_months_needed_are_read_and_saved():
     times = np.arange(np.datetime64("2020-02-27T00"), np.datetime64("2020-03-02T00"))
     normalizer, read = _of_years("grid_point", times=times)
