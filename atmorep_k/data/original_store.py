@@ -257,7 +257,7 @@ def _attributes(path: Path, group, time, level, latitude, longitude) -> dict[str
             f"{path} says that it is global (is_global = {given['is_global']}), but its longitudes "
             f"end before they are round: {longitude[0]:g} to {longitude[-1]:g}."
         )
-    resolution = [float(step) for step in given.get("res", spacing)]
+    resolution = np.broadcast_to(np.asarray(given.get("res", spacing), float), 2).tolist()
     return {
         "title": "",
         "source": "a store of the original AtmoRep",
@@ -265,7 +265,7 @@ def _attributes(path: Path, group, time, level, latitude, longitude) -> dict[str
         "simulated": False,
         "level_type": level_type("", "", "", level) or "model" if len(level) else "",
         "is_global": is_global,
-        "resolution": resolution if len(resolution) == 2 else spacing,
+        "resolution": resolution,
         "fingerprint": _fingerprint(group, given, (time, latitude, longitude)),
     }
 

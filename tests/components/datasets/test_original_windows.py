@@ -183,8 +183,9 @@ def test_a_regional_store_across_0_degrees(make):
         assert drawn.column + 12 <= len(lons)
 
 
-def test_token_info_has_the_resolution_that_the_store_says(make):
-    path, _ = make(attributes={"res": [10.5, 11.0]})
+@pytest.mark.parametrize("res", [[10.5, 11.0], 10.5])
+def test_token_info_has_the_resolution_that_the_store_says(make, res):
+    path, _ = make(attributes={"res": res})
     info = _opened(path).token_info("mine", Position(3, 1, 34))
     assert np.all(info[..., 7] == 10.5) and np.all(info[..., 3] == 114)
     assert info[0, 0, 0, :, 5].tolist() == [350, 20, 50, 80]
