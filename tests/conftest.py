@@ -1,12 +1,32 @@
 """Fixtures shared by all tests: real data where it is there, and the smallest of everything."""
 
+import importlib.util
+import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import atmorep_k  # noqa: F401 (before Keras, so that JAX is the default backend)
+
+# Many tests compile the same step. What one of them compiled serves the others, also in other
+# processes: xdist's workers and the programs that tests start inherit the environment.
+_CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def pytest_configure(config):
+    if not hasattr(config, "workerinput") and _CACHE not in os.environ:
+        os.environ[_CACHE] = config.compilation_cache = tempfile.mkdtemp(prefix="atmorep_k-jax-")
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config):
+    if hasattr(config, "compilation_cache"):
+        shutil.rmtree(config.compilation_cache, ignore_errors=True)
 
 
 def _shared(name: str) -> Path:
@@ -243,3 +263,40 @@ def _write_original_store(path, *, hours, spacing=(10.0, 10.0), lons=None, lats=
         if name not in without:
             group.create_array(name, data=values, chunks=chunks if values.ndim > 1 else (50,))
     return {name: values for name, values in arrays.items() if name not in without}
+
+
+@pytest.fixture(scope="session")
+def original():
+    """The module `original_network.py`: the original AtmoRep in plain numpy."""
+    path = Path(__file__).with_name("original_network.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def write_run():
+    """Function (folder, network, run, blocks) that writes a run's files, as the original does."""
+    return _write_run
+
+
+def _write_run(folder, network, run="abcd1234", whole=True, blocks=False, epoch=None):
+    import torch
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"model_id{run}.json").write_text(json.dumps(network.cf))
+    ending = f"{run}.mod" if epoch is None else f"{run}_epoch{epoch}.mod"
+    state = {key: torch.from_numpy(array) for key, array in network.state.items()}
+    if whole:
+        torch.save(state, folder / f"AtmoRep_id{ending}")
+    if blocks:
+        names = {"encoder": network.names}
+        predicted = [entry[0] for entry in network.cf["fields_prediction"]]
+        names |= {"decoder": predicted, "tail": predicted}
+        parts = {f"{b}_{n}": f"{b}s.{i}." for b, ns in names.items() for i, n in enumerate(ns)}
+        for part, prefix in {**parts, "embeds_token_info": "embeds_token_info."}.items():
+            kept = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
+            torch.save(kept, folder / f"AtmoRep_{part}_id{ending}")
+    return folder

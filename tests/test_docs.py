@@ -100,18 +100,41 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
 
 
 def test_the_page_on_inference_can_be_followed(after_the_demo):
+    page = ROOT / "docs" / "inference.md"
+    _follow(page)
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {})
+
+
+def _follow(page):
+    """Runs every call of atmorep-k in a page; what is printed last is a path."""
     from click.testing import CliRunner
 
     from atmorep_k.cli import main
 
-    page = ROOT / "docs" / "inference.md"
     for words in commands(page):
         result = CliRunner().invoke(main, words)
         assert result.exit_code == 0, result.output
-        for path in result.stdout.splitlines():
-            assert Path(path).exists()
-    for code in blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), {})
+        if words[0] != "inspect":
+            assert Path(result.stdout.splitlines()[-1]).exists()
+
+
+@pytest.fixture
+def with_a_released_run(tmp_path, monkeypatch, original, write_run, write_original_store):
+    """A directory with a small run and a small store of the original, named as in the page."""
+    monkeypatch.chdir(tmp_path)
+    tiling = {"tokens": (4, 2, 2), "size": (3, 3, 6)}
+    entry = original.field("velocity_u", (), (96, 137), **tiling)
+    network = original.Original(original.options([entry]))
+    write_run(tmp_path / "models" / "idj8dwr5qj", network, run="j8dwr5qj")
+    hours = np.datetime64("2021-02-09T00", "h") + np.arange(48)
+    write_original_store(tmp_path / "era5_y1979_2021_res025_chunk8.zarr", hours=hours)
+
+
+def test_the_page_on_original_models_can_be_followed(with_a_released_run):
+    pytest.importorskip("torch")
+    _follow(ROOT / "docs" / "original-models.md")
+    assert Path("velocity_u.weights.tsv").exists()
 
 
 @pytest.fixture

@@ -1,50 +1,7 @@
-"""Runs of the original, written by the tests themselves: random weights, its names and files."""
-
-import importlib.util
-import json
-from pathlib import Path
+"""Batches for networks that the tests write in the original's files."""
 
 import numpy as np
 import pytest
-
-_spec = importlib.util.spec_from_file_location(
-    "original_reference", Path(__file__).with_name("reference.py")
-)
-reference = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(reference)
-
-
-@pytest.fixture(scope="session")
-def original():
-    """The module `reference.py`: the original in plain numpy."""
-    return reference
-
-
-@pytest.fixture(scope="session")
-def write_run():
-    """Function (folder, network, run, blocks) that writes a run's files, as the original does."""
-    return _write_run
-
-
-def _write_run(folder, network, run="abcd1234", whole=True, blocks=False, epoch=None):
-    import torch
-
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"model_id{run}.json").write_text(json.dumps(network.cf))
-    ending = f"{run}.mod" if epoch is None else f"{run}_epoch{epoch}.mod"
-    state = {key: torch.from_numpy(array) for key, array in network.state.items()}
-    if whole:
-        torch.save(state, folder / f"AtmoRep_id{ending}")
-    if blocks:
-        names = {"encoder": network.names}
-        predicted = [entry[0] for entry in network.cf["fields_prediction"]]
-        names |= {"decoder": predicted, "tail": predicted}
-        parts = {f"{b}_{n}": f"{b}s.{i}." for b, ns in names.items() for i, n in enumerate(ns)}
-        for part, prefix in {**parts, "embeds_token_info": "embeds_token_info."}.items():
-            kept = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
-            torch.save(kept, folder / f"AtmoRep_{part}_id{ending}")
-    return folder
 
 
 @pytest.fixture(scope="session")

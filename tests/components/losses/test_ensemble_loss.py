@@ -15,6 +15,7 @@ ALL = [
     losses.EnsembleMSE(),
     losses.MeanMSE(),
     losses.StatisticalLoss(),
+    losses.StatisticalAreaLoss(),
     losses.GaussianCRPS(),
     losses.KernelCRPS(),
     losses.AlmostFairKernelCRPS(alpha=0.9),
