@@ -20,7 +20,7 @@ _CACHE = "JAX_COMPILATION_CACHE_DIR"
 def pytest_configure(config):
     if not hasattr(config, "workerinput") and _CACHE not in os.environ:
         os.environ[_CACHE] = config.compilation_cache = tempfile.mkdtemp(prefix="atmorep_k-jax-")
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 
