@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from atmorep_k.printing import print_table
 from atmorep_k.progress import bar
 
 
@@ -26,7 +27,7 @@ def predict_and_report(
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    from rich.console import Console
+    import click
 
     from atmorep_k.verification import verify
 
@@ -36,11 +37,11 @@ def predict_and_report(
         predict(model, store, times, output=output, finish=lambda *all: made.extend(all), **options)
     with made[0] as prediction:
         found = verify(prediction, *made[1:])
-    console = Console(stderr=True)
     if found.scores:
-        # Numbers of a table that is too wide for the screen would be cut off.
-        console.print(found.table(), width=max(console.width, 96), crop=False)
+        print_table(found.table(), stderr=True)
     else:
-        console.print("no scores: the store does not reach to the hours that were predicted.")
+        click.echo(
+            "no scores: the store does not reach to the hours that were predicted.", err=True
+        )
     output = Path(output)
     return [output, *found.draw(output.with_name(f"{output.stem}_plots"))]

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
-from rich.console import Console
 
 from atmorep_k import evaluation, plots
 from atmorep_k.callbacks import Checkpoint, History, Progress
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
 from atmorep_k.model import AtmoRep, versions
+from atmorep_k.printing import print_table
 from atmorep_k.progress import bar, counter
 from atmorep_k.registry import Component, component
 from atmorep_k.run_directory import RunDirectory, environment
@@ -227,9 +227,7 @@ class Pretraining(Component):
             scores.write(run.path)
             timings["scoring_seconds"] = round(time.monotonic() - begun, 1)
             run.write_record(timings=timings)
-            console = Console(stderr=True)
-            # Numbers of a table that is too wide for the screen would be cut off.
-            console.print(scores.table(), width=max(console.width, 96), crop=False)
+            print_table(scores.table(), stderr=True)
         return run.model
 
 
