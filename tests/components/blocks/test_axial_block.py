@@ -36,6 +36,13 @@ def rows(axis, layer, x, *others):
     return np.moveaxis(np.concatenate(results).reshape(*shape[:-1], -1), -2, axis)
 
 
+def attend(block, x, context=None, **others):
+    """Returns the state after the attention, for arrays as they are."""
+    tensors = [None if a is None else ops.convert_to_tensor(a) for a in (x, context)]
+    others = {name: ops.convert_to_tensor(a) for name, a in others.items()}
+    return numpy(block.attend(*tensors, others=others))
+
+
 def built(*arguments, coupled=None, **options):
     block = AxialBlock(*arguments, **options)
     if coupled:
@@ -54,7 +61,7 @@ def test_one_axis_after_the_other_or_side_by_side(parallel, randomize):
         change = numpy(project(rows(axis, heads, state)))
         total, state = total + change, state if parallel else change
     expected = X + (total if parallel else state)
-    np.testing.assert_allclose(numpy(block.attend(X)), expected, atol=1e-5)
+    np.testing.assert_allclose(attend(block, X), expected, atol=1e-5)
 
 
 def test_heads_that_look_at_the_context(randomize):
@@ -65,14 +72,14 @@ def test_heads_that_look_at_the_context(randomize):
         cross = rows(axis, getattr(block, f"{name}_cross"), norm(X), norm(context))
         assert (own.shape[-1], cross.shape[-1]) == (2, 6)
         expected += numpy(getattr(block, f"{name}_project")(np.concatenate([own, cross], -1)))
-    np.testing.assert_allclose(numpy(block.attend(X, context)), expected, atol=1e-5)
+    np.testing.assert_allclose(attend(block, X, context), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("grid", [(2, 3, 4), (1, 3, 8), (4, 1, 2), (2, 6, 1)])
 def test_coupled_fields_with_fewer_or_more_tokens(grid, randomize):
     other = random(2, *grid, 6, seed=1)
     block = randomize(built(2, parallel=True, coupled={"u": (None, *grid, 6)}))
-    change = numpy(block.attend(X, others={"u": other})) - numpy(
+    change = attend(block, X, u=other) - numpy(
         sum(along(axis, getattr(block, f"{n}_project"), _own(block, n)) for n, axis in AXES.items())
     )
     expected = X.copy()
