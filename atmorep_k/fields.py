@@ -1,5 +1,6 @@
 """What a field is: its window in space and time, its levels and how it is cut into tokens."""
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Literal
@@ -37,6 +38,21 @@ class Window(Component):
 
     def __repr__(self):
         return f"Window(shape={self.shape}, step_hours={self.step_hours})"
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Position:
+    """The corner of a window, as indices into the axes of a store.
+
+    Args:
+        time: its first time; times after the record of the store count on.
+        row: its northernmost latitude.
+        column: its westernmost longitude.
+    """
+
+    time: int
+    row: int
+    column: int
 
 
 @component("specification")

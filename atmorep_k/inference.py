@@ -14,9 +14,9 @@ from atmorep_k.data.named import store_path
 from atmorep_k.data.store import Store, open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import predict_batch, scatter
+from atmorep_k.fields import Position
 from atmorep_k.planning import all_hours, hidden_hours
 from atmorep_k.stitching import Canvas, Frame
-from atmorep_k.tiling import Tile
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -289,7 +289,7 @@ def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: 
         yield numbers, [future.result() for future in ready]
 
 
-def _rng(seed: int, frame: Frame, tile: Tile) -> np.random.Generator:
+def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:
     # By date and place: other times, or a longer record, make no difference.
     hour = int(frame.store.time[tile.time].astype("datetime64[m]").astype(np.int64))
     return np.random.default_rng([seed, hour % 2**63, tile.row, tile.column])

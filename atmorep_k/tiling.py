@@ -7,23 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.errors import UserError
+from atmorep_k.fields import Position
 
 _TOLERANCE = 1e-6
-
-
-@dataclasses.dataclass(frozen=True, order=True)
-class Tile:
-    """The corner of a window, as indices into the axes of a store.
-
-    Args:
-        time: its first time; times after the record of the store count on.
-        row: its northernmost latitude.
-        column: its westernmost longitude.
-    """
-
-    time: int
-    row: int
-    column: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,10 +96,10 @@ class Tiling:
         """Points that are covered, in (lat, lon)."""
         return len(self.rows.points), len(self.columns.points)
 
-    def tiles(self, time: int) -> list[Tile]:
+    def tiles(self, time: int) -> list[Position]:
         """Returns the corners of all windows from one time on, row by row from the north."""
         return [
-            Tile(time, int(row), int(column))
+            Position(time, int(row), int(column))
             for row in self.rows.corners
             for column in self.columns.corners
         ]

@@ -4,17 +4,18 @@ import keras
 from keras import ops
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
-from atmorep_k.components.blocks.mlp import plain_norm, seeded_dropout
-from atmorep_k.components.blocks.transformer_block import add_coupler, head_size, mlp_of
+from atmorep_k.components.blocks.coupled_block import CoupledBlock
+from atmorep_k.components.blocks.mlp import seeded_dropout
+from atmorep_k.components.blocks.transformer_block import head_size
 from atmorep_k.errors import UserError
-from atmorep_k.registry import Configured, component
+from atmorep_k.registry import component
 
 # Axes of (batch, level, time, space, channel), in the order in which the original attends to them.
 _AXES = {"space": 3, "time": 2, "level": 1}
 
 
 @component("block")
-class AxialBlock(Configured, keras.layers.Layer):
+class AxialBlock(CoupledBlock):
     """Pre-norm block with attention along one axis at a time (Ho et al. 2019, arXiv:1912.12180).
 
     In turn, the result of one axis is what the next attends with; in parallel, the results of the
@@ -68,30 +69,16 @@ class AxialBlock(Configured, keras.layers.Layer):
         self.mlp_norm = mlp_norm
         self.output_activation = output_activation
 
-        self.coupled: dict[str, tuple] = {}
-        self.make_coupler = None
-
-    def couple(self, others, make):
-        """Says, before the block is built, which other fields it attends to.
-
-        Args:
-            others: field -> shape of its tokens.
-            make: returns a new coupler, with changes of its configuration as keywords.
-        """
-        # Sorted, so that results are bit for bit the same in whatever order fields are named.
-        self.coupled, self.make_coupler = dict(sorted(others.items())), make
-
     def build(self, x_shape, context_shape=None):
         """Makes norms, heads, projection and couplers of every axis, and the MLP."""
         _check(x_shape, *self.coupled.values())
-        self.x_norm = self._norm("norm", x_shape)
+        self.x_norm = self.built_norm("norm", x_shape)
         if self.cross_heads:
-            self.context_norm = self._norm("context_norm", context_shape or x_shape)
+            self.context_norm = self.built_norm("context_norm", context_shape or x_shape)
         for axis in _AXES:
             self._build_axis(axis, x_shape[-1])
         self.drop = seeded_dropout(self.dropout, self.dtype_policy)
-        self.mlp = mlp_of(self)
-        self.mlp.build(x_shape)
+        self.mlp = self.built_mlp(x_shape)
 
     def _build_axis(self, axis, channels):
         head_dim = head_size(channels, self.num_heads + self.reserved_heads)
@@ -112,12 +99,7 @@ class AxialBlock(Configured, keras.layers.Layer):
         for name, shape in self.coupled.items():
             other = (None, None, shape[-1])
             changes = {"head_dim": head_dim, "norm": True}
-            add_coupler(self, f"{axis}_coupled_{name}", sequence, other, **changes)
-
-    def _norm(self, name, shape):
-        norm = plain_norm(name, self.dtype_policy)
-        norm.build(shape)
-        return norm
+            self.add_coupler(f"{axis}_coupled_{name}", sequence, other, **changes)
 
     def _along(self, axis, x, context, others):
         """Returns what attention along one axis makes of `x`."""

@@ -7,13 +7,14 @@ import keras
 from keras import ops
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
-from atmorep_k.components.blocks.mlp import MLP, plain_norm, seeded_dropout
+from atmorep_k.components.blocks.coupled_block import CoupledBlock
+from atmorep_k.components.blocks.mlp import seeded_dropout
 from atmorep_k.errors import UserError
-from atmorep_k.registry import Configured, component
+from atmorep_k.registry import component
 
 
 @component("block")
-class TransformerBlock(Configured, keras.layers.Layer):
+class TransformerBlock(CoupledBlock):
     """Pre-norm block x + W [self heads, cross heads] + couplings, then the MLP with its residual.
 
     Args:
@@ -61,30 +62,17 @@ class TransformerBlock(Configured, keras.layers.Layer):
         self.mlp_norm = mlp_norm
         self.output_activation = output_activation
 
-        self.coupled: dict[str, tuple] = {}
-        self.make_coupler = None
-
-    def couple(self, others, make):
-        """Says, before the block is built, which other fields it attends to.
-
-        Args:
-            others: field -> shape of its tokens.
-            make: returns a new coupler, with changes of its configuration as keywords.
-        """
-        # Sorted, so that results are bit for bit the same in whatever order fields are named.
-        self.coupled, self.make_coupler = dict(sorted(others.items())), make
-
     def build(self, x_shape, context_shape=None):
         """Makes heads, projection, norms, MLP, and a coupler per other field."""
         channels, sequence = x_shape[-1], _sequence(x_shape)
         head_dim, dtype = head_size(channels, self.num_heads), self.dtype_policy
-        self.x_norm = self._norm("norm", x_shape) if self.norm else None
+        self.x_norm = self.built_norm("norm", x_shape) if self.norm else None
         self.self_heads = self._heads(self.num_heads - self.cross_heads, head_dim, False)
         self.cross = self._heads(self.cross_heads, head_dim, True)
         if self.self_heads:
             self.self_heads.build(sequence)
         if self.cross:
-            self.context_norm = self._norm("context_norm", context_shape or x_shape)
+            self.context_norm = self.built_norm("context_norm", context_shape or x_shape)
             self.cross.build(sequence, context_shape and _sequence(context_shape))
         self.query_norm = self._head_norm("query_norm", head_dim)
         self.key_norm = self._head_norm("key_norm", head_dim)
@@ -92,16 +80,9 @@ class TransformerBlock(Configured, keras.layers.Layer):
         self.project.build(sequence)
         for name, shape in self.coupled.items():
             changes = {"head_dim": head_dim, "norm": self.norm}
-            add_coupler(self, f"coupled_{name}", sequence, _sequence(shape), **changes)
+            self.add_coupler(f"coupled_{name}", sequence, _sequence(shape), **changes)
         self.drop = seeded_dropout(self.dropout, dtype)
-        self.mlp = mlp_of(self) if self.mlp_layers else None
-        if self.mlp:
-            self.mlp.build(x_shape)
-
-    def _norm(self, name, shape, affine=False):
-        norm = plain_norm(name, self.dtype_policy, affine)
-        norm.build(shape)
-        return norm
+        self.mlp = self.built_mlp(x_shape) if self.mlp_layers else None
 
     def _heads(self, number, head_dim, cross):
         if not number:
@@ -113,7 +94,7 @@ class TransformerBlock(Configured, keras.layers.Layer):
         if self.qk_norm == "none":
             return None
         shape = (None, None, self.num_heads, head_dim)
-        return self._norm(name, shape, affine=self.qk_norm == "affine")
+        return self.built_norm(name, shape, affine=self.qk_norm == "affine")
 
     def attend(self, x, context=None, others=None, training=False):
         """Returns the state after the attention, its residual included."""
@@ -145,29 +126,6 @@ def head_size(channels: int, num_heads: int) -> int:
             f"choose an embed_dim that is a multiple of num_heads."
         )
     return channels // num_heads
-
-
-def mlp_of(block) -> MLP:
-    """Returns the net of a block with the options `mlp_*`, `dropout` and `output_activation`."""
-    return MLP(
-        ratio=block.mlp_ratio,
-        dropout=block.dropout,
-        num_layers=block.mlp_layers,
-        norm=block.mlp_norm,
-        output_activation=block.output_activation,
-        dtype=block.dtype_policy,
-        name="mlp",
-    )
-
-
-def add_coupler(block, attribute, x_shape, other_shape, **changes) -> None:
-    """Gives a block a new coupler, as an attribute that carries the other field's name.
-
-    A list would be saved by position, and couplings in another order would swap their weights.
-    """
-    layer = block.make_coupler(name=attribute, dtype=block.dtype_policy, **changes)
-    layer.build(x_shape, other_shape)
-    setattr(block, attribute, layer)
 
 
 def _sequence(shape):

@@ -8,23 +8,9 @@ import numpy as np
 from atmorep_k.components.datasets.randomness import below, bits, fraction, permutation
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.errors import UserError
+from atmorep_k.fields import Position
 
 _TOLERANCE = 1e-6
-
-
-@dataclasses.dataclass(frozen=True)
-class Position:
-    """The corner of a window, as indices into the axes of a store.
-
-    Args:
-        time: its first time.
-        row: its northernmost latitude.
-        column: its westernmost longitude.
-    """
-
-    time: int
-    row: int
-    column: int
 
 
 @dataclasses.dataclass(frozen=True)

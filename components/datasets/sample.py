@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from atmorep_k.components.datasets.positions import Position
 from atmorep_k.components.datasets.preparing import Arrays
+from atmorep_k.fields import Position
 
 
 @dataclasses.dataclass(frozen=True)

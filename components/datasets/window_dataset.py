@@ -11,7 +11,6 @@ import numpy as np
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import checks, periods
 from atmorep_k.components.datasets.positions import (
-    Position,
     Positions,
     allowed_corners,
     row_weights,
@@ -25,7 +24,7 @@ from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
-from atmorep_k.fields import FieldSpec
+from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component
 
 # Bytes of batches that wait for the model, and how many batches at most per thread.

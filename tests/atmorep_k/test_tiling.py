@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from atmorep_k.errors import UserError
-from atmorep_k.tiling import Tile, tile
+from atmorep_k.fields import Position
+from atmorep_k.tiling import tile
 
 LATITUDE, LONGITUDE = np.linspace(90, -90, 46), np.arange(90) * 4.0
 
@@ -46,7 +47,7 @@ def test_the_default_of_the_original_at_a_quarter_of_a_degree():
 def test_tiles_go_row_by_row_from_the_north():
     tiling = cut((23, 45))
     corners = [(0, 0), (0, 45), (23, 0), (23, 45)]
-    assert tiling.tiles(7) == [Tile(7, *corner) for corner in corners]
+    assert tiling.tiles(7) == [Position(7, *corner) for corner in corners]
 
 
 CASES = [
