@@ -35,7 +35,6 @@ def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tupl
     source = one_source([open_run(Path(path), epoch) for path in sources])
     layout = find_layout(source)
     model = build_model(source.settings, layout, _provenance(source, layout))
-    keras.utils.set_random_seed(0)  # what is new starts the same each time
     model.build()
     fates = fill(model, source, layout)
     runs = tuple(_line(run, layout) for run in source.runs)
@@ -162,11 +161,13 @@ def _assign(found: list[Piece], new: list[Piece], source: Source) -> None:
     for piece in found:
         by_variable.setdefault(id(piece.variable), []).append(piece)
     fresh = {id(piece) for piece in new}
-    for group in by_variable.values():
+    for number, group in enumerate(by_variable.values()):
         variable = group[0].variable
         if all(id(piece) in fresh for piece in group):
-            if "project" in variable.path:
-                variable.assign(np.zeros(variable.shape, np.float32))
+            # Seeded, so that what is new starts the same each time.
+            random = keras.initializers.GlorotUniform(seed=number)
+            start = keras.initializers.Zeros() if "project" in variable.path else random
+            variable.assign(start(variable.shape))
             continue
         values = np.zeros(variable.shape, np.float32)
         for piece in group:

@@ -205,6 +205,9 @@ def test_a_coupled_model_from_runs_of_single_fields(original, write_run, inputs_
         np.testing.assert_array_equal(
             ops.convert_to_numpy(together[field.name]), ops.convert_to_numpy(alone(own)[field.name])
         )
+    again, _ = import_checkpoint([tmp_path / "idmulti"])
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
     new = report.of("new")
     # Queries, keys with values, and projection of five couplings in two layers.
     assert len(new) == 2 * 5 * 3

@@ -222,6 +222,8 @@ def test_total_losses(case):
 
 
 def _fresh(case):
+    if case.model.templates["tail"].num_members == 1:
+        pytest.skip("with one net in the tail all gradients of the original's loss are NaN")
     model, _ = import_checkpoint([case.source])
     train_step = case.meta["train_step"]
     parts = [LOSSES[name] for name in train_step["losses"]]
