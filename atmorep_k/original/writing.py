@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from atmorep_k.data.named import store_path
+from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.files import cannot_write, write_whole
 from atmorep_k.model import AtmoRep
@@ -34,7 +36,8 @@ def import_to_file(
         sources: as for `import_checkpoint`.
         output: the model file to write, ending in `.keras`.
         epoch: as for `import_checkpoint`.
-        statistics: a store from which the fields' normalisation is taken into the model.
+        statistics: a store from which the fields' normalisation is taken into the model; of
+            statistics of each grid point and year, those of the last twelve months.
         overwrite: whether an existing file is replaced.
 
     Returns:
@@ -46,13 +49,23 @@ def import_to_file(
     _check_output(Path(output), overwrite)
     model, report = import_checkpoint(sources, epoch)
     if statistics is not None:
-        dataset = lookup("WindowDataset", "dataset")(statistics)
-        dataset.open_whole(model.fields, model.normalizers)
-        model.provenance = {**dataset.provenance(), **model.provenance}
+        _take_statistics(model, statistics)
     listing = Path(output).with_suffix(".weights.tsv")
     write_whole(output, model.save)
     write_whole(listing, lambda path: path.write_text(report.listing()))
     return report, listing
+
+
+def _take_statistics(model: AtmoRep, path: str) -> None:
+    dataset = lookup("WindowDataset", "dataset")(path)
+    dataset.open_whole(model.fields, model.normalizers)
+    times = open_store(store_path(path)).time
+    months = times.astype("datetime64[M]")
+    # Of each grid point and year all months would be tens of gigabytes; one year has each once.
+    last_year = times[months > months[-1] - 12]
+    for normalizer in model.normalizers.values():
+        normalizer.hold(last_year)
+    model.provenance = {**dataset.provenance(), **model.provenance}
 
 
 def _check_output(output: Path, overwrite: bool) -> None:

@@ -118,9 +118,20 @@ class MonthlyNormalizer(Component):
         elif self._scope == "global":
             self._hold(self._stored.slots)
         if times is not None:
-            self._warn_of_size(wanted := np.unique(self._slots_of(times)))
-            for slot in wanted:
-                self._find(int(slot))
+            self.hold(times)
+
+    def hold(self, times: np.ndarray) -> None:
+        """Reads the months of some times now, so that they are held and saved.
+
+        Args:
+            times: `(time,)` datetime64.
+
+        Raises:
+            UserError: where nothing can be used for one of them.
+        """
+        self._warn_of_size(wanted := np.unique(self._slots_of(times)))
+        for slot in wanted:
+            self._find(int(slot))
 
     def _hold_calendar(self) -> None:
         of = self._stored

@@ -14,7 +14,7 @@ from atmorep_k import components
 from atmorep_k.cli import main
 from atmorep_k.errors import UserError
 from atmorep_k.original.importing import import_checkpoint
-from atmorep_k.original.writing import export_checkpoint
+from atmorep_k.original.writing import export_checkpoint, import_to_file
 
 torch = pytest.importorskip("torch")
 U, V, T = "velocity_u", "velocity_v", "temperature"
@@ -67,6 +67,25 @@ def test_statistics_of_a_store_go_into_the_model(original, write_run, tiny_store
     dataset.open(model.fields)
     for key, array in dataset.normalizers[T].state().items():
         np.testing.assert_array_equal(model.normalizers[T].state()[key], array)
+
+
+def test_statistics_of_each_grid_point_and_year(
+    original, write_run, write_original_store, tmp_path
+):
+    hours = np.datetime64("2019-11-01T00", "h") + np.arange(0, 24 * 480)
+    arrays = write_original_store(tmp_path / "store.zarr", hours=hours, spacing=(60.0, 60.0))
+    entry = [*original.field(U, (), (96, 137), tokens=(2, 1, 1), size=(1, 2, 2)), "local"]
+    folder = write_run(tmp_path / "run", original.Original(original.options([entry])))
+    output = tmp_path / "model.keras"
+    import_to_file([folder], output, statistics=str(tmp_path / "store.zarr"))
+    normalizer = atmorep_k.load_model(output).normalizers["u_component_of_wind"]
+    # November 2019 to February 2021: the last twelve are slots 14 to 25, January 2019 being 0.
+    np.testing.assert_array_equal(normalizer.slots, np.arange(14, 26))
+    rows, columns = np.arange(4), np.arange(6)
+    for time, slot in (("2020-07-04", 18), ("2024-02-01", 25), ("2019-12-31", 23)):
+        mean, _ = normalizer.scale(np.array([np.datetime64(time)]), rows, columns)
+        expected = arrays["normalization/norm"][slot, 0, 0][[0, 2]]
+        np.testing.assert_array_equal(mean[:, 0], expected)
 
 
 @pytest.mark.parametrize("per_head", [False, True])
