@@ -1,6 +1,5 @@
 """Fixtures shared by all tests: real data where it is there, and the smallest of everything."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -268,11 +267,9 @@ def _write_original_store(path, *, hours, spacing=(10.0, 10.0), lons=None, lats=
 @pytest.fixture(scope="session")
 def original():
     """The module `original_network.py`: the original AtmoRep in plain numpy."""
-    path = Path(__file__).with_name("original_network.py")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    import original_network
+
+    return original_network
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Predictions of whole grids: closed forms with models that know the answer, and real ones."""
 
-import dataclasses
 import os
 
 import numpy as np
@@ -8,45 +7,13 @@ import pytest
 import xarray as xr
 
 from atmorep_k import inference
-from atmorep_k.components.datasets import WindowDataset
-from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.stitching import Canvas
 from atmorep_k.verification import verify
 
-WINDOW = Window((6, 4, 8))
-START = np.datetime64("2020-01-31T12", "h")
-INFO = {
-    "temperature": VariableInfo("K", "air_temperature", "air temperature", True),
-    "specific_humidity": VariableInfo("kg kg-1", "specific_humidity", "", True),
-    "2m_temperature": VariableInfo("K", "air_temperature", "", False),
-}
-FIELDS = {
-    "temperature": FieldSpec("temperature", [500, 850], (2, 2, 2), WINDOW, embed_dim=16),
-    "2m_temperature": FieldSpec("2m_temperature", [0], (3, 4, 4), WINDOW, embed_dim=16),
-    "specific_humidity": FieldSpec(
-        "specific_humidity", [700], (2, 2, 4), WINDOW, embed_dim=16, predicted=False
-    ),
-}
-HOUR = np.timedelta64(1, "h")
-
-
-def write(path, rows=9, columns=20, hours=36, step=1, longitude=None):
-    """Writes a store of noise, from the end of January into February."""
-    longitude = np.arange(columns) * 360 / columns if longitude is None else longitude
-    level = np.array([500.0, 700.0, 850.0])
-    time = START + step * np.arange(hours)
-    description = StoreDescription(
-        time, level, np.linspace(90, -90, rows), longitude, INFO, {"level_type": "pressure"}
-    )
-    rng = np.random.default_rng(0)
-    shape = (hours, 3, rows, len(longitude))
-    values = {"temperature": 270 + rng.standard_normal(shape)}
-    values["specific_humidity"] = 0.01 + 0.001 * rng.standard_normal(shape)
-    values["2m_temperature"] = 280 + rng.standard_normal(shape)[:, :1]
-    return write_store(path, description, [{n: v.astype("float32") for n, v in values.items()}])
+from known_truth import FIELDS, HOUR, WINDOW, Answers, members, tell_the_truth, values_of, write
 
 
 @pytest.fixture(scope="module")
@@ -54,51 +21,9 @@ def store(tmp_path_factory):
     return str(write(tmp_path_factory.mktemp("store") / "global.zarr"))
 
 
-class Answers:
-    """Stands for a model: members are a function of the truth (row, level, masked, value)."""
-
-    name = "answers"
-
-    def __init__(self, fields, answer):
-        self.fields = [FIELDS[name] for name in fields]
-        self.predicted = [f for f in self.fields if f.predicted]
-        self.normalizers = {f.name: MonthlyNormalizer() for f in self.fields}
-        self.answer = answer
-
-    def predict_on_batch(self, inputs):
-        found = {}
-        for f in self.predicted:
-            assert np.isfinite(inputs[f"{f.name}/tokens"]).all()
-            found[f.name] = self.answer(inputs[f"truth/{f.name}"])
-        return found
-
-
 @pytest.fixture(autouse=True)
 def truth(monkeypatch):
-    """Hands the truth to a model among its inputs."""
-    plain = WindowDataset.sample
-
-    def sample(self, position, masking, rng):
-        found = plain(self, position, masking, rng)
-        told = {f"truth/{n}": v for n, v in found.targets.items()}
-        return dataclasses.replace(found, inputs=found.inputs | told)
-
-    monkeypatch.setattr(WindowDataset, "sample", sample)
-
-
-def members(values):
-    """The truth as the middle one of three members."""
-    return np.stack([values - 1, values, values + 1], axis=-2)
-
-
-def values_of(store, name, prediction):
-    """Returns what the store has for a prediction (time, lead, [level,] lat, lon)."""
-    data = xr.open_zarr(store, chunks=None, consolidated=False)[name]
-    times = prediction["time"].values[:, None] + prediction["prediction_timedelta"].values
-    columns = prediction["longitude"].values % 360
-    data = data.sel(latitude=prediction["latitude"].values, longitude=columns)
-    found = data.sel(time=times.ravel()).values
-    return found.reshape(*times.shape, *found.shape[1:])
+    tell_the_truth(monkeypatch)
 
 
 CASES = [
@@ -374,133 +299,3 @@ def test_a_field_that_is_input_only_is_seen_whole(make_model, store):
         inference.forecast(made, store, ["2020-02-01T22"])
     assert "('specific_humidity' is input only)" in str(error.value)
     assert "the last time possible is 2020-02-01T21:00" in str(error.value)
-
-
-T = "2020-02-01T00"
-MISTAKES = [
-    ("forecast", [T], {"tokens": 3}, "tokens must be 1 to 2, for this model, not 3."),
-    ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
-    ("forecast", [], {}, "at least one time must be given."),
-    ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
-    ("forecast", [T], {"batch_size": 0}, "the batch size must be at least 1, not 0."),
-    (
-        "forecast",
-        ["2020-02-03"],
-        {},
-        "2020-02-03T00:00 is not in STORE, which holds 2020-01-31T12:00 to 2020-02-01T23:00.",
-    ),
-    (
-        "forecast",
-        ["2020-02-01T00:20"],
-        {},
-        "2020-02-01T00:20 is not among the times of STORE; the nearest is 2020-02-01T00:00.",
-    ),
-    (
-        "forecast",
-        ["2020-01-31T14"],
-        {},
-        "2020-01-31T14:00 is too early: the window of 6 h would begin before STORE does, at "
-        "2020-01-31T12:00; the first time possible is 2020-01-31T15:00.",
-    ),
-    (
-        "interpolate",
-        ["2020-02-01T22"],
-        {},
-        "2020-02-01T22:00 is too late: the window of 6 h needs values after STORE ends, at "
-        "2020-02-01T23:00; the last time possible is 2020-02-01T19:00.",
-    ),
-    (
-        "interpolate",
-        [T],
-        {"time_token": 3},
-        "the time token must be 1 to 2, for this model, not 3.",
-    ),
-    (
-        "forecast",
-        [T],
-        {"overlap": (2, 0)},
-        "the overlap must be 0 to 1 tokens in lat and 0 to 2 in lon, at most half a window, "
-        "not [2, 0].",
-    ),
-    (
-        "forecast",
-        [T],
-        {"region": (0, 10, 0, 90)},
-        "a window of 4 x 8 points (lat, lon) does not fit the region (0, 10, 0, 90) (south, north, "
-        "west, east), which holds 1 x 6 points of the store.",
-    ),
-    (
-        "reconstruct",
-        [T],
-        {"ratio": 0.0},
-        "the ratio must be greater than 0 and less than 1, not 0.",
-    ),
-    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 hides all 24 tokens of a window."),
-    ("reconstruct", [T], {"seed": -1}, "the seed must be 0 or greater, not -1."),
-]
-
-
-@pytest.mark.parametrize(("name", "times", "options", "sentence"), MISTAKES)
-def test_mistakes_are_told_before_work_begins(store, tmp_path, name, times, options, sentence):
-    model = Answers(["temperature"], lambda truth: pytest.fail("the model was asked"))
-    with pytest.raises(UserError) as error:
-        getattr(inference, name)(model, store, times, output=tmp_path / "p.nc", **options)
-    assert str(error.value) == sentence.replace("STORE", store)
-    assert not os.listdir(tmp_path)
-
-
-def test_a_gap_in_the_record_is_told(tmp_path):
-    path = write(tmp_path / "gap.zarr")
-    import zarr
-
-    hours = zarr.open_group(path)["time"]
-    hours[20:] = hours[20:] + 1
-    model = Answers(["temperature"], members)
-    with pytest.raises(UserError) as error:
-        inference.forecast(model, str(path), ["2020-02-01T10"])
-    assert str(error.value) == (
-        f"2020-02-01T10:00 cannot be used: the window of 6 h needs 2020-02-01T08:00, which is "
-        f"missing in {path}."
-    )
-
-
-def test_what_is_not_there_is_told(store, tmp_path, model):
-    answers = Answers(["temperature"], members)
-    for arguments, sentence in [
-        ((tmp_path / "m.keras", store), f"there is no model at {tmp_path / 'm.keras'}."),
-        ((answers, f"{store[:-5]}.zar"), "; did you mean 'global.zarr'?"),
-        ((answers, store), "the ending of p.txt is unknown: an output ends in .zarr or .nc."),
-    ]:
-        output = "p.txt" if "ending" in sentence else None
-        with pytest.raises(UserError) as error:
-            inference.forecast(*arguments, [T], output=output)
-        assert sentence in str(error.value)
-
-
-def test_a_step_that_does_not_fit_is_told(tmp_path):
-    path = str(write(tmp_path / "coarse.zarr", step=2))
-    with pytest.raises(UserError, match="the window's step of 1 h is no multiple"):
-        inference.forecast(Answers(["temperature"], members), path, [T])
-
-
-def test_no_statistics_anywhere_are_told(tmp_path):
-    import shutil
-
-    path = write(tmp_path / "bare.zarr")
-    for array in (path / "statistics").glob("temperature_*"):
-        shutil.rmtree(array)
-    with pytest.raises(UserError, match="statistics"):
-        inference.forecast(Answers(["temperature"], members), str(path), [T])
-
-
-def test_outputs_are_not_overwritten_unasked(store, tmp_path):
-    model, output = Answers(["temperature"], members), tmp_path / "p.zarr"
-    output.mkdir()
-    for overwrite, sentence in (
-        (False, f"{output} exists already; give another name or --overwrite."),
-        (True, f"{output} exists and is no prediction; it is not overwritten."),
-    ):
-        with pytest.raises(UserError) as error:
-            inference.forecast(model, store, [T], output=output, overwrite=overwrite)
-        assert str(error.value) == sentence
-    assert open_store(store).time[0] == START
