@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atmorep_k import regions
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
-
-_TOLERANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,16 +165,8 @@ def tile(
 
 def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, np.ndarray, bool]:
     """Returns the rows and columns of a region, from west to east, and whether they close."""
-    if len(region) != 4 or not -90 <= region[0] < region[1] <= 90 or region[2] == region[3]:
-        raise UserError(
-            f"a region needs (south, north, west, east) in degrees with -90 <= south < north <= "
-            f"90 and west different from east, not {tuple(region)}."
-        )
-    south, north, west, east = region
-    inside = (latitude >= south - _TOLERANCE) & (latitude <= north + _TOLERANCE)
-    width = 360.0 if abs(east - west) >= 360 else (east - west) % 360
-    eastward = (longitude - west + _TOLERANCE) % 360
-    columns = np.flatnonzero(eastward <= width + 2 * _TOLERANCE)
+    rows, columns, eastward = regions.inside(latitude, longitude, region)
+    columns = np.flatnonzero(columns)
     closed = is_global and len(columns) == len(longitude)
     if not closed:
         columns = columns[np.argsort(eastward[columns], kind="stable")]
@@ -184,7 +175,7 @@ def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, n
             f"the region {tuple(region)} (south, north, west, east) reaches beyond the store, "
             f"whose longitudes are {longitude[0]:g} to {longitude[-1]:g}."
         )
-    return np.flatnonzero(inside), columns, closed
+    return np.flatnonzero(rows), columns, closed
 
 
 def _check_fit(size, points, grid, region) -> None:

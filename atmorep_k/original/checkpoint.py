@@ -15,7 +15,8 @@ from atmorep_k.original.settings import OriginalField, Settings, read_settings
 
 _JSON = re.compile(r"model_id(?P<run>.+)\.json$")
 _WHOLE = re.compile(r"AtmoRep_id(?P<run>.+?)(?:_epoch(?P<epoch>\d+))?\.mod$")
-_SHARED, _PER_FIELD = "embed_token_info", "embeds_token_info"
+# Nets of token information: that of old versions, which all fields share, and one per field.
+SHARED, PER_FIELD = "embed_token_info", "embeds_token_info"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,14 +185,14 @@ class _Blocks:
 
     def token_info(self, number: int, settings: Settings) -> State:
         """Returns the field's net of token information; of a shared one each field has its own."""
-        file = self._find(_PER_FIELD, _SHARED)
+        file = self._find(PER_FIELD, SHARED)
         state = read_state(file)
         per_field = {k: a for k, a in state.items() if k.partition(".")[0].isdigit()}
         if not per_field:
-            return {f"{_PER_FIELD}.{number}.{key}": array for key, array in state.items()}
+            return {f"{PER_FIELD}.{number}.{key}": array for key, array in state.items()}
         place = self._place(settings) if self.field.pretrained else number
         chosen = {k: a for k, a in per_field.items() if k.startswith(f"{place}.")}
-        return {f"{_PER_FIELD}.{number}.{k.partition('.')[2]}": a for k, a in chosen.items()}
+        return {f"{PER_FIELD}.{number}.{k.partition('.')[2]}": a for k, a in chosen.items()}
 
     def _place(self, settings: Settings) -> int:
         """Returns the field's number in the run that it comes from."""

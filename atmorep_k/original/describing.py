@@ -8,7 +8,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.architecture import Layout, build_model
-from atmorep_k.original.settings import Settings, parse_settings
+from atmorep_k.original.settings import REMEMBERED, Settings, parse_settings
 
 _NAMES = {
     "u_component_of_wind": "velocity_u",
@@ -78,10 +78,9 @@ def _values(model: AtmoRep) -> dict[str, Any]:
     parts = model.templates
     encoder, decoder, tail, coupler = (parts[r] for r in ("encoder", "decoder", "tail", "coupler"))
     original = model.provenance.get("original", {})
-    kept = ("n_size", "BERT_strategy", "losses", "years_train")
     return {
         **_TRAINING,
-        **{name: original[name] for name in kept if name in original},
+        **{name: original[name] for name in REMEMBERED if name in original},
         "fields": [_field(f, original.get("masking", {})) for f in model.fields],
         "fields_prediction": [[_name(f.name), f.loss_weight] for f in model.predicted],
         "time_sampling": round(model.fields[0].window.step_hours),

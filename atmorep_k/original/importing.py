@@ -13,8 +13,7 @@ from atmorep_k.original.checkpoint import fingerprint, open_run
 from atmorep_k.original.pieces import Piece, pieces
 from atmorep_k.original.report import Fate, Report
 from atmorep_k.original.runs import Source, one_source
-
-_KEPT = ("n_size", "BERT_strategy", "losses", "years_train")
+from atmorep_k.original.settings import REMEMBERED
 
 
 def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tuple[AtmoRep, Report]:
@@ -56,7 +55,7 @@ def _provenance(source: Source, layout: Layout) -> dict:
             "layout": layout.name,
             "files": {f.name: fingerprint(f) for run in source.runs for f in run.files},
             "masking": {field.name: list(field.masking) for field in settings.fields},
-            **{name: settings.training[name] for name in _KEPT if name in settings.training},
+            **{name: settings.training[name] for name in REMEMBERED if name in settings.training},
         },
         "versions": versions(),
     }

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.errors import UserError
-from atmorep_k.original.checkpoint import Array, Run, State
+from atmorep_k.original.checkpoint import PER_FIELD, SHARED, Array, Run, State
 from atmorep_k.original.settings import Settings, window_shape
-
-_SHARED, _PER_FIELD = "embed_token_info", "embeds_token_info"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,17 +145,17 @@ def _choose_token_info(run: Run, state: State, unused: list[Unused]) -> None:
 
     As the original does when it loads a model: also where the first field's own weights are all 0.
     """
-    shared = {k: state.pop(k) for k in list(state) if k.startswith(f"{_SHARED}.")}
-    first = state.get(f"{_PER_FIELD}.0.weight")
+    shared = {k: state.pop(k) for k in list(state) if k.startswith(f"{SHARED}.")}
+    first = state.get(f"{PER_FIELD}.0.weight")
     if first is not None and np.any(first.values()):
         reason = "the fields have nets of their own, nothing reads it"
         unused += [Unused(key, array, reason) for key, array in shared.items()]
         return
     if not shared:
         return
-    own = [key for key in state if key.startswith(f"{_PER_FIELD}.")]
-    reason = f"the first field's weights are all 0, so all fields take {_SHARED} as the original"
+    own = [key for key in state if key.startswith(f"{PER_FIELD}.")]
+    reason = f"the first field's weights are all 0, so all fields take {SHARED} as the original"
     unused += [Unused(key, state.pop(key), reason) for key in own]
     for number in range(len(run.settings.fields)):
         for key, array in shared.items():
-            state[f"{_PER_FIELD}.{number}.{key.partition('.')[2]}"] = array
+            state[f"{PER_FIELD}.{number}.{key.partition('.')[2]}"] = array

@@ -12,6 +12,9 @@ from atmorep_k.errors import UserError, nearest
 ATTENTION_TYPES = ("dense", "axial", "axial_parallel")
 TOKEN_INFO_SIZE = 8
 
+# What of the training an imported model remembers, and gives back when it is exported.
+REMEMBERED = ("n_size", "BERT_strategy", "losses", "years_train")
+
 # Options that older files lack, with what the original does then.
 DEFAULTS: dict[str, Any] = {
     "time_sampling": 1,

@@ -1,8 +1,6 @@
 """From the original's files to a model file of ours, and back."""
 
 import json
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,8 +10,9 @@ from keras import ops
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError, missing_extra
-from atmorep_k.files import cannot_write, write_whole
+from atmorep_k.files import write_whole, writing_whole
 from atmorep_k.model import AtmoRep
+from atmorep_k.original.checkpoint import PER_FIELD, SHARED
 from atmorep_k.original.describing import describe
 from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
@@ -106,17 +105,12 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
     found = pieces(model, settings, layout)
     arrays = dict(original_arrays(found, lambda variable: ops.convert_to_numpy(variable.value)))
     state = {key: torch.from_numpy(array) for key, array in _completed(arrays, settings).items()}
-    partial = target.with_name(f".partial-{os.getpid()}-{target.name}")
-    try:
-        partial.mkdir(parents=True)
+    with writing_whole(target) as partial:
+        partial.mkdir()
         (partial / f"model_id{run}.json").write_text(json.dumps({**values, "wandb_id": run}))
         for part, prefix in _parts(settings).items():
             kept = {k.removeprefix(prefix): t for k, t in state.items() if k.startswith(prefix)}
             torch.save(kept, partial / f"AtmoRep{part}_id{run}.mod")
-        os.replace(partial, target)
-    except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise cannot_write(target, error) from error
     return target
 
 
@@ -124,8 +118,8 @@ def _completed(arrays: dict[str, np.ndarray], settings: Settings) -> dict[str, n
     """Adds what the original stores and does not read, in its order."""
     net = settings.size_token_info_net
     shared = {
-        "embed_token_info.weight": np.zeros((net, settings.size_token_info), np.float32),
-        "embed_token_info.bias": np.zeros(net, np.float32),
+        f"{SHARED}.weight": np.zeros((net, settings.size_token_info), np.float32),
+        f"{SHARED}.bias": np.zeros(net, np.float32),
     }
     seconds = {
         f"encoders.{number}.embed.{word}": arrays[f"embeds.{number}.{word}"]
@@ -137,7 +131,7 @@ def _completed(arrays: dict[str, np.ndarray], settings: Settings) -> dict[str, n
 
 def _parts(settings: Settings) -> dict[str, str]:
     """Returns, for each file of a run, the end of its name and the start of its keys."""
-    parts = {"": "", "_embeds_token_info": "embeds_token_info."}
+    parts = {"": "", f"_{PER_FIELD}": f"{PER_FIELD}."}
     for number, field in enumerate(settings.fields):
         parts[f"_encoder_{field.name}"] = f"encoders.{number}."
     for number, name in enumerate(settings.weights):

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atmorep_k import regions
 from atmorep_k.components.datasets.randomness import below, bits, fraction, permutation
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
-
-_TOLERANCE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +93,7 @@ def allowed_corners(
         )
     inside = (np.ones(shape[0], bool), np.ones(shape[1], bool))
     if region is not None:
-        inside = _inside(latitude, longitude, region)
+        *inside, _ = regions.inside(latitude, longitude, region)
     rows = _corners(inside[0], size[0], wrap=False)
     columns = _corners(inside[1], size[1], wrap=is_global)
     if not len(rows) or not len(columns):
@@ -103,19 +102,6 @@ def allowed_corners(
             f"{tuple(region)} (south, north, west, east), which holds {inside[0].sum()} x "
             f"{inside[1].sum()} points of the store."
         )
-    return rows, columns
-
-
-def _inside(latitude, longitude, region: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    if len(region) != 4 or not -90 <= region[0] < region[1] <= 90 or region[2] == region[3]:
-        raise UserError(
-            f"region needs (south, north, west, east) in degrees with -90 <= south < north <= 90 "
-            f"and west different from east, not {tuple(region)}."
-        )
-    south, north, west, east = region
-    rows = (latitude >= south - _TOLERANCE) & (latitude <= north + _TOLERANCE)
-    width = 360.0 if abs(east - west) >= 360 else (east - west) % 360
-    columns = (longitude - west + _TOLERANCE) % 360 <= width + 2 * _TOLERANCE
     return rows, columns
 
 
