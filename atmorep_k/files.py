@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and what tells one from another."""
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -87,3 +88,9 @@ def cannot_write(path: Path, error: OSError) -> UserError:
         free = shutil.disk_usage(above).free / 1e6
         return UserError(f"no room left to write {path}: {free:.0f} MB are free on that disk.")
     return UserError(f"cannot write {path}: {error.strerror or error}.")
+
+
+def file_sha256(path: Path) -> str:
+    """Returns the SHA-256 of a file, as hexadecimal digits."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,7 +1,6 @@
 """The files of an original run: which they are, and the weights that they hold."""
 
 import dataclasses
-import hashlib
 import pickle
 import re
 import zipfile
@@ -224,9 +223,3 @@ class _Blocks:
             f"there is neither AtmoRep_id{self.name}.mod nor, for the field {self.field.name!r}, "
             f"{names[0]} in {' or '.join(map(str, self._folders()))}."
         )
-
-
-def fingerprint(file: Path) -> str:
-    """Returns the SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -7,9 +7,10 @@ import keras
 import numpy as np
 
 from atmorep_k.errors import UserError, nearest
+from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep, versions
 from atmorep_k.original.architecture import Layout, build_model, current_layout
-from atmorep_k.original.checkpoint import fingerprint, open_run
+from atmorep_k.original.checkpoint import open_run
 from atmorep_k.original.pieces import Piece, pieces
 from atmorep_k.original.report import Fate, Report
 from atmorep_k.original.runs import Source, one_source
@@ -53,7 +54,7 @@ def _provenance(source: Source, layout: Layout) -> dict:
         "original": {
             "runs": [run.name for run in source.runs],
             "layout": layout.name,
-            "files": {f.name: fingerprint(f) for run in source.runs for f in run.files},
+            "files": {f.name: file_sha256(f) for run in source.runs for f in run.files},
             "masking": {field.name: list(field.masking) for field in settings.fields},
             **{name: settings.training[name] for name in REMEMBERED if name in settings.training},
         },
