@@ -33,10 +33,10 @@ def size_lines(task) -> list[str]:
     parameters = count_parameters(model)
     lines = [f"model            {field}" for field in model.fields]
     lines.append(f"parameters       {parameters:,}")
-    if model.templates["token_info"].features == "raw":
+    unused = _unread_by_the_original(model)
+    if unused:
         # The original stores one more token-information net, shared by all fields, and never
         # reads it once the fields have their own (reference: its `embed_token_info`).
-        unused = _token_info_weights(model)
         lines.append(
             f"                 {parameters + unused:,} as the original counts: its files hold "
             f"{unused} more, a shared token-information net that nothing reads"
@@ -51,9 +51,9 @@ def size_lines(task) -> list[str]:
     return lines
 
 
-def _token_info_weights(model: AtmoRep) -> int:
-    net = model.templates["token_info"]
-    return (len(TOKEN_INFO) + 1) * net.embed_dim
+def _unread_by_the_original(model: AtmoRep) -> int:
+    net = model.templates.of("token_info", model.fields[0].name)
+    return (len(TOKEN_INFO) + 1) * net.embed_dim if net.features == "raw" else 0
 
 
 def batch_bytes(task) -> int:
@@ -72,11 +72,11 @@ def activation_bytes(model: AtmoRep, batch_size: int) -> int:
     Counted per block and token: norms, queries, keys, values, heads, projection and the two layers
     of the MLP, about 14 times the channels, and the scores twice (before and after the softmax).
     """
-    encoder, decoder = model.templates["encoder"], model.templates["decoder"]
     total = 0
     for field in model.fields:
         tokens = len(field.levels) * field.tokens_per_level
-        for part in (encoder, decoder) if field.predicted else (encoder,):
+        for role in ("encoder", "decoder") if field.predicted else ("encoder",):
+            part = model.templates.of(role, field.name)
             per_block = tokens * 14 * field.embed_dim + 2 * part.num_heads * tokens**2
             total += part.num_layers * per_block
     return 4 * batch_size * total

@@ -4,18 +4,20 @@ import functools
 import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal
 
 import keras
 import numpy as np
 from keras import ops
 
+from atmorep_k import dataflow
 from atmorep_k._version import __version__
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec
+from atmorep_k.freezing import check_patterns, is_frozen, path_of
 from atmorep_k.registry import clone, component
+from atmorep_k.templates import Templates
 from atmorep_k.tokens import masked_tokens, token_latitudes, visible_first
 
 STATISTICS_FILE = "statistics.npz"
@@ -41,6 +43,8 @@ class AtmoRep(keras.Model):
         encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
             arXiv:2111.06377).
+        parts: field -> role (`"encoder"`, ...) -> component that this field has of its own.
+        freeze: patterns of the paths of weights that are not trained, see `atmorep_k.freezing`.
         provenance: what the model remembers of its data and software; set by the training.
 
     Shapes:
@@ -49,7 +53,7 @@ class AtmoRep(keras.Model):
 
     Raises:
         UserError: where fields repeat or see different windows, a coupled field is missing, or
-            nothing is predicted.
+            nothing is predicted; and, when it is built, for a pattern that freezes nothing.
     """
 
     def __init__(
@@ -64,6 +68,8 @@ class AtmoRep(keras.Model):
         normalizer: Any,
         coupler: keras.layers.Layer | None = None,
         encode: Literal["all", "visible"] = "all",
+        parts: dict[str, dict[str, Any]] | None = None,
+        freeze: Sequence[str] = (),
         provenance: dict | None = None,
         name: str = "atmorep",
         **kwargs,
@@ -71,23 +77,24 @@ class AtmoRep(keras.Model):
         # Half precision would lose the year and the place of tokens; each part casts for itself.
         super().__init__(name=name, autocast=False, **kwargs)
         self.fields = list(fields)
-        # No plain dict: Keras would track the templates as layers, find them never built, and
-        # trace the whole model anew in each call of `fit` or `train_on_batch`.
-        self.templates = MappingProxyType(
-            {
-                "tokenizer": tokenizer,
-                "token_info": token_info,
-                "position": position,
-                "encoder": encoder,
-                "decoder": decoder,
-                "tail": tail,
-                "coupler": coupler,
-            }
-        )
-        self.normalizer = normalizer
+        common = {
+            "tokenizer": tokenizer,
+            "token_info": token_info,
+            "position": position,
+            "encoder": encoder,
+            "decoder": decoder,
+            "tail": tail,
+            "normalizer": normalizer,
+            "coupler": coupler,
+        }
+        self.templates = Templates(common, parts, [f.name for f in self.fields])
         self.encode = encode
+        self.freeze = tuple(freeze)
         self.provenance = dict(provenance or {})
-        self.normalizers = {f.name: clone(normalizer) for f in self.fields}
+        self.normalizers = {
+            f.name: clone(self.templates.of("normalizer", f.name)) for f in self.fields
+        }
+        self.learning = [f.name for f in self.predicted]
         self.batch_loss = LastValue(name="batch_loss")
         self._check()
 
@@ -104,7 +111,7 @@ class AtmoRep(keras.Model):
             for other in field.couplings:
                 if other not in names:
                     raise unknown(f"field that {field.name!r} attends to", other, names)
-            if field.couplings and self.templates["coupler"] is None:
+            if field.couplings and self.templates.of("coupler", field.name) is None:
                 raise UserError(
                     f"field {field.name!r} attends to others, but AtmoRep.coupler is None."
                 )
@@ -125,9 +132,29 @@ class AtmoRep(keras.Model):
         for field in self.fields:
             self._build_field(field)
         self.built = True
+        self.set_freeze(self.freeze)
+
+    def set_freeze(self, patterns: Sequence[str]) -> None:
+        """Freezes exactly the weights that patterns match; compile anew to train the others.
+
+        Args:
+            patterns: see `atmorep_k.freezing`.
+
+        Raises:
+            UserError: where one of them matches no weight.
+        """
+        check_patterns(patterns, map(path_of, self.weights), "AtmoRep.freeze")
+        self.freeze = tuple(patterns)
+        for weight in self.weights:
+            weight.trainable = not is_frozen(path_of(weight), self.freeze)
+
+    def learns(self, role: str, field: str) -> bool:
+        """Tells whether a field's part has weights that are trained."""
+        part = getattr(self, f"field_{field}_{role}", None)
+        return bool(part and part.trainable_variables)
 
     def _build_field(self, field: FieldSpec) -> None:
-        info_dim = self.templates["token_info"].embed_dim
+        info_dim = self.templates.of("token_info", field.name).embed_dim
         if not 0 < info_dim < field.embed_dim:
             raise UserError(
                 f"field {field.name!r}: embed_dim {field.embed_dim} must exceed the "
@@ -151,10 +178,12 @@ class AtmoRep(keras.Model):
         # would then swap their weights without an error. Keras saves attributes in the order
         # of their names, `layers` (a container of all) among them: these must come before it.
         dtype = self.dtype_policy
-        layer = clone(self.templates[role], name=field.name, dtype=dtype, **changes)
+        template = self.templates.of(role, field.name)
+        layer = clone(template, name=field.name, dtype=dtype, **changes)
         if role == "encoder" and field.couplings:
             others = {f.name: self._sequence(f) for f in self.fields if f.name in field.couplings}
-            layer.couple(others, functools.partial(clone, self.templates["coupler"]))
+            coupler = self.templates.of("coupler", field.name)
+            layer.couple(others, functools.partial(clone, coupler))
         setattr(self, f"field_{field.name}_{role}", layer)
         with keras.name_scope(role):
             layer.build(*shapes)
@@ -168,12 +197,19 @@ class AtmoRep(keras.Model):
         return (None, levels, times, field.tokens_per_level // times, field.embed_dim)
 
     def call(self, inputs, training=False):
-        """Returns the members predicted for the masked tokens of every predicted field."""
-        embedded = {f.name: self.embed(f, inputs) for f in self.fields}
-        starts, encoded = self.encode_fields(embedded, inputs, training)
+        """Returns the members predicted for the masked tokens of every predicted field.
+
+        In a training step only of the fields that the training can change (`learning`), and no
+        part of the network is run that these do not need.
+        """
+        wanted = self.learning if training else [f.name for f in self.predicted]
+        read = dataflow.embedded(self.fields, wanted)
+        embedded = {f.name: self.embed(f, inputs) for f in self.fields if f.name in read}
+        starts, encoded = self.encode_fields(embedded, inputs, training, wanted)
         return {
             f.name: self._predict(f, starts[f.name], encoded[f.name], inputs, training)
             for f in self.predicted
+            if f.name in wanted
         }
 
     def embed(self, field: FieldSpec, inputs):
@@ -188,59 +224,96 @@ class AtmoRep(keras.Model):
         embedded = self.part("position", name)(embedded)
         return ops.reshape(embedded, (-1, *self._sequence(field)[1:]))
 
-    def encode_fields(self, embedded, inputs, training=False):
-        """Returns, by field, the decoder's input and the outputs of all layers of the encoder."""
+    def encode_fields(self, embedded, inputs, training=False, wanted=None):
+        """Returns, by field, the decoder's input and the outputs of all layers of the encoder.
+
+        Args:
+            embedded: field -> its embedded tokens; fields that are left out are not encoded.
+            inputs: of the model.
+            training: whether dropout acts, in parts that are trained.
+            wanted: names of the fields to predict; the encoders of others are run as far as these
+                read them. None: all encoders are run to their end.
+        """
+        wanted = list(embedded) if wanted is None else wanted
         if self.encode == "all":
-            encoded = self._run_encoders(embedded, training)
-            return {name: states[-1] for name, states in encoded.items()}, encoded
+            encoded = self._run_encoders(embedded, training, wanted)
+            return {name: states[-1] for name, states in encoded.items() if states}, encoded
         places, visible = {}, dict(embedded)
         for field in self.predicted:
-            name, masked = field.name, inputs[f"{field.name}/masked_index"]
-            chosen, places[name] = visible_first(masked, field.tokens_per_level)
-            visible[name] = ops.take_along_axis(embedded[name], chosen[..., None], axis=1)
-        encoded = self._run_encoders(visible, training)
+            if field.name in embedded:
+                name, masked = field.name, inputs[f"{field.name}/masked_index"]
+                chosen, places[name] = visible_first(masked, field.tokens_per_level)
+                visible[name] = ops.take_along_axis(embedded[name], chosen[..., None], axis=1)
+        encoded = self._run_encoders(visible, training, wanted)
         starts = {}
         for name, back in places.items():
+            if name not in wanted:
+                continue
             hidden = ops.take_along_axis(embedded[name], back["hidden"][..., None], axis=1)
             both = ops.concatenate([encoded[name][-1], hidden], axis=1)
             starts[name] = ops.take_along_axis(both, back["order"][..., None], axis=1)
         return starts, encoded
 
-    def _run_encoders(self, states, training):
+    def _run_encoders(self, states, training, wanted):
         """Returns the outputs of all layers by field; each layer reads what was before it."""
-        encoded = {f.name: [] for f in self.fields}
-        depth = max(self.part("encoder", f.name).num_layers for f in self.fields)
-        for number in range(depth):
-            before = states
-            states = {f.name: self._layer(f, number, before, training) for f in self.fields}
-            for name, state in states.items():
-                encoded[name].append(state)
+        states, encoded = dict(states), {name: [] for name in states}
+        needed = dataflow.layers_needed(self.fields, wanted, self._depth)
+        for number in range(max(needed.values())):
+            before = dict(states)
+            for field in self.fields:
+                if number < needed[field.name]:
+                    states[field.name] = self._layer(field, number, before, training)
+                    encoded[field.name].append(states[field.name])
         return encoded
+
+    def _depth(self, field: str) -> int:
+        return self.part("encoder", field).num_layers
 
     def _layer(self, field, number, states, training):
         others = {name: states[name] for name in field.couplings}
         encoder = self.part("encoder", field.name)
+        training = training and self.learns("encoder", field.name)
         return encoder.step(number, states[field.name], others, training)
 
     def _predict(self, field, start, encoded, inputs, training):
         name, masked = field.name, inputs[f"{field.name}/masked_index"]
+        training = training and self.learns("decoder", name)
         decoded = self.part("decoder", name)(start, encoded, training=training)
         return self.part("tail", name)(masked_tokens(field, decoded, masked))
 
     def compile(self, optimizer, loss, **kwargs):
-        """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field)."""
+        """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).
+
+        Raises:
+            UserError: where all weights are frozen.
+        """
         super().compile(optimizer=optimizer, **kwargs)
         self.objective = loss
+        if self.built:
+            self._find_learning()
+
+    def _find_learning(self) -> None:
+        moving = dataflow.moving(self.fields, self.learns)
+        self.learning = [
+            f.name
+            for f in self.predicted
+            if f.name in moving or self.learns("decoder", f.name) or self.learns("tail", f.name)
+        ]
+        if not self.learning:
+            raise UserError(
+                f"nothing is left to train: AtmoRep.freeze = {list(self.freeze)} freezes all that "
+                f"a prediction depends on."
+            )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the loss of all fields, weighted by their `loss_weight`."""
-        total = 0.0
-        for field in self.predicted:
+        """Returns the loss of all fields that learn, weighted by their `loss_weight`."""
+        total, fields = 0.0, [f for f in self.predicted if f.name in self.learning]
+        for field in fields:
             name = field.name
             latitude = token_latitudes(field, x[f"{name}/token_info"], x[f"{name}/masked_index"])
             loss = self.objective(y[name], y_pred[name], sample_weight[name], latitude=latitude)
             total = total + field.loss_weight * loss
-        total = total / sum(f.loss_weight for f in self.predicted)
+        total = total / sum(f.loss_weight for f in fields)
         for penalty in self.losses:
             total = total + ops.cast(penalty, total.dtype)
         self.batch_loss.update_state(total)
@@ -252,16 +325,16 @@ class AtmoRep(keras.Model):
         return {
             **super().get_config(),
             "fields": [serialize(f) for f in self.fields],
-            **{role: serialize(template) for role, template in self.templates.items()},
-            "normalizer": serialize(self.normalizer),
+            **self.templates.get_config(),
             "encode": self.encode,
+            "freeze": list(self.freeze),
             "provenance": self.provenance,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         """Returns the model that `get_config` described."""
-        plain = ("name", "dtype", "trainable", "encode", "provenance")
+        plain = ("name", "dtype", "trainable", "encode", "freeze", "provenance")
         objects = {
             key: value if key in plain else keras.saving.deserialize_keras_object(value)
             for key, value in config.items()
@@ -331,11 +404,11 @@ class LastValue(keras.metrics.Metric):
 
 
 def count_parameters(model: AtmoRep) -> int:
-    """Returns the number of weights that training changes, without allocating any of them."""
+    """Returns the number of weights, frozen ones too, without allocating any of them."""
     copy = clone(model)
     with keras.StatelessScope():
         copy.build()
-        count = sum(int(np.prod(w.shape)) for w in copy.trainable_variables)
+        count = sum(int(np.prod(w.shape)) for w in copy.weights)
         # Keras would allocate at the end of the scope what was only declared in it.
         keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
     return count

@@ -153,6 +153,11 @@ def _check_same(model: AtmoRep, other: AtmoRep) -> None:
         raise UserError(
             f"the original cannot express AtmoRep.encode = {model.encode!r}: its encoder sees all."
         )
+    if parts := model.templates.parts:
+        raise UserError(
+            f"the original cannot express AtmoRep.parts: all its fields have the same components, "
+            f"{', '.join(sorted(parts))} has others."
+        )
     for role in _ROLES:
         ours, theirs = model.templates[role], other.templates[role]
         if ours is None or theirs is None:

@@ -37,6 +37,13 @@ class CoupledBlock(Configured, keras.layers.Layer):
         layer.build(x_shape, other_shape)
         setattr(self, attribute, layer)
 
+    def couplers(self, other):
+        """Returns the couplers that attend to another field: one, or one for each axis."""
+        found = {
+            name: part for name, part in vars(self).items() if name.endswith(f"coupled_{other}")
+        }
+        return list(found.values())
+
     def built_norm(self, name, shape, affine=False):
         """Returns a layer norm for inputs of a shape, see `plain_norm`."""
         norm = plain_norm(name, self.dtype_policy, affine)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import keras
+import numpy as np
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
 from atmorep_k.components.blocks.mlp import plain_norm
@@ -60,6 +61,10 @@ class CrossFieldAttention(Configured, keras.layers.Layer):
         norm = plain_norm(name, self.dtype_policy)
         norm.build(shape)
         return norm
+
+    def silence(self):
+        """Lets the coupling say nothing at first: its projection is zero, and learns."""
+        self.project.kernel.assign(np.zeros(self.project.kernel.shape, "float32"))
 
     def call(self, x, other):
         """Returns what the other field has to say."""

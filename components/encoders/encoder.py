@@ -51,6 +51,10 @@ class Encoder(Configured, keras.layers.Layer):
             block.build(x_shape)
             self.blocks.append(block)
 
+    def couplers(self, other):
+        """Returns the couplers of all blocks that attend to another field."""
+        return [coupler for block in self.blocks for coupler in block.couplers(other)]
+
     def step(self, number, x, others, training=False):
         """Returns the output of block `number`; `others` {field: state before the layer}."""
         return self.blocks[number](x, others=others, training=training)
