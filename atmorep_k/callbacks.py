@@ -1,6 +1,7 @@
 """What happens between the steps of a training: history, checkpoints, progress."""
 
 import csv
+import math
 import time
 
 import keras
@@ -57,7 +58,7 @@ class History(keras.callbacks.Callback):
             "samples_per_second": f"{self.batch_size / (now - self.begun):.2f}",
             "seconds": f"{now - self.started:.2f}",
         }
-        if batch + 1 < self.params["steps"]:
+        if batch + 1 < self.params["steps"] and not self.model.stop_training:
             self._write()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -95,7 +96,7 @@ class Checkpoint(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         """Saves where it is time to; after an epoch's last step only when it is validated."""
         self.step += 1
-        if batch + 1 < self.params["steps"]:
+        if batch + 1 < self.params["steps"] and not self.model.stop_training:
             self._save()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -136,3 +137,24 @@ class Progress(keras.callbacks.Callback):
         rate = self.batch_size / (time.monotonic() - self.begun)
         figures = f"{self.step}/{self.steps}  loss {float(logs['loss']):.4f}  {rate:.1f} samples/s"
         self.bar.advance(self.step, self.steps, figures)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends a training after some time.
+
+    It comes first in the list of callbacks: the others treat the last step as an epoch's last.
+
+    Args:
+        minutes: of training, those before it was resumed included; None: without end.
+        seconds: time the run took before it was resumed.
+    """
+
+    def __init__(self, minutes: float | None, seconds: float = 0.0):
+        super().__init__()
+        self.end = math.inf if minutes is None else 60 * minutes
+        self.begun = time.monotonic() - seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops where the time is over; the epoch ends, and with it the training."""
+        if time.monotonic() - self.begun >= self.end:
+            self.model.stop_training = True

@@ -11,6 +11,17 @@ from pathlib import Path
 from atmorep_k.errors import UserError
 
 
+def check_model_output(path: Path, overwrite: bool) -> None:
+    """Raises a `UserError` where a model cannot be written to a path."""
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise UserError(f"a model is written to a file that ends in .keras, not to {path}.")
+    if path.exists() and not overwrite:
+        raise UserError(f"{path} exists; choose another name, or replace it with --overwrite.")
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"there is no directory {path.absolute().parent} to write {path} in.")
+
+
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     """Lets `write` fill a file beside `path`, which is renamed when it is complete.
 

@@ -38,6 +38,7 @@ class RunDirectory:
         self.history = self.path / "history.csv"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.keras"
+        self.scores = self.path / "scores.json"
 
     def check_new(self) -> None:
         """Raises a `UserError` where a new run cannot be written here."""
@@ -73,6 +74,11 @@ class RunDirectory:
         record.update(entries)
         text = json.dumps(record, indent=2, default=str) + "\n"
         write_whole(self.record, lambda path: path.write_text(text))
+
+    @property
+    def training_seconds(self) -> float:
+        """The time that the training took, from its record."""
+        return json.loads(self.record.read_text())["timings"]["training_seconds"]
 
     def checkpoint(self, step: int) -> Path:
         """Returns the path of the checkpoint after `step` steps."""

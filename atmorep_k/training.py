@@ -1,17 +1,21 @@
 """Pretraining: a model, a dataset and a masking become a saved, scored model."""
 
+import functools
+import inspect
 import math
 import time
 from pathlib import Path
 from typing import Any
 
+import click
 import keras
 
 from atmorep_k import evaluation, plots
-from atmorep_k.callbacks import Checkpoint, History, Progress
+from atmorep_k.callbacks import Checkpoint, History, Progress, StopAfter
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
 from atmorep_k.model import AtmoRep, versions
+from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
 from atmorep_k.progress import bar, counter
 from atmorep_k.registry import Component, component
@@ -56,12 +60,13 @@ class Pretraining(Component):
     """Trains a model on masked windows of a dataset, saves it, scores it, draws the scores.
 
     Args:
-        model: the model, not yet built.
+        model: the model, not yet built, or what makes one of saved models.
         dataset: where windows come from.
         masking: what is hidden of a window.
         loss: an ensemble loss.
         optimizer: a Keras optimiser.
         steps: training steps in total.
+        minutes: time after which the training ends, even if there are steps left; None: never.
         batch_size: samples of a step.
         steps_per_epoch: steps between validations.
         checkpoint_every: steps between checkpoints.
@@ -75,12 +80,13 @@ class Pretraining(Component):
 
     def __init__(
         self,
-        model: AtmoRep,
+        model: AtmoRep | ModelSource,
         dataset: Any,
         masking: Any,
         loss: keras.losses.Loss,
         optimizer: keras.optimizers.Optimizer,
         steps: int = 1000,
+        minutes: float | None = None,
         batch_size: int = 16,
         steps_per_epoch: int = 100,
         checkpoint_every: int = 100,
@@ -88,12 +94,15 @@ class Pretraining(Component):
         scoring: Scoring | None = None,
         seed: int = 0,
     ):
-        self.model = model
+        self.source = model if isinstance(model, ModelSource) else None
+        if self.source is None:
+            self.model = model
         self.dataset = dataset
         self.masking = masking
         self.loss = loss
         self.optimizer = optimizer
         self.steps = steps
+        self.minutes = minutes
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.checkpoint_every = checkpoint_every
@@ -105,6 +114,24 @@ class Pretraining(Component):
                 raise UserError(
                     f"Pretraining.{name} must be at least 1, not {getattr(self, name)}."
                 )
+
+    @functools.cached_property
+    def model(self) -> AtmoRep:
+        """The model that is trained; made of saved ones where it comes from a source."""
+        return self.source.architecture
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, serialised."""
+        start = keras.saving.serialize_keras_object(self.source or self.model)
+        return {**super().get_config(), "model": start}
+
+    def variant(self, model: AtmoRep, **changes) -> "Pretraining":
+        """Returns a training of another model with the same settings, changed as asked."""
+        names = inspect.signature(type(self)).parameters
+        options = {name: getattr(self, name) for name in names if name != "model"}
+        # An optimiser belongs to the weights that it has been built for.
+        options["optimizer"] = type(self.optimizer).from_config(self.optimizer.get_config())
+        return type(self)(model, **{**options, **changes})
 
     def prepare(self) -> None:
         """Opens the data, builds and compiles the model; all checks happen here.
@@ -122,8 +149,10 @@ class Pretraining(Component):
             evaluation.check_tasks(self.scoring.maskings, self.model.fields)
         self.dataset.open(self.model.fields, self.model.normalizers)
         keras.utils.set_random_seed(self.seed)
-        self.model.provenance = {**self.dataset.provenance(), "versions": versions()}
+        self.model.provenance |= {**self.dataset.provenance(), "versions": versions()}
         self.model.build()
+        if self.source:
+            self.source.start(self.model)
         self.model.compile(optimizer=self.optimizer, loss=self.loss)
         self.optimizer.build(self.model.trainable_variables)
 
@@ -133,6 +162,9 @@ class Pretraining(Component):
         Returns the path of the saved model.
         """
         self.prepare()
+        if self.source:
+            for line in self.source.summary(self.model):
+                click.echo(line)
         start = 0
         if resume:
             start, checkpoint = run.latest_checkpoint()
@@ -176,12 +208,15 @@ class Pretraining(Component):
         begun = time.monotonic()
         with bar("training") as shown:
             callbacks = [
+                StopAfter(self.minutes, seconds),
                 History(run, start, self.batch_size, self.steps_per_epoch, seconds),
                 Checkpoint(run, start, self.checkpoint_every),
                 Progress(shown, start, self.steps, self.batch_size),
             ]
             for first, last in _spans(start, self.steps, self.steps_per_epoch):
                 self._fit(first, last, callbacks, validation)
+                if self.model.stop_training:
+                    break
         return {"training_seconds": round(time.monotonic() - begun + seconds, 1)}
 
     def _fit(self, first, last, callbacks, validation):
@@ -228,6 +263,8 @@ class Pretraining(Component):
             timings["scoring_seconds"] = round(time.monotonic() - begun, 1)
             run.write_record(timings=timings)
             print_table(scores.table(), stderr=True)
+        if self.source:
+            self.source.conclude(self, run)
         return run.model
 
 

@@ -144,31 +144,61 @@ def _token_info(field):
 
 @pytest.fixture(scope="session")
 def write_tiny_store():
-    """Function (path) that writes five days of a travelling wave, 2 levels on 8 x 16 points."""
+    """Function (path, names) that writes five days of a wave, 2 levels on 8 x 16 points.
+
+    Of several fields each shows the same wave, a quarter of its length further east.
+    """
     return _write_tiny_store
 
 
-def _write_tiny_store(path):
-    from atmorep_k.data.store import StoreDescription, VariableInfo, write_store
+def _write_tiny_store(path, names=("temperature",)):
+    from atmorep_k.data.store import StoreDescription, write_store
+    from atmorep_k.data.variables import variable_info
 
     time = np.datetime64("2020-01-01T00", "h") + np.arange(120)
     level = np.array([500.0, 850.0])
     latitude, longitude = np.linspace(78.75, -78.75, 8), np.arange(16) * 22.5
-    variables = {"temperature": VariableInfo("K", "air_temperature", "Temperature", True)}
+    variables = {name: variable_info(name) for name in names}
     description = StoreDescription(
         time, level, latitude, longitude, variables, {"title": "a travelling wave"}
     )
     hours, levels, lat, lon = np.ix_(np.arange(120), [0, 1], latitude, longitude)
-    wave = np.cos(np.radians(2 * lon - 7.5 * hours + 30 * levels)) * np.cos(np.radians(lat))
-    noise = np.random.default_rng(0).standard_normal(wave.shape)
-    values = (280 - 10 * levels + 8 * wave + noise).astype("float32")
-    return write_store(path, description, [{"temperature": values}])
+    rng, values = np.random.default_rng(0), {}
+    for number, name in enumerate(names):
+        phase = 2 * lon - 90 * number - 7.5 * hours + 30 * levels
+        wave = np.cos(np.radians(phase)) * np.cos(np.radians(lat))
+        noise = rng.standard_normal(wave.shape)
+        values[name] = (280 - 10 * levels + 8 * wave + noise).astype("float32")
+    return write_store(path, description, [values])
 
 
 @pytest.fixture(scope="session")
 def tiny_store(tmp_path_factory, write_tiny_store):
     """Path of a store as `write_tiny_store` makes it; not to be changed."""
     return write_tiny_store(tmp_path_factory.mktemp("store") / "tiny.zarr")
+
+
+THREE = ("vorticity", "temperature", "divergence")
+
+
+@pytest.fixture(scope="session")
+def three_fields(tmp_path_factory, write_tiny_store, make_model, make_field):
+    """Directory with a store `three.zarr` of three fields and a model of each, not trained."""
+    import keras
+
+    from atmorep_k import components
+
+    folder = tmp_path_factory.mktemp("three")
+    write_tiny_store(folder / "three.zarr", THREE)
+    for number, name in enumerate(THREE):
+        keras.utils.set_random_seed(number)
+        model = make_model([make_field(name)])
+        dataset = components.datasets.WindowDataset(str(folder / "three.zarr"))
+        dataset.open(model.fields, model.normalizers)
+        model.provenance = dataset.provenance()
+        model.build()
+        model.save(folder / f"{name}.keras")
+    return folder
 
 
 @pytest.fixture(scope="session")

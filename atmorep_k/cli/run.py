@@ -18,23 +18,43 @@ def run(files, overrides, output, resume, dry_run):
 
     Example: atmorep-k run gin/pretrain_field.gin --set STEPS=500
     """
-    from atmorep_k import config
     from atmorep_k.run_directory import RunDirectory
 
     if bool(files) == bool(resume) or (resume and (output or dry_run)):
         raise click.UsageError("give either FILE... (with --output, --dry-run) or --resume RUN.")
-    directory = RunDirectory(resume or output or Path("runs") / Path(files[-1]).stem)
-    if resume:
-        directory.check_resumable()
-        files = (directory.config,)
-    elif not dry_run:
-        directory.check_new()
-    configuration = config.load(files, overrides)
-    task = configuration.build()
+    if not resume:
+        start(files, overrides, output or Path("runs") / Path(files[-1]).stem, dry_run)
+        return
+    directory = RunDirectory(resume)
+    directory.check_resumable()
+    _carry_out(directory, (directory.config,), overrides, resume=True)
+
+
+def start(files, overrides, output, dry_run):
+    """Carries out what files describe in a new directory, or says what it would take.
+
+    Args:
+        files: gin files.
+        overrides: `NAME=VALUE`, see `config.load`.
+        output: the run's directory.
+        dry_run: whether to train nothing.
+    """
+    from atmorep_k import config
+    from atmorep_k.run_directory import RunDirectory
+
     if dry_run:
         from atmorep_k.dry_run import dry_run as report
 
-        report(task)
+        report(config.load(files, overrides).build())
         return
-    task.run(directory, configuration.text, resume=bool(resume))
+    directory = RunDirectory(output)
+    directory.check_new()
+    _carry_out(directory, files, overrides)
+
+
+def _carry_out(directory, files, overrides, resume=False):
+    from atmorep_k import config
+
+    configuration = config.load(files, overrides)
+    configuration.build().run(directory, configuration.text, resume=resume)
     click.echo(directory.path)

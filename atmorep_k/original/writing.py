@@ -10,7 +10,7 @@ from keras import ops
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError, missing_extra
-from atmorep_k.files import write_whole, writing_whole
+from atmorep_k.files import check_model_output, write_whole, writing_whole
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.checkpoint import PER_FIELD, SHARED
 from atmorep_k.original.describing import describe
@@ -45,7 +45,7 @@ def import_to_file(
     Raises:
         UserError: as for `import_checkpoint`; where the file exists, or the store lacks a field.
     """
-    _check_output(Path(output), overwrite)
+    check_model_output(output, overwrite)
     model, report = import_checkpoint(sources, epoch)
     if statistics is not None:
         _take_statistics(model, statistics)
@@ -65,15 +65,6 @@ def _take_statistics(model: AtmoRep, path: str) -> None:
     for normalizer in model.normalizers.values():
         normalizer.hold(last_year)
     model.provenance = {**dataset.provenance(), **model.provenance}
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    if output.suffix != ".keras":
-        raise UserError(f"a model is written to a file that ends in .keras, not to {output}.")
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists; choose another name, or replace it with --overwrite.")
-    if not output.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {output.absolute().parent} to write {output} in.")
 
 
 def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:

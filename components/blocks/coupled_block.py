@@ -17,6 +17,7 @@ class CoupledBlock(Configured, keras.layers.Layer):
         super().__init__(**kwargs)
         self.coupled: dict[str, tuple] = {}
         self._make_coupler = None
+        self._coupler_names: list[str] = []
 
     def couple(self, others, make):
         """Says, before the block is built, which other fields it attends to.
@@ -36,13 +37,12 @@ class CoupledBlock(Configured, keras.layers.Layer):
         layer = self._make_coupler(name=attribute, dtype=self.dtype_policy, **changes)
         layer.build(x_shape, other_shape)
         setattr(self, attribute, layer)
+        self._coupler_names.append(attribute)
 
     def couplers(self, other):
         """Returns the couplers that attend to another field: one, or one for each axis."""
-        found = {
-            name: part for name, part in vars(self).items() if name.endswith(f"coupled_{other}")
-        }
-        return list(found.values())
+        names = [name for name in self._coupler_names if name.endswith(f"coupled_{other}")]
+        return [getattr(self, name) for name in names]
 
     def built_norm(self, name, shape, affine=False):
         """Returns a layer norm for inputs of a shape, see `plain_norm`."""

@@ -1,0 +1,29 @@
+"""`atmorep-k add-field`: let a new field join a saved model without touching what it knew."""
+
+from pathlib import Path
+
+import click
+
+from atmorep_k.cli.config import set_option
+
+
+@click.command("add-field")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@set_option
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="Run directory to write."
+)
+@click.option("--dry-run", is_flag=True, help="Say what it would take; train nothing.")
+def add_field(model, files, overrides, output, dry_run):
+    """Freeze MODEL and train a new field that learns from it, as FILE describes.
+
+    Only new weights are trained. At the end the old fields are proved to be unchanged, and the new
+    one is compared with itself trained alone for the same time (ExtendedModel.compare=False: not).
+    An interrupted run goes on with  atmorep-k run --resume OUTPUT.
+
+    Example: atmorep-k add-field runs/pretrain_field gin/add_field.gin --output runs/add_field
+    """
+    from atmorep_k.cli.run import start
+
+    start(files, (f"ExtendedModel.model={model}", *overrides), output, dry_run)
