@@ -1,13 +1,11 @@
 """What a saved model is, read from its file without building it."""
 
-import json
-import math
-import zipfile
 from pathlib import Path
 
-from atmorep_k.errors import UserError
+from atmorep_k.saved_file import SavedFile
+from atmorep_k.weights_file import fingerprints
 
-_ROLES = (
+_COMPONENTS = (
     "tokenizer",
     "token_info",
     "position",
@@ -22,56 +20,90 @@ _OF_KERAS_OR_FIELD = ("name", "trainable", "dtype", "token_values", "head_dim")
 
 
 def describe(path: Path) -> dict:
-    """Returns fields, components, sizes and provenance of a `.keras` file (or a run's).
+    """Returns fields, couplings, components, sizes and provenance of a `.keras` file (or a run's).
+
+    Of each field, what its weights are: how many, how many of them frozen, their fingerprint (see
+    `weights_file.fingerprints`) and the model that they were taken from.
 
     Raises:
         UserError: where it is no model of this package.
     """
-    path = Path(path)
-    path = path / "model.keras" if path.is_dir() else path
-    if not path.is_file():
-        raise UserError(f"there is no model at {path}.")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            model = json.loads(archive.read("config.json"))
-            metadata = json.loads(archive.read("metadata.json"))
-            weights = _count_weights(archive)
-    except (zipfile.BadZipFile, KeyError) as error:
-        raise UserError(f"{path} is no saved Keras model: {error}.") from error
-    if model.get("registered_name") != "atmorep_k>AtmoRep":
-        raise UserError(
-            f"{path} holds a {model.get('registered_name') or model.get('class_name')}, "
-            f"not a model of atmorep_k."
-        )
-    config = model["config"]
+    with SavedFile(path) as saved:
+        config, metadata, weights = saved.config, saved.metadata, _count_weights(saved)
+    frozen, reason = _frozen(config)
+    prints, components = fingerprints(saved.path), _components(config)
+    fields = [_field(_plain(field)) for field in config["fields"]]
+    for field in fields:
+        name = field["name"]
+        field["parts"] = _parts(name, weights, frozen)
+        field["weights"] = sum(part["weights"] for part in field["parts"].values())
+        field["frozen"] = None if reason else sum(p["frozen"] for p in field["parts"].values())
+        field["components"] = _components((config.get("parts") or {}).get(name) or {})
+        field["fingerprint"] = prints[name]
+        field["origin"] = _origin(name, config["provenance"])
     return {
-        "path": str(path),
-        "bytes": path.stat().st_size,
+        "path": str(saved.path),
+        "bytes": saved.path.stat().st_size,
         "saved": metadata.get("date_saved"),
         "keras": metadata.get("keras_version"),
-        "weights": weights,
+        "weights": sum(weights.values()),
         "encode": config["encode"],
         "dtype": _dtype(config["dtype"]),
-        "fields": [_field(_plain(f)) for f in config["fields"]],
-        "components": {r: _component(r, config[r]) for r in _ROLES if config.get(r)},
+        "fields": fields,
+        "couplings": [c for field in fields for c in _couplings(field, components)],
+        "components": components,
+        "freeze": list(config.get("freeze") or []),
+        "frozen_unknown": reason,
         "provenance": config["provenance"],
     }
 
 
-def _count_weights(archive) -> int:
-    """Counts the weights of a file; optimiser, metric and states of dropout are none."""
-    import h5py
+def _count_weights(saved: SavedFile) -> dict[tuple[str, str], int]:
+    """Counts the weights of a file by (field, role)."""
+    counts = {}
+    for name, place in saved.places.items():
+        if place[1] != "normalizer":
+            counts[place] = counts.get(place, 0) + saved.size(name)
+    return counts
 
-    total, others = 0, ("optimizer/", "batch_loss/", "vars/random_")
 
-    def add(name, item):
-        nonlocal total
-        if isinstance(item, h5py.Dataset) and not name.startswith(others):
-            total += math.prod(item.shape)
+def _frozen(config: dict) -> tuple[dict[tuple[str, str], int], str | None]:
+    """Returns the frozen weights by (field, role), and why they are not known, if they are not."""
+    if not config.get("freeze"):
+        return {}, None  # Keras, which takes seconds to import, is not needed
+    from atmorep_k.frozen_weights import frozen_weights
 
-    with archive.open("model.weights.h5") as file, h5py.File(file) as weights:
-        weights.visititems(add)
-    return total
+    try:
+        return frozen_weights(config), None
+    except Exception as error:  # a component of a plug-in may fail in any way, or be missing
+        return {}, (str(error) or type(error).__name__).splitlines()[0].split(". ")[0].rstrip(".")
+
+
+def _parts(field: str, weights, frozen) -> dict[str, dict[str, int]]:
+    places = {role: (field, role) for role in _COMPONENTS if (field, role) in weights}
+    return {
+        role: {"weights": weights[place], "frozen": frozen.get(place, 0)}
+        for role, place in places.items()
+    }
+
+
+def _origin(field: str, provenance: dict) -> dict | None:
+    """Returns the model that a field's weights were taken from; None where they began here."""
+    for source in provenance.get("sources") or []:
+        if field in source["fields"]:
+            name = file_name(Path(source["model"]))
+            return {"model": name, "sha256": source["sha256"], "role": source["role"]}
+    runs = (provenance.get("original") or {}).get("runs")
+    return {"runs": list(runs)} if runs else None
+
+
+def _couplings(field: dict, components: dict) -> list[dict]:
+    coupler = field["components"].get("coupler") or components.get("coupler") or {}
+    kind, heads = coupler.get("class"), coupler.get("num_heads")
+    return [
+        {"field": field["name"], "attends_to": other, "component": kind, "num_heads": heads}
+        for other in field["couplings"]
+    ]
 
 
 def _plain(value):
@@ -100,51 +132,32 @@ def _field(field: dict) -> dict:
     return field
 
 
+def _components(serialised: dict) -> dict[str, dict]:
+    return {r: _component(r, serialised[r]) for r in _COMPONENTS if serialised.get(r)}
+
+
 def _component(role: str, value) -> dict:
     set_by_model = {"tokenizer": ["embed_dim"], "coupler": ["norm"]}
     left_out = {*_OF_KERAS_OR_FIELD, *set_by_model.get(role, [])}
     return {k: v for k, v in _plain(value).items() if k not in left_out}
 
 
-def table(description: dict) -> None:
-    """Prints a description for a person to read."""
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console()
-    console.print(
-        f"[bold]{description['path']}[/]  {description['weights']:,} weights, "
-        f"{description['bytes'] / 1e6:.1f} MB, saved {description['saved']}"
-    )
-    fields = Table(box=SIMPLE)
-    fields.add_column("field", no_wrap=True)
-    for head in ("levels", "window", "tokens", "token size", "channels", "statistics"):
-        fields.add_column(head, overflow="fold")
-    for f in description["fields"]:
-        window = f"{_times(f['window']['shape'])}, {f['window']['step_hours']:g} h steps"
-        levels = ", ".join(f"{level:g}" for level in f["levels"])
-        fields.add_row(
-            f["name"] + ("" if f["predicted"] else "\n(input only)"),
-            levels,
-            window,
-            _times(f["num_tokens"]),
-            _times(f["token_size"]),
-            str(f["embed_dim"]),
-            f["normalization"],
-        )
-    console.print(fields)
-    for f in description["fields"]:
-        if f["couplings"]:
-            console.print(f"{f['name']} attends to {', '.join(f['couplings'])}", soft_wrap=True)
-    parts = Table("part", "component", "configuration", box=SIMPLE)
-    for role, options in description["components"].items():
-        rest = ", ".join(f"{k}={v}" for k, v in options.items() if k != "class")
-        parts.add_row(role, options["class"], rest)
-    console.print(parts)
-    for key, value in description["provenance"].items():
-        console.print(f"{key}: {value}", highlight=False, soft_wrap=True)
+def component_of(description: dict, field: dict, role: str) -> dict:
+    """Returns the component that plays a role for a field: its own, or that of all fields."""
+    return field["components"].get(role) or description["components"][role]
 
 
-def _times(sizes) -> str:
-    return " x ".join(str(size) for size in sizes)
+def origin_text(field: dict) -> str:
+    """Returns in words where a field's weights come from."""
+    origin = field["origin"]
+    if origin is None:
+        return "trained here"
+    if "runs" in origin:
+        return f"original run {', '.join(origin['runs'])}"
+    return f"from {origin['model']} {origin['sha256'][:12]}"
+
+
+def file_name(model: Path) -> str:
+    """Returns the name of a model's file, with the run's where it is `model.keras` as in all."""
+    is_of_run = model.name == "model.keras" and model.parent.name
+    return f"{model.parent.name}/{model.name}" if is_of_run else model.name

@@ -8,14 +8,30 @@ import click
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def inspect(model, as_json):
-    """Print what a saved model (or the model of a run) is, without building it."""
+@click.option(
+    "--diagram",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw the model too; FILE ends in .svg, .png or .pdf.",
+)
+def inspect(model, as_json, diagram):
+    """Print what a saved model (or the model of a run) is, and draw it if asked.
+
+    Example: atmorep-k inspect runs/pretrain_field --diagram model.svg
+    """
     import json
 
-    from atmorep_k.saved import describe, table
+    from atmorep_k.diagram import check_ending, draw_model
+    from atmorep_k.saved import describe
+    from atmorep_k.saved_table import print_description
 
+    if diagram:
+        check_ending(diagram)
     description = describe(model)
     if as_json:
         click.echo(json.dumps(description, indent=2))
     else:
-        table(description)
+        print_description(description)
+    if diagram:
+        draw_model(description, diagram)
+        click.echo(diagram, err=as_json)  # JSON stays JSON

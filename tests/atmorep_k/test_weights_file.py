@@ -3,13 +3,13 @@
 import hashlib
 import math
 import shutil
-import zipfile
 from io import BytesIO
 
 import h5py
 import keras
 import numpy as np
 import pytest
+from saved_models import rewrite
 
 from atmorep_k import components
 from atmorep_k.errors import UserError
@@ -62,19 +62,10 @@ def changed(two, tmp_path):
 
     def write(change):
         path = shutil.copy(two[0], tmp_path / "changed.keras")
-        _rewrite(path, WEIGHTS, lambda data: _edited(data, change))
+        rewrite(path, WEIGHTS, lambda data: _edited(data, change))
         return path
 
     return write
-
-
-def _rewrite(path, member, edit):
-    with zipfile.ZipFile(path) as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()}
-    contents[member] = edit(contents[member])
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, data in contents.items():
-            archive.writestr(name, data)
 
 
 def _edited(data, change):
@@ -199,7 +190,7 @@ def test_statistics_count_to_the_field(two, tmp_path):
         np.savez_compressed(written, **new)
         return written.getvalue()
 
-    _rewrite(other, STATISTICS, edit)
+    rewrite(other, STATISTICS, edit)
     both = ["2m_temperature", "u_component_of_wind"]
     assert differences(path, other, both) == ["assets/statistics.npz/2m_temperature/std"]
     assert fingerprints(path)[both[0]] != fingerprints(other)[both[0]]
@@ -246,7 +237,7 @@ def test_what_is_no_model_ends_in_one_sentence(two, tmp_path):
     with pytest.raises(UserError, match=r"broken\.keras is no saved Keras model"):
         next(arrays(broken))
     shutil.copy(two[0], broken)
-    _rewrite(broken, WEIGHTS, lambda data: data[: len(data) // 2])
+    rewrite(broken, WEIGHTS, lambda data: data[: len(data) // 2])
     with pytest.raises(UserError, match=r"broken\.keras is no saved Keras model"):
         differences(two[0], broken, ["2m_temperature"])
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(broken)
