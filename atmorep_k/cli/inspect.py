@@ -17,6 +17,9 @@ import click
 def inspect(model, as_json, diagram):
     """Print what a saved model (or the model of a run) is, and draw it if asked.
 
+    Of each field: how many weights it has, how many of them are frozen, a fingerprint that changes
+    with any bit of them, and the model that they were taken from.
+
     Example: atmorep-k inspect runs/pretrain_field --diagram model.svg
     """
     import json
@@ -28,10 +31,11 @@ def inspect(model, as_json, diagram):
     if diagram:
         check_ending(diagram)
     description = describe(model)
+    if diagram:
+        draw_model(description, diagram)
     if as_json:
         click.echo(json.dumps(description, indent=2))
     else:
         print_description(description)
     if diagram:
-        draw_model(description, diagram)
         click.echo(diagram, err=as_json)  # JSON stays JSON

@@ -96,6 +96,25 @@ def test_inspect(done, call):
     assert one_sentence(call("inspect", "absent")) == "Error: there is no model at absent."
 
 
+def test_inspect_draws(done, call, tmp_path):
+    run, _ = done
+    result = call("inspect", run.path, "--diagram", "model.svg")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "model.svg"
+    assert (tmp_path / "model.svg").read_text().rstrip().endswith("</svg>")
+    result = call("inspect", run.path, "--json", "--diagram", "model.png")
+    assert json.loads(result.stdout)["path"] == str(run.model)
+    assert result.stderr.splitlines()[-1] == "model.png"
+
+
+def test_inspect_draws_no_other_kinds_of_files(done, call, tmp_path):
+    run, _ = done
+    sentence = one_sentence(call("inspect", run.path, "--diagram", "model.jpg"))
+    assert ".svg, .png, .pdf" in sentence
+    assert "cannot write" in one_sentence(call("inspect", run.path, "--diagram", "no/model.svg"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_existing_output_is_refused(done, call, top):
     run, _ = done
     before = sorted(run.path.rglob("*"))

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole, writing_whole
+from atmorep_k.files import file_sha256, write_whole, writing_whole
 
 
 def failing(error, begun=True):
@@ -93,3 +93,8 @@ def test_what_failed_is_removed_and_the_old_one_stays(tmp_path, kind, error):
         fill(partial, kind)
         raise error
     assert os.listdir(path.parent) == ["p"] and content(path) == "new"
+
+
+def test_sha256_of_a_file(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+    assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")

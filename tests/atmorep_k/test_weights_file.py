@@ -13,7 +13,6 @@ from saved_models import rewrite
 
 from atmorep_k import components
 from atmorep_k.errors import UserError
-from atmorep_k.files import file_sha256
 from atmorep_k.saved_file import STATISTICS, WEIGHTS
 from atmorep_k.weights_file import arrays, differences, fingerprints
 
@@ -243,8 +242,3 @@ def test_what_is_no_model_ends_in_one_sentence(two, tmp_path):
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(broken)
     with pytest.raises(UserError, match=r"holds a Sequential, not a model of atmorep_k"):
         fingerprints(broken)
-
-
-def test_sha256_of_a_file(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")
-    assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
