@@ -1,6 +1,7 @@
 """The components that gin files wire: one folder per kind, one public class per file."""
 
 from atmorep_k.components import (
+    adapters,
     blocks,
     couplers,
     datasets,
@@ -16,6 +17,7 @@ from atmorep_k.components import (
 )
 
 __all__ = [
+    "adapters",
     "blocks",
     "couplers",
     "datasets",

@@ -204,6 +204,10 @@ CASES = {
         },
         use=_loss,
     ),
+    "LowRankAdapters": Case(
+        lambda: {"patterns": ("encoder/*", "!*/mlp/*"), "rank": 2, "alpha": 4.0},
+        use=lambda adapters: repr(adapters.get_config()),
+    ),
     "WarmupDecay": Case(
         lambda: {
             "first": 0.1,
