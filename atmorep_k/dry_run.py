@@ -6,8 +6,9 @@ import time
 import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO, input_specs
+from atmorep_k.declared import count_parameters
 from atmorep_k.errors import UserError
-from atmorep_k.model import AtmoRep, count_parameters
+from atmorep_k.model import AtmoRep
 
 _MEASURED_STEPS = 3
 

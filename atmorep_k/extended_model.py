@@ -10,9 +10,9 @@ from keras import ops
 from atmorep_k.data.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec
-from atmorep_k.freezing import path_of
 from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import ModelSource, SavedModel, joined
+from atmorep_k.patterns import within
 from atmorep_k.registry import clone, component
 
 
@@ -142,7 +142,7 @@ class ExtendedModel(ModelSource):
         super().start(model)
         if model_field := self.likeness(model):
             copies = _copied(model, model_field)
-            places = {path_of(w): w for w in model.weights}
+            places = {within(w.path): w for w in model.weights}
             for path, values in copies.items():
                 places[_of_field(path, self.field.name)].assign(values)
 
@@ -200,7 +200,7 @@ def _copied(model: AtmoRep, name: str) -> dict[str, np.ndarray]:
     """
     return {
         path: np.array(ops.convert_to_numpy(weight))
-        for path, weight in ((path_of(w), w) for w in model.weights)
+        for path, weight in ((within(w.path), w) for w in model.weights)
         if path.split("/")[1] == name
         and path.split("/")[0] not in ("tokenizer", "tail")
         and "coupled_" not in path

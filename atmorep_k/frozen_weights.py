@@ -2,7 +2,7 @@
 
 import math
 
-from atmorep_k.freezing import is_frozen
+from atmorep_k.patterns import matches
 from atmorep_k.saved_file import ROLES
 
 
@@ -21,7 +21,10 @@ def frozen_weights(config: dict) -> dict[tuple[str, str], int]:
     patterns = config.get("freeze") or []
     if not patterns:
         return {}
-    model = _declared({key: value for key, value in config.items() if key != "freeze"})
+    from atmorep_k.declared import declared
+    from atmorep_k.model import AtmoRep
+
+    model = declared(AtmoRep.from_config({**config, "freeze": []}))
     found = {}
     for field in model.fields:
         for role in ROLES:
@@ -36,17 +39,4 @@ def _is_frozen(variable, model: str, patterns) -> bool:
     if variable.name == "seed_generator_state":  # of dropout, no weight
         return False
     path = variable.path.removeprefix(f"{model}/")
-    return is_frozen(path, patterns) or not variable.trainable
-
-
-def _declared(config: dict):
-    import keras
-
-    from atmorep_k.model import AtmoRep
-
-    with keras.StatelessScope():
-        model = AtmoRep.from_config(config)
-        model.build()
-        # Keras would allocate at the end of the scope what was only declared in it.
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
-    return model
+    return matches(path, patterns) or not variable.trainable

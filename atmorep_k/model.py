@@ -1,7 +1,6 @@
 """The model: registered components put together for given fields."""
 
 import functools
-import importlib.metadata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,11 +10,10 @@ import numpy as np
 from keras import ops
 
 from atmorep_k import dataflow
-from atmorep_k._version import __version__
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec
-from atmorep_k.freezing import check_patterns, is_frozen, path_of
+from atmorep_k.patterns import check, matches, within
 from atmorep_k.registry import clone, component
 from atmorep_k.templates import Templates
 from atmorep_k.tokens import masked_tokens, token_latitudes, visible_first
@@ -44,7 +42,7 @@ class AtmoRep(keras.Model):
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
             arXiv:2111.06377).
         parts: field -> role (`"encoder"`, ...) -> component that this field has of its own.
-        freeze: patterns of the paths of weights that are not trained, see `atmorep_k.freezing`.
+        freeze: patterns of the paths of weights that are not trained, see `atmorep_k.patterns`.
         provenance: what the model remembers of its data and software; set by the training.
 
     Shapes:
@@ -138,15 +136,15 @@ class AtmoRep(keras.Model):
         """Freezes exactly the weights that patterns match; compile anew to train the others.
 
         Args:
-            patterns: see `atmorep_k.freezing`.
+            patterns: see `atmorep_k.patterns`.
 
         Raises:
             UserError: where one of them matches no weight.
         """
-        check_patterns(patterns, map(path_of, self.weights), "AtmoRep.freeze")
+        check(patterns, [within(w.path) for w in self.weights], "weight to freeze")
         self.freeze = tuple(patterns)
         for weight in self.weights:
-            weight.trainable = not is_frozen(path_of(weight), self.freeze)
+            weight.trainable = not matches(within(weight.path), self.freeze)
 
     def learns(self, role: str, field: str) -> bool:
         """Tells whether a field's part has weights that are trained."""
@@ -401,26 +399,3 @@ class LastValue(keras.metrics.Metric):
     def result(self):
         """Returns the last value."""
         return ops.convert_to_tensor(self.value)
-
-
-def count_parameters(model: AtmoRep) -> int:
-    """Returns the number of weights, frozen ones too, without allocating any of them."""
-    copy = clone(model)
-    with keras.StatelessScope():
-        copy.build()
-        count = sum(int(np.prod(w.shape)) for w in copy.weights)
-        # Keras would allocate at the end of the scope what was only declared in it.
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
-    return count
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions that a saved model or run records."""
-    packages = ("keras", "numpy", "jax", "torch", "tensorflow", "xarray", "zarr")
-    found = {"atmorep_k": __version__, "backend": keras.backend.backend()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

@@ -15,8 +15,8 @@ from atmorep_k import dataflow
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
 from atmorep_k.files import file_sha256
-from atmorep_k.freezing import path_of
 from atmorep_k.model import AtmoRep
+from atmorep_k.patterns import within
 from atmorep_k.registry import Component
 
 
@@ -122,12 +122,12 @@ def take(source: AtmoRep, target: AtmoRep) -> None:
 
     Weights that the target has no place for (a coupling that it lacks) are left out.
     """
-    places = {path_of(weight): weight for weight in target.weights}
+    places = {within(weight.path): weight for weight in target.weights}
     for weight in source.weights:
-        if path_of(weight) in places:
+        if within(weight.path) in places:
             # A copy: JAX would share the buffer, and a compiled step may delete it.
             values = np.array(ops.convert_to_numpy(weight))
-            places[path_of(weight)].assign(values)
+            places[within(weight.path)].assign(values)
     for name, normalizer in source.normalizers.items():
         if name in target.normalizers and normalizer.is_fitted:
             target.normalizers[name].load_state(normalizer.state())
@@ -236,7 +236,7 @@ def _run_in_a_step(model: AtmoRep) -> Iterator[str]:
 
 
 def _belongs(weight, field: str) -> bool:
-    return path_of(weight).split("/")[1] == field
+    return within(weight.path).split("/")[1] == field
 
 
 def _coupling(saved, model: AtmoRep, field: str, other: str) -> list[str]:

@@ -6,10 +6,11 @@ from typing import Any
 from atmorep_k.data.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.files import check_model_output, write_whole
-from atmorep_k.freezing import path_of
-from atmorep_k.model import AtmoRep, versions
+from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import SavedModel, count, take
+from atmorep_k.patterns import within
 from atmorep_k.registry import clone
+from atmorep_k.versions import versions
 
 
 def remove_to_file(
@@ -92,8 +93,8 @@ def _concerns(pattern: str, name: str) -> bool:
 
 
 def _report(source: AtmoRep, reduced: AtmoRep, name: str) -> list[str]:
-    kept = {path_of(weight) for weight in reduced.weights}
-    gone = count(weight for weight in source.weights if path_of(weight) not in kept)
+    kept = {within(weight.path) for weight in reduced.weights}
+    gone = count(weight for weight in source.weights if within(weight.path) not in kept)
     left = ", ".join(f.name for f in reduced.fields)
     lines = [
         f"removed  {name}: {gone:,} weights",

@@ -14,12 +14,14 @@ from atmorep_k import evaluation, plots
 from atmorep_k.callbacks import Checkpoint, History, Progress, StopAfter
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
-from atmorep_k.model import AtmoRep, versions
+from atmorep_k.learning_rates import with_factors
+from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
 from atmorep_k.progress import bar, counter
 from atmorep_k.registry import Component, component
 from atmorep_k.run_directory import RunDirectory, environment
+from atmorep_k.versions import versions
 
 
 @component("scoring")
@@ -71,6 +73,9 @@ class Pretraining(Component):
         steps_per_epoch: steps between validations.
         checkpoint_every: steps between checkpoints.
         validation_batches: held-out batches whose loss is taken after each epoch.
+        adapters: low-rank changes to train in place of chosen kernels; None: none.
+        learning_rates: pattern of paths of weights -> factor of the learning rate, see
+            `atmorep_k.patterns`.
         scoring: what to score at the end; nothing where None.
         seed: of weights, windows and masks.
 
@@ -91,6 +96,8 @@ class Pretraining(Component):
         steps_per_epoch: int = 100,
         checkpoint_every: int = 100,
         validation_batches: int = 4,
+        adapters: Any = None,
+        learning_rates: dict[str, float] | None = None,
         scoring: Scoring | None = None,
         seed: int = 0,
     ):
@@ -107,6 +114,8 @@ class Pretraining(Component):
         self.steps_per_epoch = steps_per_epoch
         self.checkpoint_every = checkpoint_every
         self.validation_batches = validation_batches
+        self.adapters = adapters
+        self.learning_rates = learning_rates
         self.scoring = scoring
         self.seed = seed
         for name in ("steps", "batch_size", "steps_per_epoch", "checkpoint_every"):
@@ -153,8 +162,12 @@ class Pretraining(Component):
         self.model.build()
         if self.source:
             self.source.start(self.model)
-        self.model.compile(optimizer=self.optimizer, loss=self.loss)
-        self.optimizer.build(self.model.trainable_variables)
+        if self.adapters:
+            self.adapters.attach(self.model)
+        weights = self.model.trainable_variables
+        optimizer = with_factors(self.optimizer, self.learning_rates or {}, weights)
+        self.model.compile(optimizer=optimizer, loss=self.loss)
+        optimizer.build(weights)
 
     def run(self, run: RunDirectory, config_text: str, resume: bool = False) -> Path:
         """Trains (resumed: on from the last checkpoint), saves and scores.
@@ -253,6 +266,8 @@ class Pretraining(Component):
     def _finish(self, run: RunDirectory, timings: dict) -> Path:
         # The optimiser's slots are twice the model's size and of no use to whoever predicts.
         self.model.optimizer = None
+        if self.adapters:
+            self.adapters.detach(self.model)
         write_whole(run.model, self.model.save)
         run.write_record(timings=timings)
         plots.draw_history(run.history, run.path / "plots")

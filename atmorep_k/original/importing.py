@@ -8,13 +8,14 @@ import numpy as np
 
 from atmorep_k.errors import UserError, nearest
 from atmorep_k.files import file_sha256
-from atmorep_k.model import AtmoRep, versions
+from atmorep_k.model import AtmoRep
 from atmorep_k.original.architecture import Layout, build_model, current_layout
 from atmorep_k.original.checkpoint import open_run
 from atmorep_k.original.pieces import Piece, pieces
 from atmorep_k.original.report import Fate, Report
 from atmorep_k.original.runs import Source, one_source
 from atmorep_k.original.settings import REMEMBERED
+from atmorep_k.versions import versions
 
 
 def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tuple[AtmoRep, Report]:

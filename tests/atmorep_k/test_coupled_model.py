@@ -8,7 +8,7 @@ import atmorep_k
 from atmorep_k import components
 from atmorep_k.coupled_model import CoupledModel
 from atmorep_k.errors import UserError
-from atmorep_k.freezing import path_of
+from atmorep_k.patterns import within
 
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2)
 NAMES = ("vorticity", "temperature", "divergence")
@@ -65,8 +65,8 @@ def test_the_new_paths_learn_at_once(assemble, make_batch):
     assert set(source.silenced()) == {(a, b) for a in NAMES for b in NAMES if a != b}
     model.compile(optimizer="sgd", loss=components.losses.EnsembleMSE())
     batch = make_batch(model.fields)
-    projections = [w for w in model.weights if path_of(w).endswith("project/kernel")]
-    new = [w for w in projections if "coupled_" in path_of(w)]
+    projections = [w for w in model.weights if within(w.path).endswith("project/kernel")]
+    new = [w for w in projections if "coupled_" in within(w.path)]
     assert len(new) == 6 * 2
     assert not any(np.any(keras.ops.convert_to_numpy(w)) for w in new)
     model.train_on_batch(*batch)

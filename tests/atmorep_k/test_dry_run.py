@@ -2,8 +2,8 @@ import keras
 import pytest
 
 from atmorep_k import components
+from atmorep_k.declared import count_parameters
 from atmorep_k.dry_run import activation_bytes, batch_bytes, dry_run, size_lines
-from atmorep_k.model import count_parameters
 from atmorep_k.training import Pretraining
 
 

@@ -5,8 +5,10 @@ from keras import ops
 
 import atmorep_k
 from atmorep_k import components
+from atmorep_k.declared import count_parameters
 from atmorep_k.errors import UserError
-from atmorep_k.model import count_parameters, token_latitudes, versions, visible_first
+from atmorep_k.model import token_latitudes, visible_first
+from atmorep_k.versions import versions
 
 ENCODE = pytest.mark.parametrize("encode", ["all", "visible"])
 

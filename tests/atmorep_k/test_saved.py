@@ -7,8 +7,9 @@ import pytest
 from saved_models import FREEZE, edit_config, save_extended
 
 from atmorep_k import components
+from atmorep_k.declared import count_parameters
 from atmorep_k.errors import UserError
-from atmorep_k.model import AtmoRep, count_parameters
+from atmorep_k.model import AtmoRep
 from atmorep_k.saved import component_of, describe, file_name
 from atmorep_k.weights_file import fingerprints
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from atmorep_k.model import count_parameters
+from atmorep_k.declared import count_parameters
 from atmorep_k.original.architecture import Layout, build_model
 from atmorep_k.original.settings import parse_settings
 
