@@ -11,7 +11,12 @@ from atmorep_k.registry import Component, component
 
 @component("specification")
 class Window(Component):
-    """The space-time cube that a sample shows, the same hours and degrees for all fields.
+    """The space-time cube that a sample shows.
+
+    All fields of a model see the same hours and the same degrees, each in points of its own: a
+    field may have another time step and another grid, from another store. A time stands for the
+    step that ends there, so that windows of the same hours end at the same time. Hours are checked
+    when a model is made, degrees when grids are known: by the dataset.
 
     Args:
         shape: points in (time, lat, lon).
@@ -30,6 +35,11 @@ class Window(Component):
                 f"not {self.shape} and {self.step_hours} h."
             )
 
+    @property
+    def hours(self) -> float:
+        """The hours that all time points stand for."""
+        return self.shape[0] * self.step_hours
+
     def __eq__(self, other):
         return isinstance(other, Window) and self.get_config() == other.get_config()
 
@@ -42,7 +52,7 @@ class Window(Component):
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Position:
-    """The corner of a window, as indices into the axes of a store.
+    """The corner of a window, as indices into the axes of a store: with several, the reference's.
 
     Args:
         time: its first time; times after the record of the store count on.
@@ -142,3 +152,20 @@ class FieldSpec(Component):
 def _nearest_divisor(total: int, size: int) -> int:
     divisors = [d for d in range(1, total + 1) if total % d == 0]
     return min(divisors, key=lambda d: (abs(d - size), -d))
+
+
+def check_hours(fields: Sequence[FieldSpec]) -> None:
+    """Checks that the windows of fields cover the same hours.
+
+    Raises:
+        UserError: where two do not; says which times would fit.
+    """
+    for field in fields[1:]:
+        hours, window = fields[0].window.hours, field.window
+        if not math.isclose(hours, window.hours):
+            times = max(1, round(hours / window.step_hours))
+            raise UserError(
+                f"all fields of a model see the same hours, but {fields[0].name!r} sees "
+                f"{hours:g} h and {field.name!r} {window.hours:g} h ({window.shape[0]} times every "
+                f"{window.step_hours:g} h); {times} times every {hours / times:g} h would fit."
+            )

@@ -12,7 +12,7 @@ from keras import ops
 from atmorep_k import dataflow
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.fields import FieldSpec
+from atmorep_k.fields import FieldSpec, check_hours
 from atmorep_k.patterns import check, matches, within
 from atmorep_k.registry import clone, component
 from atmorep_k.templates import Templates
@@ -29,7 +29,7 @@ class AtmoRep(keras.Model):
     one of its kind for every field, with the sizes that the field asks for.
 
     Args:
-        fields: the fields, all with the same window, at least one of them predicted.
+        fields: the fields, all with the same hours, at least one of them predicted.
         tokenizer: embeds the values of tokens.
         token_info: embeds time, place and resolution of tokens.
         position: marks a token's place in the window.
@@ -50,7 +50,7 @@ class AtmoRep(keras.Model):
         output: {field: (batch, level, masked, member, value)}, normalised values
 
     Raises:
-        UserError: where fields repeat or see different windows, a coupled field is missing, or
+        UserError: where fields repeat or see different hours, a coupled field is missing, or
             nothing is predicted; and, when it is built, for a pattern that freezes nothing.
     """
 
@@ -100,11 +100,7 @@ class AtmoRep(keras.Model):
         names = [f.name for f in self.fields]
         if not names or len(set(names)) != len(names):
             raise UserError(f"a model needs one or more different fields, not {names}.")
-        windows = {f.window for f in self.fields}
-        if len(windows) > 1:
-            raise UserError(
-                f"all fields of a model see one window, not {sorted(map(str, windows))}."
-            )
+        check_hours(self.fields)
         for field in self.fields:
             for other in field.couplings:
                 if other not in names:

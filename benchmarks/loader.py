@@ -162,7 +162,7 @@ def main() -> None:
         store.open([FIELD])
         mapped.open([FIELD])
         values = np.load(Path(directory) / "values.npy", mmap_mode="r")
-        mapped._reader = MappedReader(values)
+        mapped._stores[FIELD.name].reader = MappedReader(values)
         stored = sum(f.stat().st_size for f in (path / FIELD.name).rglob("*") if f.is_file())
         packages = ", ".join(f"{p} {version(p)}" for p in ("numpy", "tensorstore", "zarr"))
         sample = 4 * np.prod(WINDOW.shape) * len(LEVELS)

@@ -6,25 +6,19 @@ import numpy as np
 
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.fields import FieldSpec, check_hours
 
 
-def common_window(fields: Sequence[FieldSpec]) -> Window:
-    """Returns the window of all fields.
+def check_fields(fields: Sequence[FieldSpec]) -> None:
+    """Checks that fields can be those of one model.
 
     Raises:
-        UserError: where there is no field, one comes twice, or windows differ.
+        UserError: where there is no field, one comes twice, or they see different hours.
     """
     names = [f.name for f in fields]
     if not fields or len(set(names)) < len(names):
         raise UserError(f"a dataset needs one or more different fields, not {names}.")
-    for field in fields[1:]:
-        if field.window != fields[0].window:
-            raise UserError(
-                f"fields {names[0]!r} and {field.name!r} see different windows: "
-                f"{fields[0].window} and {field.window}."
-            )
-    return fields[0].window
+    check_hours(fields)
 
 
 def level_index(store: Store, field: FieldSpec) -> list[int]:
@@ -103,3 +97,31 @@ def check_values(store: Store, field: FieldSpec, cube: np.ndarray, times: np.nda
             f"{when}, level {field.levels[level]:g}; fill them, or leave the variable or "
             f"that time out."
         )
+
+
+def no_common_place(reference: Store, other: Store, field: FieldSpec) -> UserError:
+    """Returns the error that no window lies in two stores."""
+    return UserError(
+        f"no window lies both in {reference.path} ({_area(reference)}) and, for {field.name!r}, in "
+        f"{other.path} ({_area(other)})."
+    )
+
+
+def _area(store: Store) -> str:
+    rows, columns = store.latitude, store.longitude
+    return f"latitudes {rows[-1]:g} to {rows[0]:g}, longitudes {columns[0]:g} to {columns[-1]:g}"
+
+
+def no_common_time(name: str, reference: Store, other: Store, field: FieldSpec) -> UserError:
+    """Returns the error that no window of a period has all its times in two stores."""
+    return UserError(
+        f"no window of {field.window.hours:g} h of the {name} period has all its times both in "
+        f"{reference.path} ({_record(reference)}) and, for {field.name!r}, in {other.path} "
+        f"({_record(other)})."
+    )
+
+
+def _record(store: Store) -> str:
+    first, last = (np.datetime_as_string(store.time[i], "m") for i in (0, -1))
+    step = np.diff(store.time).min() / np.timedelta64(1, "h") if len(store.time) > 1 else 0
+    return f"{first} to {last} every {step:g} h"

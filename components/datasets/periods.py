@@ -8,6 +8,9 @@ import numpy as np
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Window
 
+# Times after the first and up to the last, which is one of them.
+Span = tuple[np.datetime64, np.datetime64]
+
 _TRAIN_SHARE = 0.8
 _UNITS = ("Y", "M", "D", "h", "m", "s")
 
@@ -80,6 +83,17 @@ def _date(name: str, text: str) -> np.datetime64:
         f"{name}_period holds {text!r}, which is no date; write it like '2019-03-22' or "
         f"'2019-03-22T12'."
     )
+
+
+def span(time: np.ndarray, period: tuple[int, int]) -> Span:
+    """Returns the hours that a period's times stand for, each for the step that ends there.
+
+    Args:
+        time: `(time,)` datetime64 of the record.
+        period: first and stop, indices of times.
+    """
+    step = np.diff(time).min() if len(time) > 1 else np.timedelta64(1, "h")
+    return time[period[0]] - step, time[period[1] - 1]
 
 
 def _words(period: Sequence[str]) -> str:

@@ -1,6 +1,5 @@
 """Windows drawn at random from a store, in batches made ahead of time."""
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Iterator, Sequence
@@ -8,21 +7,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import checks, periods
-from atmorep_k.components.datasets.positions import (
-    Positions,
-    allowed_corners,
-    row_weights,
-)
+from atmorep_k.components.datasets.positions import Positions, row_weights
 from atmorep_k.components.datasets.prefetch import prefetch
-from atmorep_k.components.datasets.preparing import Arrays, TokenInfo, empty_batch
+from atmorep_k.components.datasets.preparing import Arrays, empty_batch
 from atmorep_k.components.datasets.randomness import bits
-from atmorep_k.components.datasets.reader import Cube, Reader
+from atmorep_k.components.datasets.reader import Cube
 from atmorep_k.components.datasets.sample import Sample
+from atmorep_k.components.datasets.stores import Stores
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.named import store_path
-from atmorep_k.data.store import open_store
+from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component
@@ -36,11 +30,16 @@ Split = Literal["train", "validation"]
 
 @component("dataset")
 class WindowDataset(Component):
-    """Windows at random times and places of a store; sample i of epoch e never changes.
+    """Windows at random times and places of one or more stores; sample i of epoch e never changes.
 
     Time, place and mask of a sample are a pure function of (seed, epoch, index): the same for any
     number of threads, any start and any batch size that leads to it. No window reaches out of its
     period, so none of training shares a time with one of validation.
+
+    With several stores, one is the reference: that of the first field in `store`, or, where no
+    field is, of the first field. Positions, periods and the region are about its points. The others
+    show the same hours, which they must have, and the same degrees: the middle of a window is at
+    most half a spacing of the coarser grid off.
 
     Args:
         store: path of the store, or `"demo"` for the embedded one.
@@ -53,6 +52,7 @@ class WindowDataset(Component):
         area_uniform: whether every square kilometre is as likely to be the centre of a window;
             else every row of the grid is.
         threads: batches made at once.
+        stores: field (or an alias) -> path of the store that has it; all others are in `store`.
 
     Raises:
         UserError: where a number is not positive; see also `open`.
@@ -67,6 +67,7 @@ class WindowDataset(Component):
         region: Sequence[float] | None = None,
         area_uniform: bool = True,
         threads: int = 2,
+        stores: dict[str, str] | None = None,
     ):
         self.store = store
         self.train_period = train_period
@@ -75,6 +76,7 @@ class WindowDataset(Component):
         self.region = region
         self.area_uniform = area_uniform
         self.threads = threads
+        self.stores = stores
         for name in ("samples_per_epoch", "threads"):
             if getattr(self, name) < 1:
                 raise UserError(
@@ -82,25 +84,29 @@ class WindowDataset(Component):
                 )
 
     def open(self, fields: Sequence[FieldSpec], normalizers: dict[str, Any] | None = None) -> None:
-        """Checks that the store can serve the fields, fits normalisers, opens the arrays.
+        """Checks that the stores can serve the fields, fits normalisers, opens the arrays.
 
         Args:
-            fields: the fields of a model, all with one window.
+            fields: the fields of a model.
             normalizers: field name -> normaliser. Those without statistics take them from the
-                store; those that came with a model keep theirs. None: new ones are made.
+                field's store; those that came with a model keep theirs. None: new ones are made.
 
         Raises:
-            UserError: where the store, a field, a level or a period is not there, the window does
-                not fit, or a level is constant.
+            UserError: where a store, a field, a level or a period is not there, the window does
+                not fit, no window is in all stores, or a level is constant.
         """
-        self._prepare(fields)
-        self._periods = periods.split(self._store.time, self.train_period, self.validation_period)
+        self._prepare(fields, None)
+        time = self._stores.reference.store.time
+        self._periods = periods.split(time, self.train_period, self.validation_period)
+        self._spans = {name: periods.span(time, p) for name, p in self._periods.items()}
         self._place()
-        steps = np.concatenate([np.arange(*period) for period in self._periods.values()])
-        self._serve(normalizers, self._store.time[np.unique(steps)])
+        self._fit(normalizers, self._spans.values())
 
     def open_whole(
-        self, fields: Sequence[FieldSpec], normalizers: dict[str, Any] | None = None
+        self,
+        fields: Sequence[FieldSpec],
+        normalizers: dict[str, Any] | None = None,
+        reference: str | None = None,
     ) -> None:
         """Opens the whole record without periods, to use a model: `sample` gives any window of it.
 
@@ -113,80 +119,61 @@ class WindowDataset(Component):
             fields: as in `open`.
             normalizers: as in `open`. Statistics of each grid point and year are read when a
                 window needs them.
+            reference: the field whose store and window positions are about; as in `open` if None.
 
         Raises:
             UserError: as in `open`, but for the periods.
         """
-        self._prepare(fields)
-        self._periods, self._positions = {}, {}
-        store, (_, *size) = self._store, self._window.shape
-        allowed_corners(store.latitude, store.longitude, store.is_global, tuple(size), None)
-        record = (0, len(store.time))
-        periods.window_starts("whole", store.time, record, self._window, self._stride)
-        times = periods.extended(store.time, self._stride * self._window.shape[0])
-        self._store = dataclasses.replace(store, time=times)
-        self._serve(normalizers, None)
+        self._prepare(fields, reference)
+        self._periods, self._spans, self._positions = {}, {}, {}
+        of = self._stores.reference
+        record = (0, len(of.store.time))
+        periods.window_starts("whole", of.store.time, record, of.window, of.stride)
+        self._stores.extend()
+        self._stores.corners(None)
+        self._fit(normalizers, None)
 
-    def _prepare(self, fields: Sequence[FieldSpec]) -> None:
-        self._window = checks.common_window(fields)
-        self._store = open_store(store_path(self.store))
-        self._num_times = len(self._store.time)
+    def _prepare(self, fields: Sequence[FieldSpec], reference: str | None) -> None:
+        checks.check_fields(fields)
         self.fields = list(fields)
         self._predicted = [f for f in self.fields if f.predicted]
-        self._levels = {f.name: checks.level_index(self._store, f) for f in self.fields}
-        self._stride = periods.store_stride(self._store.time, self._window)
-
-    def _serve(self, normalizers: dict[str, Any] | None, times: np.ndarray | None) -> None:
-        """Fits normalisers for some times and opens the arrays."""
-        store = self._store
-        self.normalizers = normalizers or {f.name: MonthlyNormalizer() for f in self.fields}
-        for field in self.fields:
-            self._fit(field, times)
-        self._token_info = {
-            f.name: TokenInfo(f, store.time, store.latitude, store.longitude, store.resolution[0])
-            for f in self.fields
-        }
-        self._reader = Reader(store, self._levels, self.threads)
+        self._stores = Stores(fields, self.store, self.stores, reference)
 
     def _place(self) -> None:
-        store, (_, *size) = self._store, self._window.shape
-        rows, columns = allowed_corners(
-            store.latitude, store.longitude, store.is_global, tuple(size), self.region
-        )
-        weights = row_weights(store.latitude, rows, size[0], self.area_uniform)
-        self._positions = {}
+        rows, columns = self._stores.corners(self.region)
+        of, self._positions = self._stores.reference, {}
+        weights = row_weights(of.store.latitude, rows, of.window.shape[1], self.area_uniform)
         for name, period in self._periods.items():
-            starts = periods.window_starts(name, store.time, period, self._window, self._stride)
+            starts = self._stores.starts(name, period, self._spans[name])
             self._positions[name] = Positions(
                 name, starts, rows, weights, columns, self.samples_per_epoch
             )
 
-    def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
-        normalizer, store = self.normalizers[field.name], self._store
-        if normalizer.is_fitted:
-            checks.check_normalizer(store, field, normalizer)
-            return
-        statistics = store.statistics(field.name, self._levels[field.name])
-        normalizer.fit(statistics, field.normalization, store.latitude, store.longitude, times)
+    def _fit(self, normalizers: dict[str, Any] | None, spans) -> None:
+        self.normalizers = normalizers or {f.name: MonthlyNormalizer() for f in self.fields}
+        self._stores.open(self.normalizers, spans, self.threads)
 
     def provenance(self) -> dict[str, Any]:
         """Returns what a model trained on this data should remember of it."""
-        store = self._store
-        words = ("title", "source", "attribution", "simulated")
+        time = self._stores.reference.store.time
         return {
-            "store": str(self.store),
-            "fingerprint": store.fingerprint,
-            **{word: store.attributes[word] for word in words if word in store.attributes},
-            "units": {f.name: store.variables[f.name].units for f in self.fields},
+            **self._stores.provenance(),
             **{
-                f"{name}_period": [periods.minutes(store.time[i]) for i in (first, stop - 1)]
+                f"{name}_period": [periods.minutes(time[i]) for i in (first, stop - 1)]
                 for name, (first, stop) in self._periods.items()
             },
         }
 
-    def time_indices(self, split: Split) -> np.ndarray:
-        """Returns the indices of all times of a period in the store, ascending."""
-        return np.arange(*self._period(split, self._periods))
+    def store_of(self, field: str | None = None) -> Store:
+        """Returns the store of a field; the reference if None."""
+        return self._stores[field].store
+
+    def time_indices(self, split: Split, field: str | None = None) -> np.ndarray:
+        """Returns the indices of all times of a period in a field's store, ascending.
+
+        In the reference if no field is given.
+        """
+        return self._stores[field].within([self._period(split, self._spans)])
 
     def position(self, split: Split, seed: int, epoch: int, index: int) -> Position:
         """Returns where a sample lies: a pure function of its arguments."""
@@ -197,35 +184,32 @@ class WindowDataset(Component):
             raise ValueError(f"the dataset has no {split} period: it was opened as a whole.")
         return of[split]
 
-    def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the indices of a window's times, rows and columns in the store."""
-        times, rows, columns = (np.arange(n) for n in self._window.shape)
-        return (
-            position.time + times * self._stride,
-            position.row + rows,
-            (position.column + columns) % len(self._store.longitude),
-        )
+    def indices(
+        self, position: Position, field: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the indices of a window's times, rows and columns in a field's store.
 
-    def coordinates(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns times (datetime64), latitudes and longitudes of a window.
+        Args:
+            position: where the window lies in the reference.
+            field: the field; the reference itself if None.
+
+        Raises:
+            UserError: where a store does not have the window.
+        """
+        return self._stores[field].indices(position)
+
+    def coordinates(
+        self, position: Position, field: str | None = None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns times (datetime64), latitudes and longitudes of a window, as `indices`.
 
         Longitudes are the store's: across the last one they start anew.
         """
-        times, rows, columns = self.indices(position)
-        store = self._store
-        return store.time[times], store.latitude[rows], store.longitude[columns]
+        return self._stores[field].coordinates(position)
 
     def read(self, field: str, position: Position) -> Cube:
         """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
-        times, height, width = self._window.shape
-        stop = min(position.time + (times - 1) * self._stride + 1, self._num_times)
-        return self._reader.read(
-            field,
-            slice(position.time, stop, self._stride),
-            slice(position.row, position.row + height),
-            position.column,
-            width,
-        )
+        return self._stores[field].read(field, position)
 
     def cube(self, field: str, position: Position) -> np.ndarray:
         """Returns the physical values (level, time, lat, lon) of a window.
@@ -233,23 +217,19 @@ class WindowDataset(Component):
         Raises:
             UserError: where a value is missing.
         """
-        return self._checked(self._field(field), self.read(field, position), position)
+        return self._whole(self._field(field), self.read(field, position), position)
 
     def _field(self, name: str) -> FieldSpec:
         return next(f for f in self.fields if f.name == name)
 
-    def _checked(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
-        cube = reading.result()
-        checks.check_values(self._store, field, cube, self.indices(position)[0])
-        if after := self._window.shape[0] - cube.shape[1]:
-            cube = np.pad(cube, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
-        return cube
+    def _whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+        return self._stores[field.name].whole(field, reading, position)
 
     def token_info(self, field: str, position: Position) -> np.ndarray:
         """Returns the numbers that describe a window's tokens, (level, T, Y, X, 8) float32."""
         inputs, _, _ = empty_batch([self._field(field)], 1, {field: 1})
         info = inputs[f"{field}/token_info"][0]
-        self._token_info[field].fill(info, *self.indices(position))
+        self._stores[field].describe(field, position, info)
         return info
 
     def batches(
@@ -302,7 +282,7 @@ class WindowDataset(Component):
         for row, (sample, place) in enumerate(zip(samples, places, strict=True)):
             reading = readings[row]
             for field in self.fields:
-                cube = self._checked(field, reading.pop(field.name), place)
+                cube = self._whole(field, reading.pop(field.name), place)
                 rng = self._rng(split, seed, sample, field)
                 self._fill(batch, row, field, cube, place, masking, rng)
         return batch
@@ -314,14 +294,12 @@ class WindowDataset(Component):
     def _fill(self, batch, row: int, field: FieldSpec, cube, place: Position, masking, rng) -> None:
         """Writes one field of one sample into a batch; overwrites the cube."""
         name, (inputs, targets, weights) = field.name, batch
-        times, rows, columns = self.indices(place)
-        self.normalizers[name].normalize(cube, self._store.time[times], rows, columns, out=cube)
-        cube[:, times >= self._num_times] = 0.0
-        tokenize(cube, field.token_size, out=inputs[f"{name}/tokens"][row])
-        self._token_info[name].fill(inputs[f"{name}/token_info"][row], times, rows, columns)
+        info = inputs[f"{name}/token_info"][row]
+        tokens = inputs[f"{name}/tokens"][row]
+        self._stores[name].fill(field, cube, place, tokens, info)
         if not field.predicted:
             return
-        masked = masking(inputs[f"{name}/tokens"][row], field.token_size, rng, copy=False)
+        masked = masking(tokens, field.token_size, rng, copy=False)
         inputs[f"{name}/masked_index"][row] = masked.index
         targets[name][row], weights[name][row] = masked.target, masked.weight
 
@@ -349,7 +327,7 @@ class WindowDataset(Component):
     def _sample(self, position: Position, masking, rngs) -> Sample:
         batch = empty_batch(self.fields, 1, self._slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
-        cubes = {f.name: self._checked(f, readings[f.name], position) for f in self.fields}
+        cubes = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
             cube = cubes[field.name].copy()
             self._fill(batch, 0, field, cube, position, masking, rngs[field.name])

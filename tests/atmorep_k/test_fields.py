@@ -61,3 +61,20 @@ def test_windows_are_equal_where_they_show_the_same():
     assert Window((4, 4, 8)) != Window((4, 4, 8), 3)
     assert Window((4, 4, 8)) != Window((4, 8, 4))
     assert Window((4, 4, 8)) != (4, 4, 8)
+
+
+def test_fields_of_a_model_see_the_same_hours(make_model, make_field):
+    window = Window((2, 3, 5), step_hours=2)
+    coarse = FieldSpec("vorticity", [500], (1, 3, 5), window, embed_dim=16)
+    assert window.hours == make_field().window.hours == 4
+    model = make_model([make_field(), coarse])
+    assert [f.name for f in model.fields] == ["temperature", "vorticity"]
+    with pytest.raises(UserError) as error:
+        make_model([make_field(), make_field("vorticity", window=(6, 4, 8))])
+    assert str(error.value) == (
+        "all fields of a model see the same hours, but 'temperature' sees 4 h and 'vorticity' 6 h "
+        "(6 times every 1 h); 4 times every 1 h would fit."
+    )
+    uneven = FieldSpec("vorticity", [500], (1, 3, 5), Window((2, 3, 5), step_hours=3))
+    with pytest.raises(UserError, match=r"\(2 times every 3 h\); 1 times every 4 h would fit"):
+        make_model([make_field(), uneven])

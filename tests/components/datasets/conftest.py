@@ -21,7 +21,9 @@ class Written:
     values: dict[str, np.ndarray]
 
 
-def write(path: Path, *, hours=None, longitude=None, latitude=None, values=None) -> Written:
+def write(
+    path: Path, *, hours=None, longitude=None, latitude=None, values=None, level=(500, 700, 850)
+) -> Written:
     """Writes a store; by default ten days from 28 January on a global grid of 4 degrees.
 
     Every value of `temperature` is its own row-major index, which float32 holds exactly.
@@ -34,7 +36,7 @@ def write(path: Path, *, hours=None, longitude=None, latitude=None, values=None)
         "2m_temperature": VariableInfo("K", "air_temperature", "", False),
     }
     time = np.datetime64("2020-01-28T00", "h") + hours
-    level = np.array([500.0, 700.0, 850.0])
+    level = np.array(level, np.float64)
     description = StoreDescription(time, level, latitude, longitude, variables, {"title": "test"})
     shape = (len(time), len(level), len(latitude), len(longitude))
     if values is None:
@@ -52,6 +54,12 @@ def written(tmp_path_factory) -> Written:
 @pytest.fixture
 def make_store(tmp_path):
     return lambda **changes: write(tmp_path / "made.zarr", **changes)
+
+
+@pytest.fixture(scope="session")
+def write_named(tmp_path_factory):
+    """Function (name, changes) that writes a store as `write` does."""
+    return lambda name, **changes: write(tmp_path_factory.mktemp("named") / name, **changes)
 
 
 @pytest.fixture

@@ -1,0 +1,216 @@
+"""One store that serves some fields of a model."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from atmorep_k.batch import tokenize
+from atmorep_k.components.datasets import checks, periods, placing
+from atmorep_k.components.datasets.placing import NOWHERE, Times
+from atmorep_k.components.datasets.preparing import TokenInfo
+from atmorep_k.components.datasets.reader import Cube, Reader
+from atmorep_k.data.store import Store
+from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec, Position
+
+_WORDS = ("title", "source", "attribution", "simulated")
+
+
+class Serving:
+    """Fields that one store serves, all with one window.
+
+    Windows are asked for by their `Position` in the reference, which is a serving too. It is made
+    in steps: all checks without reading, then `follow`, then `open`.
+
+    Args:
+        name: the store as the user calls it.
+        store: the open store.
+        fields: the fields.
+
+    Raises:
+        UserError: where the store lacks a field or a level, or the window's step does not suit it.
+    """
+
+    def __init__(self, name: str, store: Store, fields: Sequence[FieldSpec]):
+        self.name = name
+        self.store = store
+        self.fields = list(fields)
+        self.window = self.fields[0].window
+        self.levels = {f.name: checks.level_index(store, f) for f in self.fields}
+        self.stride = periods.store_stride(store.time, self.window)
+        self.time = store.time
+
+    def extend(self) -> None:
+        """Adds a window of times after the record, which are served without values."""
+        self.time = periods.extended(self.store.time, self.stride * self.window.shape[0])
+
+    def follow(self, reference: "Serving") -> None:
+        """Finds where each window of the reference lies in this store.
+
+        Raises:
+            UserError: where windows are not of the same degrees; names the nearest shape that fits.
+        """
+        self._check_degrees(reference)
+        self._first = self._times().first_of(reference._times())
+        rows, columns = self._places()
+        their_rows, their_columns = reference._places()
+        self._rows = rows.corners_of(their_rows)
+        self._columns = columns.corners_of(their_columns, period=360.0)
+
+    def _times(self) -> Times:
+        return Times(self.time, self.window.shape[0], self.stride)
+
+    def _places(self) -> tuple[placing.Places, placing.Places]:
+        _, height, width = self.window.shape
+        return placing.latitudes(self.store, height), placing.longitudes(self.store, width)
+
+    def _check_degrees(self, reference: "Serving") -> None:
+        pairs = list(zip(self._places(), reference._places(), strict=True))
+        if all(abs(a.extent - b.extent) <= a.tolerance(b) for a, b in pairs):
+            return
+        ours, theirs = (
+            f"{rows.extent:g} x {columns.extent:g} degrees (lat, lon)"
+            for rows, columns in zip(*pairs, strict=True)
+        )
+        sizes = [a.fitting(b) for a, b in pairs]
+        name, times = self.fields[0].name, self.window.shape[0]
+        fits = f"the nearest shape that fits {name!r} is {(times, *sizes)}"
+        if None in sizes:
+            fits = f"no shape fits {name!r} in a grid of {self._grid()}"
+        raise UserError(
+            f"fields {reference.fields[0].name!r} and {name!r} see different windows: {theirs} of "
+            f"{reference.store.path} and {ours} of {self.store.path}; {fits}."
+        )
+
+    def _grid(self) -> str:
+        rows, columns = self._places()
+        points = f"{len(self.store.latitude)} x {len(self.store.longitude)} points"
+        return f"{points}, {rows.spacing:g} x {columns.spacing:g} degrees apart"
+
+    def places(self, rows: np.ndarray, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns those rows and columns of the reference whose windows are in this store."""
+        return rows[self._rows[rows] != NOWHERE], columns[self._columns[columns] != NOWHERE]
+
+    def starts(self, starts: np.ndarray, span: periods.Span) -> np.ndarray:
+        """Returns those times of the reference whose windows are in this store and a span."""
+        first = self._first[starts]
+        after, _ = span  # No window ends after the reference's.
+        return starts[(first != NOWHERE) & (self.time[first] > after)]
+
+    def within(self, spans: Iterable[periods.Span]) -> np.ndarray:
+        """Returns the indices of the record's times in any of some spans."""
+        inside = [(self.store.time > after) & (self.store.time <= last) for after, last in spans]
+        return np.flatnonzero(np.logical_or.reduce(inside))
+
+    def open(self, normalizers: dict[str, Any], times: np.ndarray | None, threads: int) -> None:
+        """Fits the normalisers that are not, and opens the arrays.
+
+        Args:
+            normalizers: field -> normaliser, also of other fields.
+            times: indices of the times that will be normalised; None if not known.
+            threads: see `Reader`.
+
+        Raises:
+            UserError: where statistics are missing, do not suit, or an array cannot be opened.
+        """
+        self._normalizers = {f.name: normalizers[f.name] for f in self.fields}
+        for field in self.fields:
+            self._fit(field, None if times is None else self.store.time[times])
+        grid = self.store.latitude, self.store.longitude, self.store.resolution[0]
+        self._token_info = {f.name: TokenInfo(f, self.time, *grid) for f in self.fields}
+        self.reader = Reader(self.store, self.levels, threads)
+
+    def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
+        normalizer, store = self._normalizers[field.name], self.store
+        if normalizer.is_fitted:
+            checks.check_normalizer(store, field, normalizer)
+            return
+        statistics = store.statistics(field.name, self.levels[field.name])
+        normalizer.fit(statistics, field.normalization, store.latitude, store.longitude, times)
+
+    def provenance(self) -> dict[str, Any]:
+        """Returns what a model should remember of the store."""
+        attributes = self.store.attributes
+        return {
+            "store": self.name,
+            "fingerprint": self.store.fingerprint,
+            **{word: attributes[word] for word in _WORDS if word in attributes},
+        }
+
+    def corner(self, position: Position) -> Position:
+        """Returns where a window lies in this store.
+
+        Raises:
+            UserError: where it does not.
+        """
+        places = (self._first, position.time), (self._rows, position.row)
+        places = *places, (self._columns, position.column)
+        own = [int(of[i]) if 0 <= i < len(of) else NOWHERE for of, i in places]
+        if NOWHERE in own:
+            what = "the times" if own[0] == NOWHERE else "the place"
+            raise UserError(
+                f"{self.store.path} does not have {what} of the window at {position}, which "
+                f"{self.fields[0].name!r} needs."
+            )
+        return Position(*own)
+
+    def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the indices of a window's times, rows and columns in this store."""
+        corner = self.corner(position)
+        times, rows, columns = (np.arange(n) for n in self.window.shape)
+        return (
+            corner.time + times * self.stride,
+            corner.row + rows,
+            (corner.column + columns) % len(self.store.longitude),
+        )
+
+    def coordinates(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns times (datetime64), latitudes and longitudes of a window."""
+        times, rows, columns = self.indices(position)
+        return self.time[times], self.store.latitude[rows], self.store.longitude[columns]
+
+    def read(self, field: str, position: Position) -> Cube:
+        """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
+        corner, (times, height, width) = self.corner(position), self.window.shape
+        stop = min(corner.time + (times - 1) * self.stride + 1, len(self.store.time))
+        return self.reader.read(
+            field,
+            slice(corner.time, stop, self.stride),
+            slice(corner.row, corner.row + height),
+            corner.column,
+            width,
+        )
+
+    def whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+        """Waits for a window; returns it with NaN at hours after the record.
+
+        Raises:
+            UserError: where a value is missing.
+        """
+        cube = reading.result()
+        checks.check_values(self.store, field, cube, self.indices(position)[0])
+        if after := self.window.shape[0] - cube.shape[1]:
+            cube = np.pad(cube, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
+        return cube
+
+    def fill(self, field: FieldSpec, cube, position: Position, tokens, info) -> None:
+        """Writes one field of one window into the arrays of a batch; overwrites the cube.
+
+        Args:
+            field: the field.
+            cube: physical values (level, time, lat, lon).
+            position: where it lies in the reference.
+            tokens: (level, T, Y, X, value), filled with normalised values; 0 after the record.
+            info: (level, T, Y, X, 8), filled.
+        """
+        times, rows, columns = self.indices(position)
+        normalizer = self._normalizers[field.name]
+        normalizer.normalize(cube, self.time[times], rows, columns, out=cube)
+        cube[:, times >= len(self.store.time)] = 0.0
+        tokenize(cube, field.token_size, out=tokens)
+        self._token_info[field.name].fill(info, times, rows, columns)
+
+    def describe(self, field: str, position: Position, info: np.ndarray) -> None:
+        """Writes the numbers that describe a window's tokens into `info`."""
+        self._token_info[field].fill(info, *self.indices(position))
