@@ -147,7 +147,7 @@ def evaluate(
         task: {f.name: held_out.describe(task, f, fields[f.name]) for f in held_out.fields}
         for task, fields in sums.items()
     }
-    return Evaluation(described, pictures, bool(held_out.store.attributes.get("simulated")))
+    return Evaluation(described, pictures, held_out.simulated)
 
 
 def check_tasks(maskings: dict[str, Any], fields: list) -> None:
@@ -187,24 +187,26 @@ class _Scored:
 
 
 class _HeldOut:
-    """What stays the same over all windows: the store, its climatology, the normalisation."""
+    """What stays the same over all windows: the stores, their climatologies, the normalisation."""
 
     def __init__(self, model, dataset, num_samples: int, seed: int):
-        from atmorep_k.data.named import store_path
-        from atmorep_k.data.store import open_store
-
         self.dataset = dataset
         self.fields = [f for f in model.fields if f.predicted]
         self.normalizers = model.normalizers
-        self.store = open_store(store_path(dataset.store))
+        self.stores = {f.name: dataset.store_of(f.name) for f in self.fields}
         positions = [dataset.position("validation", seed, 0, i) for i in range(num_samples)]
-        times = np.concatenate([dataset.coordinates(p)[0] for p in positions])
-        months = sorted(set(baselines.calendar(times)[0].tolist()))
-        training = dataset.time_indices("train")
-        self.climatology = {
-            f.name: baselines.Climatology.from_store(self.store, f.name, f.levels, training, months)
-            for f in self.fields
-        }
+        self.climatology = {f.name: self._climatology(f, positions) for f in self.fields}
+
+    @property
+    def simulated(self) -> bool:
+        """Whether a store is of a simulated atmosphere."""
+        return any(store.attributes.get("simulated") for store in self.stores.values())
+
+    def _climatology(self, field, positions: list) -> baselines.Climatology:
+        times = [self.dataset.coordinates(p, field.name)[0] for p in positions]
+        months = sorted(set(baselines.calendar(np.concatenate(times))[0].tolist()))
+        store, training = self.stores[field.name], self.dataset.time_indices("train", field.name)
+        return baselines.Climatology.from_store(store, field.name, field.levels, training, months)
 
     def window(self, task: str, field, sample, values: np.ndarray) -> _Scored:
         """Returns members and baselines of a window.
@@ -217,12 +219,11 @@ class _HeldOut:
         """
         index = sample.inputs[f"{field.name}/masked_index"]
         hidden, members = scatter(field, index, sample.weights[field.name], values)
-        times, rows, columns = self.dataset.indices(sample.position)
-        times = self.store.time[times]
-        place = times, rows, columns
+        _, rows, columns = self.dataset.indices(sample.position, field.name)
+        place = self.dataset.coordinates(sample.position, field.name)[0], rows, columns
         normalizer = self.normalizers[field.name]
         cube = sample.cubes[field.name]
-        arguments = cube, hidden, self.climatology[field.name].window(times, rows, columns)
+        arguments = cube, hidden, self.climatology[field.name].window(*place)
         forecasts = {
             "ensemble": normalizer.denormalize(members, *place),
             "climatology": arguments[-1],
@@ -236,7 +237,7 @@ class _HeldOut:
         """Returns what is drawn of a window."""
         members = scored.forecasts["ensemble"]
         mean, spread = members.mean(axis=0), members.std(axis=0, ddof=min(1, len(members) - 1))
-        times, latitude, longitude = self.dataset.coordinates(sample.position)
+        times, latitude, longitude = self.dataset.coordinates(sample.position, field.name)
         arrays = {
             "target": scored.target,
             "prediction": np.where(scored.hidden, mean, scored.target),
@@ -259,8 +260,9 @@ class _HeldOut:
         return data
 
     def _attributes(self, field: str) -> dict[str, Any]:
-        info = self.store.variables[field]
-        level_units = level_attributes(self.store.attributes.get("level_type", ""))["units"]
+        store = self.stores[field]
+        info = store.variables[field]
+        level_units = level_attributes(store.attributes.get("level_type", ""))["units"]
         return {
             "units": info.units,
             "long_name": info.long_name or field.replace("_", " "),

@@ -137,6 +137,8 @@ def run(
     *,
     at_random: bool = False,
     seed: int = 0,
+    stores: dict[str, str] | None = None,
+    fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
     overlap: Sequence[int] = (0, 0),
     batch_size: int = 16,
@@ -144,7 +146,7 @@ def run(
     output: str | Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
-    finish: Callable[["xr.Dataset", Any, Store], None] | None = None,
+    finish: Callable[["xr.Dataset", Any, dict[str, Store]], None] | None = None,
 ) -> "xr.Dataset":
     """Predicts what a masking hides of the windows that cover a store or a region of it.
 
@@ -156,8 +158,11 @@ def run(
         masking_for: function model -> masking.
         at_random: whether the masking draws what it hides; the result then holds whole windows.
         seed: of what is drawn.
+        stores: field (or an alias) -> path of the store that has it, see `WindowDataset`.
+        fields: the predicted fields that are written, which must share grid and time step; all if
+            None. Those that are not written may lie on any grid.
         region: (south, north, west, east) in degrees; None for the whole grid.
-        overlap: tokens of the first field that neighbouring windows share in (lat, lon), at most
+        overlap: tokens of the first written field that windows share in (lat, lon), at most
             half a window; there they are blended.
         batch_size: windows predicted at once.
         members: give all members; else only their mean and spread.
@@ -165,10 +170,10 @@ def run(
             appears when it is complete. None: the result is kept in memory.
         overwrite: replace an existing output.
         progress: called with the number of windows predicted so far, and of all.
-        finish: called at the end with the result, the model and the store.
+        finish: called at the end with the result, the model and the stores of written fields.
 
     Returns:
-        For each predicted field `<field>` in physical units, with dimensions `time`,
+        For each written field `<field>` in physical units, with dimensions `time`,
         `prediction_timedelta`, `number`, `level`, `latitude`, `longitude`; without members
         `<field>` is their mean and `<field>_spread` their standard deviation. Read from `output`
         as it is used, where that is given.
@@ -181,25 +186,30 @@ def run(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     planning.parse_times(times)
-    model, name = planning.opened_model(model, lambda: open_store(store_path(store)))
-    masking = masking_for(model)
-    hours = all_hours(model.fields) if at_random else hidden_hours(masking, model.fields)
-    dataset = planning.open_dataset(store, model)
-    opened = open_store(store_path(store))
-    starts = planning.window_starts(opened, model.fields[0].window, hours, times)
+    paths = [store_path(path) for path in (store, *(stores or {}).values())]
+    model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
+    masking, written = masking_for(model), planning.written_fields(model, fields)
+    if at_random:
+        hours = all_hours(model.fields, written)
+    else:
+        hours = hidden_hours(masking, model.fields, written)
+    dataset = planning.open_dataset(store, stores, model, written[0].name)
+    starts = planning.window_starts(dataset, model.fields, written, hours, times)
     frame = Frame(
-        opened,
-        planning.cover(opened, model.fields[0], overlap, region),
+        dataset.store_of(),
+        {f.name: dataset.store_of(f.name) for f in written},
+        planning.cover(dataset.store_of(), written[0], overlap, region),
         hours,
-        model.predicted,
-        _attributes(task, name, opened),
+        written,
+        _attributes(task, name, dataset, written),
     )
+    planning.check_grid(dataset, model.fields, written, frame.samples(starts))
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
     pieces = predict(model, dataset, masking, starts, frame, **options)
     result = prediction_files.collect(pieces, frame.encoding(), output)
     if finish:
-        finish(result, model, opened)
+        finish(result, model, frame.stores)
     return result
 
 
@@ -209,11 +219,14 @@ def _masking(name: str, **options):
     return registry.lookup(name, "masking")(**options)
 
 
-def _attributes(task: str, model: str, store: Store) -> dict[str, Any]:
-    title = f"{_TITLES[task]} by an AtmoRep model"
+def _attributes(task: str, model: str, dataset, written: Sequence) -> dict[str, Any]:
+    store, title = dataset.store_of(), f"{_TITLES[task]} by an AtmoRep model"
     kept = ("title", "source", "attribution", "simulated", "fingerprint")
     found = {f"store_{k}": store.attributes[k] for k in kept if store.attributes.get(k)}
     found = {k: str(v) if isinstance(v, bool) else v for k, v in found.items()}
+    paths = {f.name: str(dataset.store_of(f.name).path) for f in written}
+    if len(set(paths.values())) > 1:
+        found["stores"] = ", ".join(f"{name}: {path}" for name, path in paths.items())
     return {
         "Conventions": "CF-1.11",
         "title": title,
@@ -245,7 +258,8 @@ def predict(
 
     Args:
         model: has `normalizers` and `predict_on_batch`.
-        dataset: opened for the fields of the model; has `sample(tile, masking, rng)`.
+        dataset: opened for the fields of the model; has `sample(tile, masking, rng)` and
+            `indices(tile, field)`.
         masking: what is hidden.
         starts: indices in the store of the first times of windows.
         frame: the grid and the hours to predict.
@@ -266,7 +280,7 @@ def predict(
                 predictions = predict_batch(model, samples, size)
                 for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
                     values = {name: of_batch[row] for name, of_batch in predictions.items()}
-                    window = _Window(frame, int(start), number, not at_random)
+                    window = _Window(frame, dataset, int(start), number, not at_random)
                     window.paint(canvases, model.normalizers, sample, values)
                 done += len(samples)
                 if progress:
@@ -298,13 +312,11 @@ def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:
 class _Window:
     """One predicted window: where it is, and how it is painted on the canvases."""
 
-    def __init__(self, frame: Frame, start: int, number: int, blend: bool):
-        self._frame = frame
+    def __init__(self, frame: Frame, dataset, start: int, number: int, blend: bool):
+        self._frame, self._dataset = frame, dataset
         self._weight = frame.tiling.weight(number, blend)
         self._rows, self._columns = frame.tiling.place(number)
-        rows, columns = frame.tiling.rows, frame.tiling.columns
-        places = rows.points[self._rows], columns.points[self._columns]
-        self._place = frame.times(start), *places
+        self._times = frame.times(start)
 
     def paint(self, canvases: dict[str, Canvas], normalizers, sample, values) -> None:
         """Adds the physical values of all fields; makes the canvases at the first window.
@@ -318,7 +330,8 @@ class _Window:
         for field in self._frame.fields:
             index, weight = sample.inputs[f"{field.name}/masked_index"], sample.weights[field.name]
             hidden, members = scatter(field, index, weight, values[field.name])
-            members = normalizers[field.name].denormalize(members, *self._place)
+            _, *points = self._dataset.indices(sample.position, field.name)
+            members = normalizers[field.name].denormalize(members, self._times, *points)
             if field.name not in canvases:
                 canvases[field.name] = self._frame.canvas(field, len(members))
             canvases[field.name].add(hidden, members, self._weight, self._rows, self._columns)

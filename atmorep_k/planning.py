@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.store import Store
-from atmorep_k.errors import UserError
+from atmorep_k.data.variables import canonical_name
+from atmorep_k.errors import UserError, unknown
 from atmorep_k.tiling import Tiling, tile
+
+# Degrees by which points of two stores may differ that are the same place.
+_SAME_PLACE = 1e-3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,16 +21,14 @@ class Hours:
     """The time steps of a window that a prediction is about.
 
     Args:
-        shown: `(step,)` steps of the window in the result, ascending.
+        shown: `(step,)` steps of the written fields' window in the result, ascending.
         reference: the step whose time names the prediction; lead times count from it.
-        known: the last step whose values must be in the store.
-        input_only: name of an input-only field, if that is why they must.
+        known: field -> the last step of its own window whose values must be in its store.
     """
 
     shown: np.ndarray
     reference: int
-    known: int
-    input_only: str | None = None
+    known: dict[str, int]
 
 
 def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[Any, str]:
@@ -50,16 +52,84 @@ def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[An
     return load_model(path), path
 
 
-def open_dataset(store: str, model):
-    """Returns the windows of a store as a model sees them, see `WindowDataset.open_whole`."""
+def open_dataset(store: str, stores: dict[str, str] | None, model, reference: str):
+    """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`."""
     from atmorep_k import registry
 
-    dataset = registry.lookup("WindowDataset", "dataset")(store)
-    dataset.open_whole(model.fields, model.normalizers)
+    dataset = registry.lookup("WindowDataset", "dataset")(store, stores=stores)
+    dataset.open_whole(model.fields, model.normalizers, reference)
     return dataset
 
 
-def hidden_hours(masking, fields: Sequence) -> Hours:
+def written_fields(model, names: Sequence[str] | None) -> list:
+    """Returns the `FieldSpec`s that are written: those named, in the order of the model, or all.
+
+    Raises:
+        UserError: where a name is none of a predicted field, there is none, or their windows
+            differ, so that one file cannot hold them.
+    """
+    predicted = [f.name for f in model.predicted]
+    wanted = {canonical_name(n): n for n in (predicted if names is None else names)}
+    for field, name in wanted.items():
+        if field not in predicted:
+            raise unknown("predicted field", name, predicted)
+    if not wanted:
+        raise UserError(f"no field is to be written; choose among {', '.join(predicted)}.")
+    first, *others = found = [f for f in model.predicted if f.name in wanted]
+    for field in others:
+        if field.window != first.window:
+            sizes = (f"{f.window.shape} points every {f.window.step_hours:g} h" for f in found)
+            raise _beside(first, field, "window is {1}, not {0}".format(*sizes))
+    return found
+
+
+def check_grid(dataset, fields: Sequence, written: Sequence, positions: Sequence) -> None:
+    """Checks that all stores have some windows, and that one file can hold what is written.
+
+    Args:
+        dataset: opened for the model; its reference is that of the first written field.
+        fields: the `FieldSpec`s of the model.
+        written: those that are written.
+        positions: the windows.
+
+    Raises:
+        UserError: where a store has not all windows, or grids or kinds of levels differ; names
+            fields that can be written.
+    """
+    reference = [dataset.coordinates(p) for p in positions]
+    for field in fields:
+        places = [dataset.coordinates(p, field.name) for p in positions]
+        if field in written and not _same_points(places, reference):
+            of, other = dataset.store_of(field.name), dataset.store_of()
+            raise _beside(written[0], field, f"grid is that of {of.path}, not of {other.path}")
+    for field in written:
+        kinds = {_kind_of_levels(dataset.store_of(f.name), f) for f in (written[0], field)} - {None}
+        if len(kinds) > 1:
+            raise _beside(written[0], field, "levels are of another kind")
+
+
+def _beside(first, field, reason: str) -> UserError:
+    return UserError(
+        f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose what is "
+        f"written, for instance --fields {first.name} (fields=[{first.name!r}])."
+    )
+
+
+def _same_points(ours, theirs) -> bool:
+    for (_, *one), (_, *other) in zip(ours, theirs, strict=True):
+        off = [(a - b + 180) % 360 - 180 for a, b in zip(one, other, strict=True)]
+        if max(np.abs(axis).max() for axis in off) > _SAME_PLACE:
+            return False
+    return True
+
+
+def _kind_of_levels(store: Store, field) -> str | None:
+    if not store.variables[field.name].has_level:
+        return None
+    return store.attributes.get("level_type", "")
+
+
+def hidden_hours(masking, fields: Sequence, written: Sequence) -> Hours:
     """Returns the steps that a masking always hides; the one before them names the prediction.
 
     Fields may hide different steps, where their tokens are of different length.
@@ -67,27 +137,27 @@ def hidden_hours(masking, fields: Sequence) -> Hours:
     Args:
         masking: hides the same time tokens of every window.
         fields: the `FieldSpec`s of a model.
+        written: those that the result is about, all with one window.
 
     Raises:
         UserError: where nothing is visible before what is hidden, or the masking does not suit
             a field.
     """
     hidden = {f.name: _hidden_steps(masking, f) for f in fields if f.predicted}
-    shown = np.unique(np.concatenate(list(hidden.values())))
+    shown = np.unique(np.concatenate([hidden[f.name] for f in written]))
     if shown[0] == 0:
         raise UserError("the first time token of a window cannot be hidden: nothing comes before.")
-    times = fields[0].window.shape[0]
-    visible = [np.setdiff1d(np.arange(times), steps)[-1] for steps in hidden.values()]
-    known, input_only = int(max(visible)), next((f.name for f in fields if not f.predicted), None)
-    if input_only and known < times - 1:
-        return Hours(shown, int(shown[0]) - 1, times - 1, input_only)
+    known = {}
+    for field in fields:
+        steps = np.arange(field.window.shape[0])
+        known[field.name] = int(np.setdiff1d(steps, hidden.get(field.name, []))[-1])
     return Hours(shown, int(shown[0]) - 1, known)
 
 
-def all_hours(fields: Sequence) -> Hours:
+def all_hours(fields: Sequence, written: Sequence) -> Hours:
     """Returns all steps of a window, the first of which names the prediction."""
-    times = fields[0].window.shape[0]
-    return Hours(np.arange(times), 0, times - 1)
+    times = written[0].window.shape[0]
+    return Hours(np.arange(times), 0, {f.name: f.window.shape[0] - 1 for f in fields})
 
 
 def _hidden_steps(masking, field) -> np.ndarray:
@@ -124,12 +194,45 @@ def _parse_time(text: Any) -> np.datetime64:
     raise UserError(f"{text!r} is no time; write it like '2021-02-10T06'.")
 
 
-def window_starts(store: Store, window, hours: Hours, times: Sequence[Any]) -> np.ndarray:
-    """Returns the index in the store at which the window of each time begins.
+@dataclasses.dataclass(frozen=True)
+class _Need:
+    """What a prediction needs of one store: a window up to a step.
 
     Args:
         store: the store.
-        window: the `Window` of the model.
+        window: the `Window`.
+        known: its last step that must be there.
+        input_only: name of an input-only field, if that is why it must.
+    """
+
+    store: Store
+    window: Any
+    known: int
+    input_only: str | None
+
+
+def _needs(dataset, fields: Sequence, hours: Hours) -> list[_Need]:
+    groups: dict[tuple, list] = {}
+    for field in fields:
+        groups.setdefault((dataset.store_of(field.name).path, field.window), []).append(field)
+    found = []
+    for (_, window), group in groups.items():
+        known = max(hours.known[f.name] for f in group)
+        predicted = max((hours.known[f.name] for f in group if f.predicted), default=-1)
+        only = next((f.name for f in group if not f.predicted and predicted < known), None)
+        found.append(_Need(dataset.store_of(group[0].name), window, known, only))
+    return found
+
+
+def window_starts(
+    dataset, fields: Sequence, written: Sequence, hours: Hours, times: Sequence[Any]
+) -> np.ndarray:
+    """Returns the index in the reference store at which the window of each time begins.
+
+    Args:
+        dataset: opened for the model; its reference is that of the first written field.
+        fields: the `FieldSpec`s of the model.
+        written: those that are written, all with one window.
         hours: the steps of the window that matter.
         times: the times that name predictions, each once, in any order.
 
@@ -137,14 +240,25 @@ def window_starts(store: Store, window, hours: Hours, times: Sequence[Any]) -> n
         `(time,)` indices, ascending.
 
     Raises:
-        UserError: where there is no time, one is not in the store, or its window is not.
+        UserError: where there is no time, one is not in a store, or its window is not.
     """
-    return np.array([_start(store, window, hours, time) for time in parse_times(times)])
+    first = written[0]
+    needs = sorted(_needs(dataset, fields, hours), key=lambda need: need.window != first.window)
+    starts = []
+    for time in parse_times(times):
+        end = time + (first.window.shape[0] - 1 - hours.reference) * step(first.window)
+        for need in needs:
+            if need.window == first.window:
+                _check_time(need.store, time)
+            _check_window(need, time, end)
+        start = end - (first.window.shape[0] - 1) * step(first.window)
+        starts.append(int(np.searchsorted(dataset.store_of(first.name).time, start)))
+    return np.array(starts)
 
 
-def _start(store: Store, window, hours: Hours, time: np.datetime64) -> int:
-    record = f"{minutes(store.time[0])} to {minutes(store.time[-1])}"
+def _check_time(store: Store, time: np.datetime64) -> None:
     if not store.time[0] <= time <= store.time[-1]:
+        record = f"{minutes(store.time[0])} to {minutes(store.time[-1])}"
         raise UserError(f"{minutes(time)} is not in {store.path}, which holds {record}.")
     nearest = store.time[np.abs(store.time - time).argmin()]
     if nearest != time:
@@ -152,20 +266,25 @@ def _start(store: Store, window, hours: Hours, time: np.datetime64) -> int:
             f"{minutes(time)} is not among the times of {store.path}; the nearest is "
             f"{minutes(nearest)}."
         )
-    needed = time + (np.arange(hours.known + 1) - hours.reference) * step(window)
-    length = f"the window of {window.shape[0] * window.step_hours:g} h"
+
+
+def _check_window(need: _Need, time: np.datetime64, end: np.datetime64) -> None:
+    """Checks that a store has what is needed of the window that ends at a time."""
+    store, window = need.store, need.window
+    needed = end - (window.shape[0] - 1 - np.arange(need.known + 1)) * step(window)
+    length = f"the window of {window.hours:g} h"
     if needed[0] < store.time[0]:
-        first = store.time[0] + hours.reference * step(window)
         raise UserError(
             f"{minutes(time)} is too early: {length} would begin before {store.path} does, at "
-            f"{minutes(store.time[0])}; the first time possible is {minutes(first)}."
+            f"{minutes(store.time[0])}; the first time possible is "
+            f"{minutes(store.time[0] + (time - needed[0]))}."
         )
     if needed[-1] > store.time[-1]:
-        last = store.time[-1] - (hours.known - hours.reference) * step(window)
-        why = f" ({hours.input_only!r} is input only)" if hours.input_only else ""
+        why = f" ({need.input_only!r} is input only)" if need.input_only else ""
         raise UserError(
             f"{minutes(time)} is too late: {length} needs values{why} after {store.path} ends, at "
-            f"{minutes(store.time[-1])}; the last time possible is {minutes(last)}."
+            f"{minutes(store.time[-1])}; the last time possible is "
+            f"{minutes(store.time[-1] - (needed[-1] - time))}."
         )
     missing = needed[~np.isin(needed, store.time)]
     if len(missing):
@@ -173,7 +292,6 @@ def _start(store: Store, window, hours: Hours, time: np.datetime64) -> int:
             f"{minutes(time)} cannot be used: {length} needs {minutes(missing[0])}, which is "
             f"missing in {store.path}."
         )
-    return int(np.searchsorted(store.time, needed[0]))
 
 
 def minutes(time: np.datetime64) -> str:

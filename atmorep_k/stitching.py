@@ -8,6 +8,7 @@ import xarray as xr
 from atmorep_k.data.layout import encode_time, level_attributes
 from atmorep_k.data.store import Store
 from atmorep_k.data.variables import VariableInfo
+from atmorep_k.fields import Position
 from atmorep_k.planning import Hours, step
 from atmorep_k.tiling import Tiling
 
@@ -73,14 +74,16 @@ class Frame:
     """What predictions of all times have in common: the grid, the hours, the labels.
 
     Args:
-        store: the store that they are made from.
+        store: the store whose grid and times they have.
+        stores: field -> the store that it is made from.
         tiling: the windows, and the grid that they cover.
         hours: the steps of a window that are kept.
-        fields: the predicted `FieldSpec`s.
+        fields: the `FieldSpec`s that are written.
         attributes: global attributes.
     """
 
     store: Store
+    stores: dict[str, Store]
     tiling: Tiling
     hours: Hours
     fields: list
@@ -103,11 +106,16 @@ class Frame:
 
     def info(self, field: str) -> VariableInfo:
         """Returns units and names of a field."""
-        return self.store.variables[field]
+        return self.stores[field].variables[field]
 
     def times(self, start: int) -> np.ndarray:
         """Returns the times of a window that starts at an index of the store, also after it."""
         return self.store.time[start] + np.arange(self.window.shape[0]) * step(self.window)
+
+    def samples(self, starts: np.ndarray) -> list[Position]:
+        """Returns all windows of the first start, and one of each other."""
+        first, *others = (int(start) for start in starts)
+        return [*self.tiling.tiles(first), *(self.tiling.tiles(start)[0] for start in others)]
 
     def canvas(self, field, number: int) -> Canvas:
         """Returns an empty canvas for a field of so many members."""
@@ -186,9 +194,13 @@ class Frame:
             "longitude": ("longitude", longitude, _axis("longitude", "degrees_east", "X")),
         }
         if self.level:
-            of_level = level_attributes(self.store.attributes.get("level_type", ""))
+            of_level = level_attributes(self._level_type())
             coordinates["level"] = ("level", self.level, {**of_level, "axis": "Z"})
         return {name: xr.Variable(*parts) for name, parts in coordinates.items()}
+
+    def _level_type(self) -> str:
+        name = next(f.name for f in self.fields if self.info(f.name).has_level)
+        return self.stores[name].attributes.get("level_type", "")
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns latitudes and longitudes of the covered grid, longitudes without a jump."""

@@ -1,7 +1,7 @@
 """Predictions beside what the store has for the same hours: scores, maps, a table."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,19 +72,22 @@ def _cells(scores: xr.Dataset) -> list[str]:
     return [f"{float(scores[name].sel(model=model)):.3g}" for name in names for model in MODELS]
 
 
-def verify(prediction: xr.Dataset, model, store: Store) -> Verification:
+def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) -> Verification:
     """Compares a prediction with the store it was made from; one time is in memory at a time.
 
     Persistence is the last visible value before, the first one after where there is none, and the
     mean that normalises the field where a point was never visible. Grid points count by area.
 
     Args:
-        prediction: as `inference` gives it.
+        prediction: as `inference` gives it; predicted fields that are not in it are left out.
         model: the model that made it: its `predicted` fields and `normalizers`.
-        store: the store.
+        store: the store, or the store of each field.
     """
     scores, total, pictures = {}, {}, {}
-    for field in model.predicted:
+    written = [f for f in model.predicted if f.name in prediction]
+    stores = store if isinstance(store, Mapping) else {f.name: store for f in written}
+    for field in written:
+        store = stores[field.name]
         sums = _Sums(field, prediction["prediction_timedelta"].values)
         for number in range(prediction.sizes["time"]):
             one = _OneTime(
@@ -97,7 +100,8 @@ def verify(prediction: xr.Dataset, model, store: Store) -> Verification:
             units = {"units": store.variables[field.name].units}
             scores[field.name] = sums.scores().assign_attrs(units)
             total[field.name] = sums.scores(total=True).assign_attrs(units)
-    lines = [] if store.attributes.get("simulated") else coastlines()
+    simulated = any(stores[f.name].attributes.get("simulated") for f in written)
+    lines = [] if simulated else coastlines()
     return Verification(prediction.attrs["task"], scores, total, pictures, lines)
 
 

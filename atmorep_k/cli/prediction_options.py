@@ -4,9 +4,35 @@ from pathlib import Path
 
 import click
 
+
+def _stores(context, option, pairs: tuple[str, ...]) -> dict[str, str] | None:
+    for pair in pairs:
+        if not all(pair.partition("=")):
+            raise click.BadParameter(f"{pair!r} is not FIELD=STORE, as in t2m=surface.zarr.")
+    return dict(pair.split("=", 1) for pair in pairs) or None
+
+
+def _names(context, option, text: str | None) -> list[str] | None:
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
 _SHARED = (
     click.argument("model", metavar="MODEL"),
     click.option("--store", required=True, help="Store, or 'demo'."),
+    click.option(
+        "--store-of",
+        "stores",
+        multiple=True,
+        metavar="FIELD=STORE",
+        callback=_stores,
+        help="Another store for a field; may be repeated.",
+    ),
+    click.option(
+        "--fields",
+        metavar="A,B",
+        callback=_names,
+        help="Predicted fields to write, all of one grid.  [all]",
+    ),
     click.option("--time", "times", required=True, multiple=True, metavar="TIME"),
     click.option("--region", nargs=4, type=float, metavar="S N W E", help="[whole grid]"),
     click.option("--batch-size", default=16, show_default=True, help="Windows at once."),

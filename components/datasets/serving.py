@@ -52,6 +52,7 @@ class Serving:
             UserError: where windows are not of the same degrees; names the nearest shape that fits.
         """
         self._check_degrees(reference)
+        self._reference = reference
         self._first = self._times().first_of(reference._times())
         rows, columns = self._places()
         their_rows, their_columns = reference._places()
@@ -148,12 +149,22 @@ class Serving:
         places = *places, (self._columns, position.column)
         own = [int(of[i]) if 0 <= i < len(of) else NOWHERE for of, i in places]
         if NOWHERE in own:
-            what = "the times" if own[0] == NOWHERE else "the place"
+            missing = "times" if own[0] == NOWHERE else "place"
             raise UserError(
-                f"{self.store.path} does not have {what} of the window at {position}, which "
+                f"{self.store.path} does not have the {missing} of the window at {position} of "
+                f"{self._reference.store.path}{self._reference.where(position)}, which "
                 f"{self.fields[0].name!r} needs."
             )
         return Position(*own)
+
+    def where(self, position: Position) -> str:
+        """Returns time and place of a position in this store, as words for a message."""
+        axes = (self.time, position.time), (self.store.latitude, position.row)
+        axes = *axes, (self.store.longitude, position.column)
+        if not all(0 <= i < len(axis) for axis, i in axes):
+            return ""
+        time, latitude, longitude = (axis[i] for axis, i in axes)
+        return f" ({periods.minutes(time)}, latitude {latitude:g}, longitude {longitude:g})"
 
     def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the indices of a window's times, rows and columns in this store."""

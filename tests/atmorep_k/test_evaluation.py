@@ -61,7 +61,10 @@ class Dataset:
         self.arrays = {f.name: self.handle.dataset()[f.name].values for f in FIELDS}
         self.drawn = []
 
-    def time_indices(self, split):
+    def store_of(self, field):
+        return self.handle
+
+    def time_indices(self, split, field=None):
         return {"train": np.arange(TRAINED_HOURS)}[split]
 
     def position(self, split, seed, epoch, index):
@@ -69,11 +72,11 @@ class Dataset:
         place = {"time": TRAINED_HOURS + rng.integers(18), "row": rng.integers(3)}
         return types.SimpleNamespace(**place, column=rng.integers(12))
 
-    def indices(self, position):
+    def indices(self, position, field=None):
         time, row, column = (np.arange(n) for n in WINDOW.shape)
         return position.time + time, position.row + row, (position.column + column) % 12
 
-    def coordinates(self, position):
+    def coordinates(self, position, field=None):
         times, rows, columns = self.indices(position)
         axes = self.handle.time, self.handle.latitude, self.handle.longitude
         return axes[0][times], axes[1][rows], axes[2][columns]
@@ -257,7 +260,7 @@ def test_forecast_is_scored_by_lead_time_without_interpolation(dataset):
 def test_climatology_comes_from_the_training_period_alone(dataset):
     before = evaluate(Model([0.0]), dataset, {"masked": RANDOM})
     shortened = Dataset(dataset.store)
-    shortened.time_indices = lambda split: np.arange(48)
+    shortened.time_indices = lambda split, field: np.arange(48)
     after = evaluate(Model([0.0]), shortened, {"masked": RANDOM})
     of = {"field": "temperature", "level": "all", "metric": "rmse", "model": "climatology"}
     assert one(before.records, **of) != one(after.records, **of)
