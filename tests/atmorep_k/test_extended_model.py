@@ -214,7 +214,7 @@ MISTAKES = {
     "cannot start like 'vorticity'": {"field": {"embed_dim": 32}, "like": "vorticity"},
     "unknown field in ExtendedModel.like 'wind'": {"like": "wind"},
     "unknown role in AtmoRep.parts of 'temperature' 'encodr'": {"parts": {"encodr": COUPLER}},
-    "see one window": {"field": {"window": (8, 4, 8)}},
+    "see the same hours": {"field": {"window": (8, 4, 8)}},
     "no weight to freeze has a path like": {"adapt": ["encoder/wind/*"]},
 }
 

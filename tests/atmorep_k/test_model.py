@@ -344,8 +344,8 @@ def test_dropout_acts_in_training_only(built, make_batch):
 def test_fields_must_differ_and_share_a_window(make_model, make_field):
     with pytest.raises(UserError, match=r"different fields, not \['temperature', 'temperature'\]"):
         make_model([make_field(), make_field()])
-    with pytest.raises(UserError, match="all fields of a model see one window"):
-        make_model([make_field(), make_field("vorticity", window=(4, 4, 4))])
+    with pytest.raises(UserError, match="all fields of a model see the same hours"):
+        make_model([make_field(), make_field("vorticity", window=(6, 4, 8))])
 
 
 def test_sizes_that_do_not_fit_end_in_one_sentence(make_model, make_field):

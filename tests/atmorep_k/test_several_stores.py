@@ -1,10 +1,13 @@
 """A model whose fields come from several stores is trained and scored, each on its own grid."""
 
+import re
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 
-from atmorep_k import components, evaluation
+from atmorep_k import components, config, evaluation
 from atmorep_k.data.store import StoreDescription, VariableInfo, write_store
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.training import Pretraining
@@ -40,6 +43,18 @@ def task(make_model, make_field, tiny_store, humidity_store):
     dataset = components.datasets.WindowDataset(str(tiny_store), stores=stores)
     loss, optimizer = components.losses.KernelCRPS(), keras.optimizers.Adam()
     return Pretraining(model, dataset, TASKS["masked"], loss, optimizer)
+
+
+def test_the_configuration_of_the_page_is_one(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text()
+    (text,) = re.findall(r"```gin\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "two_stores.gin").write_text(text)
+    task = config.load([tmp_path / "two_stores.gin"]).build()
+    assert task.dataset.stores == {"temperature": "other.zarr"}
+    vorticity, temperature = task.model.fields
+    assert vorticity.window.hours == temperature.window.hours == 36
+    assert (vorticity.window.step_hours, temperature.window.step_hours) == (3, 6)
+    assert (vorticity.couplings, temperature.couplings) == (("temperature",), ("vorticity",))
 
 
 def test_each_field_is_trained_and_scored_on_its_own_grid(task, humidity_store, tiny_store):
