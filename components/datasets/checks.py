@@ -102,12 +102,13 @@ def check_values(store: Store, field: FieldSpec, cube: np.ndarray, times: np.nda
 def no_common_place(reference: Store, other: Store, field: FieldSpec) -> UserError:
     """Returns the error that no window lies in two stores."""
     return UserError(
-        f"no window lies both in {reference.path} ({_area(reference)}) and, for {field.name!r}, in "
-        f"{other.path} ({_area(other)})."
+        f"no window lies both in {reference.path} ({area(reference)}) and, for {field.name!r}, in "
+        f"{other.path} ({area(other)})."
     )
 
 
-def _area(store: Store) -> str:
+def area(store: Store) -> str:
+    """Returns the latitudes and longitudes of a store, as words for a message."""
     rows, columns = store.latitude, store.longitude
     return f"latitudes {rows[-1]:g} to {rows[0]:g}, longitudes {columns[0]:g} to {columns[-1]:g}"
 
@@ -116,12 +117,13 @@ def no_common_time(name: str, reference: Store, other: Store, field: FieldSpec) 
     """Returns the error that no window of a period has all its times in two stores."""
     return UserError(
         f"no window of {field.window.hours:g} h of the {name} period has all its times both in "
-        f"{reference.path} ({_record(reference)}) and, for {field.name!r}, in {other.path} "
-        f"({_record(other)})."
+        f"{reference.path} ({record(reference)}) and, for {field.name!r}, in {other.path} "
+        f"({record(other)})."
     )
 
 
-def _record(store: Store) -> str:
+def record(store: Store) -> str:
+    """Returns the times of a store, as words for a message."""
     first, last = (np.datetime_as_string(store.time[i], "m") for i in (0, -1))
     step = np.diff(store.time).min() / np.timedelta64(1, "h") if len(store.time) > 1 else 0
     return f"{first} to {last} every {step:g} h"

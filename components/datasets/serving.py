@@ -150,10 +150,11 @@ class Serving:
         own = [int(of[i]) if 0 <= i < len(of) else NOWHERE for of, i in places]
         if NOWHERE in own:
             missing = "times" if own[0] == NOWHERE else "place"
+            has = checks.record(self.store) if own[0] == NOWHERE else checks.area(self.store)
             raise UserError(
                 f"{self.store.path} does not have the {missing} of the window at {position} of "
                 f"{self._reference.store.path}{self._reference.where(position)}, which "
-                f"{self.fields[0].name!r} needs."
+                f"{self.fields[0].name!r} needs; it has {has}."
             )
         return Position(*own)
 

@@ -145,6 +145,30 @@ def test_samples_are_the_same_whatever_the_order_of_fields(written, other):
     assert found[0] == found[1]
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_reference_with_a_longer_step_keeps_the_periods_apart(written, write_named, own):
+    slow = FieldSpec("2m_temperature", [0], (1, 3, 6), Window((4, 6, 12), 3))
+    path = write_named("slow.zarr", hours=np.arange(0, 240, 3)).path if own else written.path
+    stores = {"t": written.path} if own else None
+    found = []
+    for fields in ([slow, TEMPERATURE], [TEMPERATURE, slow]):
+        dataset = WindowDataset(path, stores=stores, samples_per_epoch=300)
+        dataset.open(fields)
+        used = {
+            split: {
+                time
+                for i in range(300)
+                for time in dataset.indices(dataset.position(split, 0, 0, i), "temperature")[0]
+            }
+            for split in ("train", "validation")
+        }
+        assert not used["train"] & used["validation"]
+        assert used["train"] <= set(dataset.time_indices("train", "temperature"))
+        (batch,) = dataset.batches("validation", 6, RandomTokens(), 2, num_steps=1)
+        found.append([(n, a.tobytes()) for part in batch for n, a in sorted(part.items())])
+    assert found[0] == found[1]
+
+
 def test_a_store_of_the_same_grid_changes_nothing(written):
     fields = [TEMPERATURE, FieldSpec("2m_temperature", [0], (6, 3, 6), TEMPERATURE.window)]
     found = []
