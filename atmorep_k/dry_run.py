@@ -1,12 +1,13 @@
 """What a training would take: weights, memory, bytes, rates, without training."""
 
 import itertools
+import math
 import time
 
 import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO, input_specs
-from atmorep_k.declared import count_parameters
+from atmorep_k.declared import count_parameters, declared
 from atmorep_k.errors import UserError
 from atmorep_k.model import AtmoRep
 
@@ -42,7 +43,11 @@ def size_lines(task) -> list[str]:
             f"                 {parameters + unused:,} as the original counts: its files hold "
             f"{unused} more, a shared token-information net that nothing reads"
         )
-    weights = 4 * 4 * parameters  # float32 weights, gradients and the two slots of AdamW
+    trained = sum(math.prod(w.shape) for w in declared(model).trainable_variables)
+    if trained < parameters:
+        lines.append(f"trained          {trained:,}, the others are frozen")
+    # float32 weights; of those that are trained gradients and the two slots of AdamW
+    weights = 4 * (parameters + 3 * trained)
     activations = activation_bytes(model, task.batch_size)
     lines.append(
         f"memory           {_size(weights + activations)} (weights, gradients and AdamW "
