@@ -106,17 +106,70 @@ def test_the_page_on_inference_can_be_followed(after_the_demo):
         exec(compile(code, page.name, "exec"), {})
 
 
-def _follow(page):
-    """Runs every call of atmorep-k in a page; what is printed last is a path."""
+def _follow(page, more=lambda call: []):
+    """Runs every call of atmorep-k in a page, with more words; what is printed last is a path."""
     from click.testing import CliRunner
 
     from atmorep_k.cli import main
 
     for words in commands(page):
-        result = CliRunner().invoke(main, words)
+        result = CliRunner().invoke(main, [*words, *more(words)])
         assert result.exit_code == 0, result.output
-        if words[0] != "inspect":
+        if words[0] != "inspect" and "--dry-run" not in words:
             assert Path(result.stdout.splitlines()[-1]).exists()
+
+
+@pytest.fixture
+def with_a_small_demo(tmp_path, monkeypatch):
+    """An empty directory, and in place of the demo a small store of noise."""
+    from atmorep_k.data import demo
+    from atmorep_k.data.store import StoreDescription, write_store
+    from atmorep_k.data.variables import variable_info
+
+    monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    hours, names = 24 * demo.DAYS, ("vorticity", "temperature", "divergence")
+    levels = np.array([100.0, 300.0, 500.0, 700.0, 900.0])
+    description = StoreDescription(
+        demo.START + np.arange(hours),
+        levels,
+        np.linspace(84.375, -84.375, 16),
+        np.arange(32) * 11.25,
+        {name: variable_info(name) for name in names},
+        {"simulated": True},
+    )
+    shape = (hours, len(levels), 16, 32)
+    rng = np.random.default_rng(0)
+    values = {name: rng.standard_normal(shape, "float32") for name in names}
+    path = tmp_path / "cache" / f"demo-{demo.DAYS}-days-{__version__}.zarr"
+    write_store(path, description, [values])
+
+
+# What makes the page's trainings a matter of seconds.
+SMALL = {
+    "STEPS": 2,
+    "BATCH_SIZE": 2,
+    "EMBED_DIM": 32,
+    "Pretraining.steps_per_epoch": 2,
+    "Pretraining.validation_batches": 1,
+    "Scoring.num_samples": 2,
+    "Scoring.batch_size": 2,
+}
+
+
+def _small(call):
+    # Of coupled models the sizes are those of their sources.
+    left_out = ("EMBED_DIM",) if "gin/couple_fields.gin" in call else ()
+    chosen = {name: value for name, value in SMALL.items() if name not in left_out}
+    return [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
+
+
+def test_the_tutorial_on_adding_a_field_can_be_followed(with_a_small_demo):
+    page = ROOT / "docs" / "add-a-field.md"
+    _follow(page, lambda call: _small(call) if call[0] in ("run", "add-field") else [])
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {})
+    assert Path("two.keras").exists()
 
 
 @pytest.fixture

@@ -65,6 +65,8 @@ def _model_arguments():
         "normalizer": c.normalizers.MonthlyNormalizer(),
         "coupler": c.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys"),
         "encode": "visible",
+        "parts": {"temperature": {"tail": c.tails.LinearEnsemble(num_members=2)}},
+        "freeze": ("encoder/vorticity/*", "!*/mlp/*"),
         "provenance": {"store": "a.zarr", "units": {"temperature": "K"}},
         "name": "two_fields",
     }
@@ -78,6 +80,9 @@ def _pretraining_arguments():
         "loss": c.losses.KernelCRPS(),
         "optimizer": keras.optimizers.AdamW(c.schedules.WarmupDecay(), weight_decay=0.1),
         "steps": 7,
+        "minutes": 2.5,
+        "adapters": c.adapters.LowRankAdapters(rank=2),
+        "learning_rates": {"*/coupled_*": 10.0},
         "scoring": Scoring({"forecast": c.maskings.Forecast()}, num_samples=3),
         "seed": 5,
     }
@@ -144,6 +149,27 @@ CASES = {
         always_float32=True,
     ),
     "AtmoRep": Case(_model_arguments),
+    "CoupledModel": Case(
+        lambda: {
+            "sources": ["one.keras", "two.keras"],
+            "couplings": {"temperature": ["vorticity"]},
+            "coupler": c.couplers.CrossFieldAttention(num_heads=2),
+            "loss_weights": {"temperature": 0.5},
+            "freeze": ("tail/*",),
+        }
+    ),
+    "ExtendedModel": Case(
+        lambda: {
+            "model": "one.keras",
+            "field": _field(couplings=["vorticity"]),
+            "couple": "both",
+            "like": None,
+            "parts": {"tail": c.tails.LinearEnsemble(num_members=2)},
+            "coupler": c.couplers.CrossFieldAttention(num_heads=2),
+            "adapt": ("tail/vorticity/*",),
+            "compare": False,
+        }
+    ),
     "Window": Case(lambda: {"shape": (4, 4, 8), "step_hours": 3.0}, use=repr),
     "FieldSpec": Case(
         lambda: {
@@ -168,6 +194,7 @@ CASES = {
             "region": (-10, 20.5, 0, 40),
             "area_uniform": False,
             "threads": 1,
+            "stores": {"temperature": "b.zarr"},
         },
         use=lambda dataset: json.dumps(vars(dataset)),
     ),
