@@ -110,6 +110,7 @@ def conclude(source, task, run) -> None:
         task: the training that has ended.
         run: its `RunDirectory`.
     """
+    click.echo(f"cost     {run.step_seconds:.3g} s a step (median)")
     saved = source.saved[0]
     proof = prove(saved.path, run.model, saved.names, task.dataset, task.masking, task.seed)
     _write(run.path / "proof.json", dataclasses.asdict(proof))
@@ -135,7 +136,7 @@ def _compare(source, task, run) -> None:
     alone.remove()
     # Steps of one field are cheaper: time ends the training, not their number.
     other = task.variant(source.alone(), minutes=seconds / 60, steps=100 * task.steps)
-    other.run(alone, "")
+    other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)
     print_table(_table(name, rows))

@@ -1,11 +1,13 @@
 """The directory of one run: what is in it, and how it is found again."""
 
 import csv
+import itertools
 import json
 import os
 import platform
 import re
 import shutil
+import statistics
 import sys
 import time
 from pathlib import Path
@@ -79,6 +81,13 @@ class RunDirectory:
     def training_seconds(self) -> float:
         """The time that the training took, from its record."""
         return json.loads(self.record.read_text())["timings"]["training_seconds"]
+
+    @property
+    def step_seconds(self) -> float:
+        """The median time of a training step, from its history."""
+        with self.history.open() as file:
+            times = [float(row["seconds"]) for row in csv.DictReader(file)]
+        return statistics.median(b - a for a, b in itertools.pairwise([0.0, *times]))
 
     def checkpoint(self, step: int) -> Path:
         """Returns the path of the checkpoint after `step` steps."""

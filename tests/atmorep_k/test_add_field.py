@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import keras
@@ -65,6 +66,7 @@ def test_it_prints_what_it_takes_and_proves(added, folder):
     lines = printed.splitlines()
     words = [line.split()[0] for line in lines if line.strip()]
     assert words[:6] == ["taken", "new", "new", "trained", "step", "start"]
+    assert re.search(r"^cost     \S+ s a step", printed, re.MULTILINE)
     assert "proof    weights and statistics of the old fields: byte for byte" in printed
     assert "proof    predictions of vorticity: identical, bit for bit" in printed
     assert "Normalised MSE of temperature" in printed
