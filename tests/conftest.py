@@ -144,25 +144,29 @@ def _token_info(field):
 
 @pytest.fixture(scope="session")
 def write_tiny_store():
-    """Function (path, names) that writes five days of a wave, 2 levels on 8 x 16 points.
+    """Function (path, names, ...) that writes five days of a wave, 2 levels on 8 x 16 points.
 
-    Of several fields each shows the same wave, a quarter of its length further east.
+    Of several fields each shows the same wave, a quarter of its length further east. Start, levels
+    and numbers of points may be others.
     """
     return _write_tiny_store
 
 
-def _write_tiny_store(path, names=("temperature",)):
+def _write_tiny_store(
+    path, names=("temperature",), start="2020-01-01T00", levels=(500.0, 850.0), points=(8, 16)
+):
     from atmorep_k.data.store import StoreDescription, write_store
     from atmorep_k.data.variables import variable_info
 
-    time = np.datetime64("2020-01-01T00", "h") + np.arange(120)
-    level = np.array([500.0, 850.0])
-    latitude, longitude = np.linspace(78.75, -78.75, 8), np.arange(16) * 22.5
+    time, level = np.datetime64(start, "h") + np.arange(120), np.array(levels)
+    height, width = 180 / points[0], 360 / points[1]
+    latitude = 90 - height * (0.5 + np.arange(points[0]))
+    longitude = width * np.arange(points[1])
     variables = {name: variable_info(name) for name in names}
     description = StoreDescription(
         time, level, latitude, longitude, variables, {"title": "a travelling wave"}
     )
-    hours, levels, lat, lon = np.ix_(np.arange(120), [0, 1], latitude, longitude)
+    hours, levels, lat, lon = np.ix_(np.arange(120), range(len(level)), latitude, longitude)
     rng, values = np.random.default_rng(0), {}
     for number, name in enumerate(names):
         phase = 2 * lon - 90 * number - 7.5 * hours + 30 * levels

@@ -177,6 +177,41 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
+def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
+    coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
+    settings = {
+        "WindowDataset.stores": {"temperature": str(coarse)},
+        "LEVELS": [300, 700, 1000],
+        "WINDOW": (4, 2, 4),
+        "TOKEN_SIZE": (2, 1, 2),
+        "ExtendedModel.compare": False,
+    }
+    words = [w for name, value in settings.items() for w in ("--set", f"{name}={value}")]
+    output = folder / "other_store"
+    result = call("add-field", folder / "old", folder / "add.gin", "--output", output, *words)
+    assert result.exit_code == 0, result.output
+    assert "predictions of vorticity: identical, bit for bit" in result.stdout
+    model = atmorep_k.load_model(output / "model.keras")
+    assert model.normalizers["temperature"].num_levels == 3
+    assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
+
+
+def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
+    later = write_tiny_store(
+        folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
+    )
+    words = ("--set", f"STORE={later}", "--set", "ExtendedModel.compare=False")
+    output = folder / "other_year"
+    result = call("add-field", folder / "old", folder / "add.gin", "--output", output, *words)
+    assert result.exit_code == 0, result.output
+    assert differences(folder / "old", output, ["vorticity"]) == []
+    old, new = (atmorep_k.load_model(folder / p / "model.keras") for p in ("old", "other_year"))
+    means = old.normalizers["vorticity"].mean, new.normalizers["vorticity"].mean
+    np.testing.assert_array_equal(*means)
+    # In the later store the fields have changed places: its own mean of vorticity is another.
+    assert not np.array_equal(new.normalizers["temperature"].mean, means[0])
+
+
 def test_saved_models_are_coupled_by_a_run(added, folder):
     lines = TOP.format(store=str(folder / "two.zarr")).splitlines()
     kept = [line for line in lines if line.split(" ")[0] in _COMMON]
