@@ -60,7 +60,7 @@ def benchmark(output: Path, minutes: float, fields: list[str]) -> None:
     ways = zip(WAYS, (start.values(), further.values(), [coupled]), strict=True)
     errors = {way: normalised_errors(runs) for way, runs in ways}
     for task in TASKS:
-        print_scores(task, errors)
+        print_scores(task, errors, fields)
 
 
 def sources(runs) -> str:
@@ -150,11 +150,11 @@ def print_identical(identical: dict[str, bool]) -> None:
     print()
 
 
-def print_scores(task: str, errors: dict[str, dict]) -> None:
+def print_scores(task: str, errors: dict[str, dict], fields: list[str]) -> None:
     print(f"{task:<24}{'start':>9}{'further':>9}{'coupled':>9}{'coupled/further':>17}")
-    rows = [[errors[way][task, name] for way in WAYS] for name in FIELDS]
+    rows = [[errors[way][task, name] for way in WAYS] for name in fields]
     ratios = [coupled / further for _, further, coupled in rows]
-    for name, row, ratio in zip(FIELDS, rows, ratios, strict=True):
+    for name, row, ratio in zip(fields, rows, ratios, strict=True):
         print_row(name, row, ratio)
     # The last figure is the mean of the ratios, the others are plain means.
     means = [statistics.mean(column) for column in zip(*rows, strict=True)]
