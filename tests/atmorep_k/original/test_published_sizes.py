@@ -2,6 +2,7 @@
 
 import pytest
 
+from atmorep_k import config
 from atmorep_k.declared import count_parameters
 from atmorep_k.original.architecture import Layout, build_model
 from atmorep_k.original.settings import parse_settings
@@ -36,6 +37,11 @@ VELOCITY = {
 
 def count(original, fields, year, **changes):
     """Returns the weights as the original counts them."""
+    return count_parameters(build(original, fields, year, **changes)) + UNREAD
+
+
+def build(original, fields, year, **changes):
+    """Returns the model of published settings, not built."""
     depth = 6 if year == 2024 else 10
     values = original.options(
         fields,
@@ -49,8 +55,7 @@ def count(original, fields, year, **changes):
     )
     settings = parse_settings(values, "the published settings")
     heads = settings.coupling_num_heads_per_field
-    model = build_model(settings, Layout(year == 2023, heads, heads))
-    return count_parameters(model) + UNREAD
+    return build_model(settings, Layout(year == 2023, heads, heads))
 
 
 def single(original, year, name=VO, dim=2048, **tiling):
@@ -58,11 +63,15 @@ def single(original, year, name=VO, dim=2048, **tiling):
 
 
 def several(original, year, sizes, tilings, heads=1):
-    fields = [
+    fields = coupled(original, sizes, tilings)
+    return count(original, fields, year, coupling_num_heads_per_field=heads)
+
+
+def coupled(original, sizes, tilings):
+    return [
         original.field(n, others, (0,) if n == TP else LEVELS, **tilings.get(n, FINE), dim=dim)
         for n, (dim, others) in sizes.items()
     ]
-    return count(original, fields, year, coupling_num_heads_per_field=heads)
 
 
 def of_2024(names):
@@ -97,10 +106,13 @@ def test_several_fields_of_2024(original):
     assert several(original, 2024, sizes, tilings) == 741_136_272
 
 
+WIND_AND_TEMPERATURE = {U: (2048, [V, T]), V: (2048, [U, T]), T: (1024, [U, V])}
+
+
 @pytest.mark.parametrize(
     ("sizes", "tilings", "totals"),
     [
-        ({U: (2048, [V, T]), V: (2048, [U, T]), T: (1024, [U, V])}, {}, (1.576, 1.621)),
+        (WIND_AND_TEMPERATURE, {}, (1.576, 1.621)),
         (VORTICITY, {}, (3.088, 3.198)),
         (VELOCITY, {}, (2.881, 2.994)),
     ],
@@ -109,3 +121,34 @@ def test_several_fields_of_2023_in_billions(sizes, tilings, totals, original):
     for heads, total in enumerate(totals, 1):
         found = several(original, 2023, sizes, tilings, heads)
         assert found / 1e9 == pytest.approx(total, abs=5.01e-4)
+
+
+PUBLISHED = {
+    "multi3_2023": (2023, WIND_AND_TEMPERATURE, {}),
+    "multi_velocity_2023": (2023, VELOCITY, {}),
+    "multi_vorticity_2023": (2023, VORTICITY, {}),
+    "multi6_2024": (2024, *of_2024([U, V, Q, W, T, TP])),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_files_wire_what_is_imported(name, original):
+    year, sizes, tilings = PUBLISHED[name]
+    heads = {"coupling_num_heads_per_field": 2 if year == 2023 else 1, "with_qk_lnorm": True}
+    imported = build(original, coupled(original, sizes, tilings), year, **heads)
+    ours = config.load([f"published/{name}.gin"]).build().model
+    assert [field_of(f) for f in ours.fields] == [field_of(f) for f in imported.fields]
+    for role, part in imported.templates.items():
+        assert type(ours.templates[role]) is type(part)
+        # The decoders are as deep as the encoders: no block is without the encoder's layers.
+        assert options_of(ours.templates[role]) == options_of(part), role
+
+
+def field_of(field):
+    tiling = field.window.shape, field.levels, field.token_size
+    return field.name, *tiling, field.embed_dim, set(field.couplings), field.predicted
+
+
+def options_of(part):
+    left_out = ("name", "self_qk_norm")
+    return {key: value for key, value in part.get_config().items() if key not in left_out}
