@@ -20,9 +20,16 @@ __all__ = ["__version__", "load_model"]
 
 
 def load_model(path):
-    """Opens a saved model on whatever backend Keras runs on, ready to predict."""
+    """Opens a saved model on whatever backend Keras runs on, ready to predict.
+
+    Raises:
+        UserError: where it holds a component of a plug-in that is not installed.
+    """
     import keras
 
+    from atmorep_k.saved import check_components
+
+    check_components(path)
     return keras.saving.load_model(path, compile=False)
 
 

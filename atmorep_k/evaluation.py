@@ -131,6 +131,7 @@ def evaluate(
     sums, pictures = {}, {}
     for task, masking in maskings.items():
         sums[task], pictures[task] = {}, {}
+        forget_shapes(model)
         for first in range(0, num_samples, batch_size):
             indices = range(first, min(first + batch_size, num_samples))
             samples = [dataset.window("validation", seed, i, masking) for i in indices]
@@ -166,6 +167,18 @@ def check_tasks(maskings: dict[str, Any], fields: list) -> None:
         for field in fields:
             if field.predicted:
                 masking.num_slots(field.num_tokens)
+
+
+def forget_shapes(model) -> None:
+    """Prepares a model for a masking with another number of slots than before.
+
+    TensorFlow leaves open in a second trace what differs from the first, and a model that encodes
+    visible tokens only must know how many they are.
+    """
+    import keras
+
+    if getattr(model, "encode", "all") == "visible" and keras.backend.backend() == "tensorflow":
+        model.make_predict_function(force=True)
 
 
 def predict_batch(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:

@@ -13,7 +13,7 @@ from atmorep_k._version import __version__
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import Store, open_store
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation import predict_batch, scatter
+from atmorep_k.evaluation import forget_shapes, predict_batch, scatter
 from atmorep_k.fields import Position
 from atmorep_k.planning import all_hours, hidden_hours
 from atmorep_k.stitching import Canvas, Frame
@@ -189,6 +189,7 @@ def run(
     paths = [store_path(path) for path in (store, *(stores or {}).values())]
     model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
     masking, written = masking_for(model), planning.written_fields(model, fields)
+    forget_shapes(model)
     if at_random:
         hours = all_hours(model.fields, written)
     else:

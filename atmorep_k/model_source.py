@@ -37,9 +37,11 @@ class SavedModel:
         Raises:
             UserError: where there is none.
         """
-        from atmorep_k.saved import describe
+        from atmorep_k.saved import check_components, describe
 
-        return cls(Path(describe(Path(path))["path"]))
+        found = Path(describe(Path(path))["path"])
+        check_components(found)
+        return cls(found)
 
     @functools.cached_property
     def architecture(self) -> AtmoRep:

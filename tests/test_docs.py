@@ -1,5 +1,6 @@
 """The pages for users: their configurations load, their commands exist, their code runs."""
 
+import importlib
 import itertools
 import re
 import shlex
@@ -45,10 +46,9 @@ def test_commands_in_the_pages_are_valid(words):
     options = {name for p in command.params for name in (*p.opts, *p.secondary_opts)}
     assert {word for word in words if word.startswith("--")} <= options
     files = [word for word in words if word.startswith("gin/") and word.endswith(".gin")]
-    values = [v for v in overrides(words) if "EveryOther" not in v]
     if files:
         assert all((ROOT / file).is_file() for file in files)
-        config.load([ROOT / file for file in files], values)
+        config.load([ROOT / file for file in files], overrides(words))
 
 
 def test_links_lead_somewhere():
@@ -58,15 +58,27 @@ def test_links_lead_somewhere():
                 assert (page.parent / link).exists(), f"{page.name}: {link}"
 
 
-def test_the_component_of_the_page_works(scratch):
-    (code,) = blocks(ROOT / "docs" / "extending.md", "python")
-    names = {}
-    exec(compile(code, "extending.md", "exec"), names)
-    masking = names["EveryOther"]()
-    tokens = np.ones((2, 4, 2, 2, 3), np.float32)
-    masked = masking(tokens, (1, 1, 3), np.random.default_rng(0))
-    np.testing.assert_array_equal(masked.tokens.mean(axis=(0, 2, 3, 4)), [1, 0, 1, 0])
-    assert masked.index.shape == (2, masking.num_slots((4, 2, 2)))
+def test_the_page_on_components_shows_the_example_as_it_is():
+    page, example = ROOT / "docs" / "extending.md", ROOT / "examples" / "plugin"
+    (code,) = blocks(page, "python")
+    assert code == (example / "src" / "atmorep_k_example" / "swath.py").read_text()
+    for language, file in (("toml", "pyproject.toml"), ("gin", "swath.gin")):
+        (quoted,) = blocks(page, language)
+        assert quoted in (example / file).read_text()
+    for name in re.findall(r"^\| `(.*?)` \|", page.read_text().split("## ")[0], re.MULTILINE):
+        assert (example / name).is_file(), name
+
+
+def test_the_page_on_components_tells_of_every_kind():
+    from atmorep_k import registry
+
+    text = (ROOT / "docs" / "extending.md").read_text()
+    told = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    others = {"block", "model", "scoring", "specification"}
+    assert told == {entry.kind for entry in registry.entries(borrowed=True)} - others
+    for name in re.findall(r"`components\.([\w.]+)`", text):
+        module, _, cls = f"atmorep_k.components.{name}".rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), cls), type)
 
 
 @pytest.fixture
@@ -188,15 +200,6 @@ def test_the_page_on_original_models_can_be_followed(with_a_released_run):
     pytest.importorskip("torch")
     _follow(ROOT / "docs" / "original-models.md")
     assert Path("velocity_u.weights.tsv").exists()
-
-
-@pytest.fixture
-def scratch(monkeypatch):
-    """A registry that forgets what a test registers."""
-    from atmorep_k import config, registry
-
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(config, "_known", dict(config._known))
 
 
 TOP_FILES = [f for where in ("", "examples/", "published/") for f in ROOT.glob(f"gin/{where}*.gin")]

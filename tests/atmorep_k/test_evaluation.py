@@ -343,6 +343,15 @@ def test_a_masking_that_does_not_suit_the_window_is_found_at_once(dataset):
         evaluation.check_tasks({"forecast": Forecast(3)}, FIELDS)
 
 
+def test_a_model_that_encodes_visible_tokens_takes_any_number_of_slots(make_model, make_batch):
+    model = make_model(encode="visible")
+    model.build()
+    for slots in (3, 5, 4):
+        evaluation.forget_shapes(model)
+        inputs, _, _ = make_batch(model.fields, slots=slots)
+        assert model.predict_on_batch(inputs)["temperature"].shape[2] == slots
+
+
 def test_files_and_table(dataset, tmp_path):
     found = evaluate(Model([1.0, 3.0]), dataset, {"masked": RANDOM, "forecast": LAST})
     found.write(tmp_path / "run")
