@@ -59,7 +59,8 @@ def size_lines(task) -> list[str]:
 
 def _unread_by_the_original(model: AtmoRep) -> int:
     net = model.templates.of("token_info", model.fields[0].name)
-    return (len(TOKEN_INFO) + 1) * net.embed_dim if net.features == "raw" else 0
+    is_original = getattr(net, "features", None) == "raw"
+    return (len(TOKEN_INFO) + 1) * net.embed_dim if is_original else 0
 
 
 def batch_bytes(task) -> int:
@@ -76,7 +77,8 @@ def activation_bytes(model: AtmoRep, batch_size: int) -> int:
     """Estimates the activations that a training step keeps, in bytes.
 
     Counted per block and token: norms, queries, keys, values, heads, projection and the two layers
-    of the MLP, about 14 times the channels, and the scores twice (before and after the softmax).
+    of the MLP, about 14 times the channels, and the scores twice (before and after the softmax);
+    of each coupling its queries and heads, the other field's keys and values, and the scores.
     """
     total = 0
     for field in model.fields:
@@ -85,7 +87,20 @@ def activation_bytes(model: AtmoRep, batch_size: int) -> int:
             part = model.templates.of(role, field.name)
             per_block = tokens * 14 * field.embed_dim + 2 * part.num_heads * tokens**2
             total += part.num_layers * per_block
+        total += model.templates.of("encoder", field.name).num_layers * _of_couplings(model, field)
     return 4 * batch_size * total
+
+
+def _of_couplings(model: AtmoRep, field) -> int:
+    heads = getattr(model.templates.of("coupler", field.name), "num_heads", 0)
+    encoder = model.templates.of("encoder", field.name)
+    width = heads * field.embed_dim // encoder.num_heads
+    tokens, total = len(field.levels) * field.tokens_per_level, 0
+    for other in (f for f in model.fields if f.name in field.couplings):
+        others = len(other.levels) * other.tokens_per_level
+        total += 2 * width * (tokens + others) + tokens * field.embed_dim
+        total += 2 * heads * tokens * others
+    return total
 
 
 def _size(number: float) -> str:
