@@ -27,7 +27,7 @@ def load_model(path):
     """
     import keras
 
-    from atmorep_k.saved import check_components
+    from atmorep_k.plugins import check_components
 
     check_components(path)
     return keras.saving.load_model(path, compile=False)

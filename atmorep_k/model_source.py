@@ -37,7 +37,8 @@ class SavedModel:
         Raises:
             UserError: where there is none.
         """
-        from atmorep_k.saved import check_components, describe
+        from atmorep_k.plugins import check_components
+        from atmorep_k.saved import describe
 
         found = Path(describe(Path(path))["path"])
         check_components(found)

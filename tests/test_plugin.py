@@ -58,7 +58,10 @@ def python(installed):
     def run(code, *arguments):
         environment = {**os.environ, "PYTHONPATH": path}
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        # Elsewhere: in the repository Python would find the package's sources before it.
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, cwd=installed
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
