@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.layout import TIME_SHARD
 from atmorep_k.data.store import Store, open_store
 
 # Up to so many bytes of values every value is looked at without being asked.
 _SCAN_BYTES = 2**31
 _NAMED_GAPS = 5
+# Time steps that are looked at together.
+_STEPS = 48
 
 
 def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
@@ -135,8 +136,8 @@ def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:
 def _missing_values(store: Store, name: str) -> int:
     array = store.dataset()[name]
     return sum(
-        int(np.count_nonzero(~np.isfinite(array[start : start + TIME_SHARD].values)))
-        for start in range(0, len(store.time), TIME_SHARD)
+        int(np.count_nonzero(~np.isfinite(array[start : start + _STEPS].values)))
+        for start in range(0, len(store.time), _STEPS)
     )
 
 
