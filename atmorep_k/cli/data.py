@@ -60,6 +60,27 @@ def prepare(
 
 @data.command()
 @click.argument("store", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="A dask.distributed cluster.")
+def append(store, sources, **options):
+    """Add the times of SOURCE that come after the last of a store.
+
+    Who has the store open goes on with what was there.
+
+    Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
+    """
+    from atmorep_k.data.append import append as add
+    from atmorep_k.progress import bar
+
+    with bar("appending", "MB/s", scale=1e-6) as shown:
+        add(store, sources, **options, progress=shown.advance, notify=shown.say)
+    click.echo(store)
+
+
+@data.command()
+@click.argument("store", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--scan", is_flag=True, help="Look at every value, also of a large store.")
 def info(store, as_json, scan):

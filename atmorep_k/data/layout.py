@@ -137,16 +137,16 @@ class StoreDescription:
         chunk = math.ceil(size / parts)
         return chunk, chunk * parts
 
-    def blocks(self, steps: int) -> list[tuple[int, int]]:
+    def blocks(self, steps: int, known: int = 0) -> list[tuple[int, int]]:
         """Returns first and stop of stretches of the record, some whole time shards each.
 
         Args:
             steps: time steps of a stretch at most, but for one shard at least.
+            known: time steps at the beginning whose whole shards are left out.
         """
-        shard = self.layout.shard[0]
-        size = shard * max(1, steps // shard)
-        number = len(self.time)
-        return [(start, min(start + size, number)) for start in range(0, number, size)]
+        shard, number = self.layout.shard[0], len(self.time)
+        size, first = shard * max(1, steps // shard), known - known % shard
+        return [(start, min(start + size, number)) for start in range(first, number, size)]
 
     @property
     def is_global(self) -> bool:

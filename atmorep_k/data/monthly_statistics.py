@@ -1,7 +1,7 @@
 """Monthly statistics of a variable over all years, kept in files while its values stream by."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -41,11 +41,16 @@ class MonthlyStatistics:
         """Time steps of each month taken in, `(month,)`."""
         return np.array([self._file(month).header()[0] for month in range(MONTHS)], np.int64)
 
-    def set(self, month: int, moments: MomentsFile) -> None:
-        """Begins a month with what is known of earlier years."""
-        count, _ = moments.header()
+    def begin(self, month: int, count: int, level: Callable[[int], Moments]) -> None:
+        """Begins a month with what is known of earlier years, unless it has begun.
+
+        Args:
+            month: 0..11.
+            count: its time steps.
+            level: function that gives the moments of a level.
+        """
         if not self._file(month).path.exists():
-            self._file(month).write(count, -1, moments.level)
+            self._file(month).write(count, -1, level)
 
     def merge(self, number: int, months: Mapping[int, MomentsFile]) -> None:
         """Takes in the moments of a part of the record; parts come in ascending order.

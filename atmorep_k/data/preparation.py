@@ -19,6 +19,7 @@ import numpy as np
 from atmorep_k.data.blocks import BlockWriter, check_finite
 from atmorep_k.data.executors import in_order
 from atmorep_k.data.finishing import finish
+from atmorep_k.data.growing import Grown
 from atmorep_k.data.joining import Joined
 from atmorep_k.data.layout import StoreDescription
 from atmorep_k.data.memory import Memory
@@ -67,6 +68,7 @@ class Preparation:
         variables: name -> where its values come from.
         memory: how much is there.
         sources: name, size and time of change of each source.
+        grown: what is there already of a store that grows; None for a new one.
     """
 
     store: Path
@@ -74,6 +76,12 @@ class Preparation:
     variables: dict[str, Joined]
     memory: Memory
     sources: list[tuple[str, int, int]]
+    grown: Grown | None = None
+
+    @property
+    def known(self) -> int:
+        """Time steps that are there already."""
+        return len(self.grown.store.time) if self.grown else 0
 
     def begin(self) -> bool:
         """Makes the directory, or finds what an earlier run has done of the same work.
@@ -106,7 +114,8 @@ class Preparation:
 
     def jobs(self, kind: str) -> list[Job]:
         """Returns the blocks of all variables, those of the same times together."""
-        blocks = {n: self.description.blocks(self._cut(n).block) for n in self.variables}
+        d = self.description
+        blocks = {n: d.blocks(self._cut(n).block, self.known) for n in self.variables}
         jobs = [
             Job(kind, self.store, self.identity, name, number, start, stop)
             for name, of in blocks.items()
@@ -126,7 +135,8 @@ class Preparation:
             UserError: where a source is damaged or a value missing.
             OSError: where the disk is full or the place cannot be written.
         """
-        packed = self.description.layout.packing == "int16"
+        # A store that grows keeps its packing.
+        packed = self.description.layout.packing == "int16" and not self.grown
         kinds = ["range", "write"] if packed else ["write"]
         jobs = {kind: self.jobs(kind) for kind in kinds}
         counted = _counted(progress, sum(self._bytes(j) for of in jobs.values() for j in of))
@@ -134,6 +144,8 @@ class Preparation:
             for job, _ in self._results(pool, at_once, jobs["range"]):
                 counted(self._bytes(job))
         self._prepare_arrays(jobs.get("range", []))
+        for name in self.variables if self.grown else ():
+            self.grown.give_moments(name, self.block_writer(name).statistics)
         for job, _ in self._results(pool, at_once, jobs["write"]):
             self.block_writer(job.variable).merge(job.number, job.start, job.stop)
             counted(self._bytes(job))
@@ -157,7 +169,7 @@ class Preparation:
         path = self.store / SCRATCH / _PACKINGS
         if path.exists():
             return
-        packings = {}
+        packings = self.grown.packings if self.grown else {}
         for name in self.variables if ranges else ():
             found = [json.loads(j.note.read_text()) for j in ranges if j.variable == name]
             low, high = (np.array([of[i] for of in found]) for i in (0, 1))
@@ -189,11 +201,22 @@ class Preparation:
             job.number,
             job.start,
             job.stop,
-            self.variables[job.variable].read,
+            functools.partial(self._read, job.variable),
             steps=cut.steps,
             in_memory=cut.in_memory,
+            known=max(0, self.known - job.start),
         )
         return checksums.tolist()
+
+    def _read(self, name: str, first: int, stop: int) -> np.ndarray:
+        """Returns values of the record: of the store as it was, then of the sources."""
+        known = self.known
+        parts = []
+        if first < known:
+            parts.append(self.grown.read(name, first, min(stop, known)))
+        if stop > known:
+            parts.append(self.variables[name].read(max(first, known) - known, stop - known))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def _values(self, job: Job, first: int, stop: int) -> np.ndarray:
         values = self.variables[job.variable].read(first, stop)
@@ -202,14 +225,17 @@ class Preparation:
 
     def _finish(self, jobs: list[Job]) -> None:
         writers = {name: self.block_writer(name) for name in self.variables}
-        checksums = {
-            name: np.concatenate(
-                [json.loads(j.note.read_text()) for j in jobs if j.variable == name]
-            ).astype(np.uint32)
-            for name in self.variables
-        }
+        checksums = {name: self._checksums(name, jobs) for name in self.variables}
         statistics = {name: of.statistics for name, of in writers.items()}
         finish(self.store, self.description, statistics, checksums)
+
+    def _checksums(self, name: str, jobs: list[Job]) -> np.ndarray:
+        own = [j for j in jobs if j.variable == name]
+        parts = [np.array(json.loads(j.note.read_text()), np.uint32) for j in own]
+        if self.grown:
+            shards = own[0].start // self.description.layout.shard[0]
+            parts.insert(0, self.grown.checksums(name)[:shards])
+        return np.concatenate(parts)
 
 
 def run(job: Job) -> None:

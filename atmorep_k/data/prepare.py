@@ -82,9 +82,9 @@ def prepare(
         description,
         {j.name: j for j in joined},
         of,
-        [_identity(source) for source in found],
+        [identity(source) for source in found],
     )
-    with _begun(output, preparation.store):
+    with begun(output, preparation.store):
         with executor(of.workers, scheduler) as (pool, at_once):
             if preparation.begin():
                 notify(f"going on with the work found in {preparation.store}.")
@@ -94,7 +94,7 @@ def prepare(
     return output
 
 
-def _identity(source: str) -> tuple[str, int, int]:
+def identity(source: str) -> tuple[str, int, int]:
     """Returns what tells a source from what it may be later: its name, size and time of change."""
     if "://" in source:
         return source, 0, 0
@@ -103,7 +103,12 @@ def _identity(source: str) -> tuple[str, int, int]:
 
 
 @contextlib.contextmanager
-def _begun(output: Path, partial: Path) -> Iterator[None]:
+def begun(output: Path, partial: Path) -> Iterator[None]:
+    """Work on a directory beside its final name: alone, removed where it fails, kept if stopped.
+
+    Raises:
+        UserError: where another process is at it, or the place cannot be written.
+    """
     with _new_parents(output), _alone(partial), _kept_if_stopped(partial), writing_to(output):
         yield
 
@@ -216,12 +221,14 @@ def _describe(
         latitude=pieces[0].latitude,
         longitude=pieces[0].longitude,
         variables={j.name: j.info for j in joined},
-        attributes={**_attributes(pieces), "level_type": kind, **attributes},
+        attributes={**merged_attributes(pieces), "level_type": kind, **attributes},
         layout=layout,
     )
 
 
-def _attributes(pieces: Sequence[Piece]) -> dict[str, Any]:
+def merged_attributes(pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Returns the global attributes of a store made of pieces."""
+
     def found(name: str) -> list[str]:
         return list(dict.fromkeys(str(p.attributes.get(name) or "") for p in pieces))
 
