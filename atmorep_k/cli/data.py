@@ -16,9 +16,23 @@ def data():
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Store to make.")
 @click.option("--variable", "variables", multiple=True, metavar="NAME", help="Take this variable.")
 @click.option("--level", "levels", multiple=True, type=float, help="Take this level.")
+@click.option(
+    "--region",
+    nargs=4,
+    type=float,
+    metavar="S N W E",
+    help="Take this part of the grid: south, north, west, east in degrees.",
+)
+@click.option(
+    "--derive",
+    "derived",
+    multiple=True,
+    metavar="NAME",
+    help="Compute vorticity or divergence from the wind.",
+)
 @click.option("--attribution", help="Whom to name when results are shown.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-def prepare(sources, output, variables, levels, attribution, overwrite):
+def prepare(sources, output, variables, levels, region, derived, attribution, overwrite):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
@@ -36,6 +50,8 @@ def prepare(sources, output, variables, levels, attribution, overwrite):
             output,
             variables=variables,
             levels=levels,
+            region=region,
+            derived=derived,
             attributes=attributes,
             overwrite=overwrite,
             progress=shown.advance,

@@ -228,6 +228,12 @@ def _attributes(dataset: "xr.Dataset") -> dict[str, Any]:
     return {k: v if isinstance(v, (bool, np.bool_)) else str(v) for k, v in found.items()}
 
 
+def _span(index: np.ndarray) -> tuple[np.ndarray, slice]:
+    """Returns the slice that holds all of an index, and the index within the slice."""
+    first = int(index.min())
+    return index - first, slice(first, int(index.max()) + 1)
+
+
 class _Reader:
     """Reads blocks of one variable and brings them to (time, level, lat, lon)."""
 
@@ -242,6 +248,8 @@ class _Reader:
             where[time[0]] = as_slice(self._time[start:stop])
         if self._axes.level in self._array.dims:
             where[self._axes.level] = as_slice(self._level[level_index])
+        rows, where[self._axes.latitude] = _span(self._rows)
+        columns, where[self._axes.longitude] = _span(self._columns)
         part = self._load(where)
         dims = [*time, self._axes.level, self._axes.latitude, self._axes.longitude]
         part = part.squeeze([d for d in part.dims if d not in dims])
@@ -251,7 +259,15 @@ class _Reader:
             values = values[None]
         if values.ndim == 3:
             values = values[:, None]
-        return pick(pick(values, self._rows, 2), self._columns, 3)
+        return pick(pick(values, rows, 2), columns, 3)
+
+    def crop(self, rows: np.ndarray, columns: np.ndarray) -> "_Reader":
+        """Returns the reader of some rows and columns, which reads no others.
+
+        Columns on both sides of the source's cut are read with those between them.
+        """
+        orders = (self._time, self._level, self._rows[rows], self._columns[columns])
+        return _Reader(self._array, self._axes, self._source, orders)
 
     def _load(self, where: dict[str, Any]) -> "xr.DataArray":
         try:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from atmorep_k.data.crop import crop
+from atmorep_k.data.derived import derive
 from atmorep_k.data.joining import Joined, join
 from atmorep_k.data.layout import TIME_SHARD
 from atmorep_k.data.pieces import Piece
@@ -27,6 +29,8 @@ def prepare(
     *,
     variables: Sequence[str] = (),
     levels: Sequence[float] = (),
+    region: Sequence[float] | None = None,
+    derived: Sequence[str] = (),
     attributes: dict[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -39,6 +43,8 @@ def prepare(
         output: the store to make.
         variables: names, under any alias; all known variables if empty.
         levels: levels wanted; all if empty.
+        region: (south, north, west, east) in degrees; the whole grid if None.
+        derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
         attributes: global attributes that take the place of those found (`attribution`).
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total.
@@ -52,7 +58,10 @@ def prepare(
     """
     check_output(Path(output), overwrite)
     pieces, left_out = open_sources(find_sources(sources))
+    pieces = derive(pieces, derived)
+    variables = [*variables, *derived] if variables else ()
     chosen = choose(pieces, left_out, variables, notify or (lambda sentence: None))
+    chosen = crop(chosen, region) if region else chosen
     joined = join(chosen, levels)
     description = _describe(chosen, joined, attributes or {})
     blocks = _blocks(joined, description, progress)
