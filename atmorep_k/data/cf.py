@@ -47,8 +47,12 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     return _pieces(dataset, path.name)
 
 
-def zarr_pieces(path: str) -> tuple[list[Piece], dict[str, str]]:
-    """Returns the variables of a Zarr directory or address, and what was left out: name -> why.
+def zarr_pieces(store: Any, source: str) -> tuple[list[Piece], dict[str, str]]:
+    """Returns the variables of a Zarr group, and what was left out: name -> why.
+
+    Args:
+        store: the store of the group, as Zarr has it.
+        source: what to call it.
 
     Raises:
         UserError: where it cannot be opened or its axes cannot be used.
@@ -58,10 +62,10 @@ def zarr_pieces(path: str) -> tuple[list[Piece], dict[str, str]]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*consolidated metadata.*")
-            dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False)
+            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False)
     except Exception as error:
-        raise UserError(f"{path} cannot be opened as Zarr: {error}.") from error
-    return _pieces(dataset, str(path).rstrip("/").rsplit("/", 1)[-1])
+        raise UserError(f"{source} cannot be opened as Zarr: {error}.") from error
+    return _pieces(dataset, source)
 
 
 def _check_whole(path: Path) -> None:
