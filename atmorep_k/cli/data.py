@@ -40,21 +40,9 @@ def data():
 @click.option("--codec", default="lz4", show_default=True, help="lz4, zstd or none.")
 @click.option("--chunk", nargs=3, type=int, default=(12, 30, 60), show_default=True, **_POINTS)
 @click.option("--shard", nargs=3, type=int, default=(48, 240, 480), show_default=True, **_POINTS)
+@click.option("--link", is_flag=True, help="Leave the values where they are.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-def prepare(
-    sources,
-    output,
-    variables,
-    levels,
-    region,
-    derived,
-    attribution,
-    packing,
-    codec,
-    chunk,
-    shard,
-    **options,
-):
+def prepare(sources, output, attribution, packing, codec, chunk, shard, **options):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
@@ -72,10 +60,6 @@ def prepare(
         make(
             sources,
             output,
-            variables=variables,
-            levels=levels,
-            region=region,
-            derived=derived,
             attributes=attributes,
             layout=Layout(chunk, shard, codec, packing),
             **options,

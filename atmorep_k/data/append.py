@@ -16,14 +16,16 @@ import numpy as np
 from atmorep_k._version import __version__
 from atmorep_k.data.executors import executor
 from atmorep_k.data.growing import Grown
-from atmorep_k.data.joining import Joined, check_grid, check_step, join
+from atmorep_k.data.joining import Joined, check_grid, check_step
 from atmorep_k.data.layout import StoreDescription
+from atmorep_k.data.linked_store import LinkedStore, identity
 from atmorep_k.data.memory import Memory, parse_size
 from atmorep_k.data.own_store import OwnStore
 from atmorep_k.data.pieces import Piece
 from atmorep_k.data.preparation import SCRATCH, Preparation
-from atmorep_k.data.prepare import MEMORY, begun, choose, identity, merged_attributes
-from atmorep_k.data.sources import find_sources, open_sources
+from atmorep_k.data.prepare import MEMORY, begun, merged_attributes
+from atmorep_k.data.selection import Selection
+from atmorep_k.data.sources import find_sources
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
 
@@ -66,11 +68,11 @@ def append(
     store, notify = Path(store), notify or (lambda sentence: None)
     put_in_place(store)
     old = open_store(store)
-    if not isinstance(old, OwnStore):
+    if not isinstance(old, OwnStore) or isinstance(old, LinkedStore):
         raise UserError(f"{store} is no store of 'atmorep-k data prepare': it cannot grow.")
     grown = Grown(old)
     found = find_sources(sources)
-    chosen, joined = _fitting(old, *open_sources(found), notify)
+    chosen, joined = _fitting(old, found, notify)
     description = _description(grown, chosen, joined)
     total = parse_size(memory)
     of = Memory.shared(total, 1 if scheduler else workers, joined, description)
@@ -110,16 +112,12 @@ def put_in_place(store: Path) -> None:
 
 
 def _fitting(
-    old: OwnStore,
-    pieces: Sequence[Piece],
-    left_out: dict[str, str],
-    notify: Callable[[str], None],
+    old: OwnStore, sources: Sequence[str], notify: Callable[[str], None]
 ) -> tuple[list[Piece], list[Joined]]:
     """Returns what of the sources comes after the store, checked to be of its kind."""
-    chosen = choose(pieces, left_out, list(old.variables), notify)
+    chosen, joined = Selection.of(old.attributes["selection"], old.level).open(sources, notify)
     grid = {"latitude": old.latitude, "longitude": old.longitude}
     check_grid([dataclasses.replace(chosen[0], source=str(old.path), **grid), *chosen])
-    joined = join(chosen, old.level)
     for of in joined:
         if of.info.units != old.variables[of.name].units:
             raise UserError(

@@ -28,7 +28,7 @@ class BlockWriter:
 
     Args:
         name: the variable.
-        array: directory of its Zarr array.
+        array: directory of its Zarr array; None where values stay in their sources.
         time: `(time,)` datetime64 of the record.
         shape: grid (level, lat, lon).
         shard: rows and columns of a shard.
@@ -40,7 +40,7 @@ class BlockWriter:
     """
 
     name: str
-    array: Path
+    array: Path | None
     time: np.ndarray
     shape: tuple[int, int, int]
     shard: tuple[int, int]
@@ -65,7 +65,7 @@ class BlockWriter:
         shape = (d.levels_of(name), len(d.latitude), len(d.longitude))
         return cls(
             name=name,
-            array=store / name,
+            array=None if d.links else store / name,
             time=d.time,
             shape=shape,
             shard=d.tiles(name)[1][-2:],
@@ -107,7 +107,8 @@ class BlockWriter:
             known: time steps at the beginning that the statistics have already.
 
         Returns:
-            CRC-32C of the shards' files, `(time shard, lat shard, lon shard)` uint32.
+            CRC-32C of the shards' files, `(time shard, lat shard, lon shard)` uint32; no time shard
+            where values stay in their sources.
 
         Raises:
             UserError: where a value is missing, of another shape or cannot be packed.
@@ -120,7 +121,7 @@ class BlockWriter:
             part.create(int((months == month).sum()))
         tiles = self.tiles()
         flat = list(itertools.chain.from_iterable(tiles))
-        writer = ShardWriter(self.array, self.has_level, self.threads)
+        writer = self.array and ShardWriter(self.array, self.has_level, self.threads)
         checksums = []
         with self._waiting(flat, stop - start, in_memory) as waiting:
             for first in range(start, stop, steps):
@@ -131,7 +132,8 @@ class BlockWriter:
             for tile, (rows, columns) in zip(waiting, flat, strict=True):
                 values = tile.take()
                 stored = self.packing.pack(values) if self.packing else values
-                checksums.append(writer.write(start, rows, columns, stored))
+                if writer:
+                    checksums.append(writer.write(start, rows, columns, stored))
                 values = self.packing.unpack(stored) if self.packing else values
                 self._put_moments(values, months, parts, rows, columns)
                 del values, stored

@@ -1,5 +1,6 @@
 """What a store gets when all its values are there: checksums, statistics, attributes."""
 
+import dataclasses
 import datetime
 import hashlib
 import itertools
@@ -20,8 +21,8 @@ from atmorep_k.data.statistics import MONTHS
 # Statistics of a grid are written together up to so many values, to save calls on small grids.
 _HELD_VALUES = 2**22
 _KEYS = ("mean", "std", "mean_grid", "std_grid")
-# Left out of the fingerprint: they say when and by what a store was made, not what is in it.
-_NOT_PRINTED = ("history", "atmorep_k_version", "fingerprint")
+# Left out of the fingerprint: they say when and how a store was made, not what is in it.
+_NOT_PRINTED = ("history", "atmorep_k_version", "fingerprint", "selection", "links", "variables")
 
 
 def finish(
@@ -45,7 +46,8 @@ def finish(
     hash_coordinates(hashed, description)
     _small(group, "statistics/month", np.arange(1, MONTHS + 1))
     for name, info in description.variables.items():
-        assign(group[f"checksums/{name}"], 0, checksums[name])
+        if not description.links:
+            assign(group[f"checksums/{name}"], 0, checksums[name])
         _write_statistics(group, name, info, statistics[name], hashed)
     _write_attributes(group, description, hashed)
     _consolidate(group)
@@ -116,6 +118,8 @@ def _write_attributes(group, d: StoreDescription, hashed) -> None:
         "is_global": d.is_global,
         "resolution": d.resolution,
     }
+    if d.links:
+        values["variables"] = {n: dataclasses.asdict(info) for n, info in d.variables.items()}
     printed = {k: v for k, v in values.items() if k not in _NOT_PRINTED}
     hashed.update(json.dumps(printed, sort_keys=True).encode())
     group.attrs.update({**values, "fingerprint": hashed.hexdigest()})
@@ -128,5 +132,5 @@ def _consolidate(group) -> None:
     with warnings.catch_warnings():
         # zarr says that other readers may ignore it, which does no harm.
         warnings.simplefilter("ignore", zarr.errors.ZarrUserWarning)
-        for part in ("statistics", "checksums", None):
+        for part in ("statistics", *(["checksums"] if "checksums" in group else []), None):
             zarr.consolidate_metadata(group.store, path=part)

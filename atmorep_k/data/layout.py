@@ -74,6 +74,7 @@ class StoreDescription:
         attributes: global attributes: `title`, `source`, `attribution`, `simulated` (bool),
             `level_type` (`"pressure"` in hPa, `"model"`, or empty), and any other.
         layout: how the values are cut, packed and compressed.
+        links: the sources in which the values stay; none where the store holds them.
 
     Raises:
         UserError: where a coordinate is not in its order or there is nothing to store.
@@ -86,6 +87,7 @@ class StoreDescription:
     variables: dict[str, VariableInfo]
     attributes: dict[str, Any]
     layout: Layout = Layout()
+    links: tuple[str, ...] = ()
 
     def __post_init__(self):
         object.__setattr__(self, "time", np.asarray(self.time).astype("datetime64[ns]"))

@@ -19,7 +19,8 @@ import numpy as np
 from atmorep_k.data.array_source import ArraySource
 from atmorep_k.data.axes import level_type
 from atmorep_k.data.base_store import Store
-from atmorep_k.data.layout import decode_time, level_attributes, mean_spacing
+from atmorep_k.data.layout import decode_time, mean_spacing
+from atmorep_k.data.lazy_dataset import lazy_dataset
 from atmorep_k.data.statistics import MONTHS
 from atmorep_k.data.stored_statistics import Pair, Scope, StoredStatistics, fill_constant
 from atmorep_k.data.variables import VariableInfo, canonical_name, variable_info
@@ -150,27 +151,10 @@ class OriginalStore(Store):
 
     def dataset(self) -> "xr.Dataset":
         """Opens the store with xarray, as if each field had an array of its own."""
-        import xarray as xr
-
         from atmorep_k.data.field_array import FieldArray
 
-        kind = self.attributes["level_type"]
-        coordinates = {
-            "time": ("time", self.time),
-            "latitude": ("latitude", self.latitude, {"units": "degrees_north"}),
-            "longitude": ("longitude", self.longitude, {"units": "degrees_east"}),
-        }
-        if len(self.level):
-            coordinates["level"] = ("level", self.level, level_attributes(kind))
-        variables = {}
-        for name, info in self.variables.items():
-            level = ("level",) if info.has_level else ()
-            array, field = self.places[name]
-            values = FieldArray(self.path / array, field).lazy()
-            attributes = {"units": info.units, "long_name": info.long_name}
-            dimensions = ("time", *level, "latitude", "longitude")
-            variables[name] = xr.Variable(dimensions, values, attributes)
-        return xr.Dataset(variables, coordinates, self.attributes)
+        places = {n: (self.path / array, field) for n, (array, field) in self.places.items()}
+        return lazy_dataset(self, {n: FieldArray(*place).lazy() for n, place in places.items()})
 
 
 def _time(path: Path, array) -> np.ndarray:

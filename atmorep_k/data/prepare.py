@@ -9,23 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.crop import crop
-from atmorep_k.data.derived import derive
 from atmorep_k.data.executors import executor
-from atmorep_k.data.joining import Joined, join
+from atmorep_k.data.joining import Joined
 from atmorep_k.data.layout import Layout
+from atmorep_k.data.linked_store import identity, linked
 from atmorep_k.data.memory import Memory, parse_size
 from atmorep_k.data.pieces import Piece
 from atmorep_k.data.preparation import SCRATCH, Preparation
-from atmorep_k.data.sources import find_sources, open_sources
+from atmorep_k.data.selection import Selection
+from atmorep_k.data.sources import find_sources
 from atmorep_k.data.store import StoreDescription, check_output
-from atmorep_k.data.variables import canonical_name
 from atmorep_k.data.writing import writing_to
-from atmorep_k.errors import UserError, unknown
+from atmorep_k.errors import UserError
 from atmorep_k.files import put_in_place
 
 MEMORY = "4GB"
-_UNKNOWN = "not in the table of variables (--variable NAME takes one)"
 
 
 def prepare(
@@ -41,6 +39,7 @@ def prepare(
     memory: str | int = MEMORY,
     workers: int | None = None,
     scheduler: str = "",
+    link: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
@@ -62,6 +61,8 @@ def prepare(
             scheduler, each of its threads does.
         workers: processes at most; None for one per processor, as far as the memory goes.
         scheduler: address of a scheduler of dask.distributed to do the work.
+        link: leave the values where they are; the store has their statistics and tells where they
+            lie, so that a training reads them there.
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total; with packing
             they count twice.
@@ -77,13 +78,12 @@ def prepare(
     output = Path(output)
     check_output(output, overwrite)
     found = find_sources(sources)
-    pieces, left_out = open_sources(found)
-    pieces = derive(pieces, derived)
-    variables = [*variables, *derived] if variables else ()
-    chosen = choose(pieces, left_out, variables, notify)
-    chosen = crop(chosen, region) if region else chosen
-    joined = join(chosen, levels)
-    description = _describe(chosen, joined, attributes or {}, layout or Layout())
+    selection = Selection(tuple(variables), tuple(levels), region, tuple(derived))
+    chosen, joined = selection.open(found, notify)
+    attributes = {"selection": selection.told(chosen), **(attributes or {})}
+    description = _describe(chosen, joined, attributes, layout or Layout())
+    if link:
+        description = linked(description, found)
     total = parse_size(memory)
     of = Memory.shared(total, 1 if scheduler else workers, joined, description)
     preparation = Preparation(
@@ -101,14 +101,6 @@ def prepare(
         put_in_place(preparation.store, output)
         shutil.rmtree(output / SCRATCH)
     return output
-
-
-def identity(source: str) -> tuple[str, int, int]:
-    """Returns what tells a source from what it may be later: its name, size and time of change."""
-    if "://" in source:
-        return source, 0, 0
-    stat = Path(source).stat()
-    return str(Path(source).absolute()), stat.st_size, stat.st_mtime_ns
 
 
 @contextlib.contextmanager
@@ -160,60 +152,6 @@ def _kept_if_stopped(partial: Path) -> Iterator[None]:
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def choose(
-    pieces: Sequence[Piece],
-    left_out: dict[str, str],
-    variables: Sequence[str],
-    notify: Callable[[str], None],
-) -> list[Piece]:
-    """Returns the pieces to store: those named, or all that are known.
-
-    Raises:
-        UserError: where a variable is not there, cannot be stored, or nothing is left.
-    """
-    if not variables:
-        chosen = [p for p in pieces if p.is_known]
-        unknowns = sorted({p.name for p in pieces if not p.is_known})
-        _tell({**left_out, **dict.fromkeys(unknowns, _UNKNOWN)}, notify)
-        if not chosen:
-            names = f" There are: {', '.join(unknowns)}; name one." if unknowns else ""
-            found = "; ".join(f"{n}: {why}" for n, why in sorted(left_out.items())[:3])
-            raise UserError(f"no known variable was found.{names} {found}".strip())
-    else:
-        chosen = [p for name in variables for p in _named(name, pieces, left_out)]
-    _check_distinct(chosen)
-    return list({id(p): p for p in chosen}.values())
-
-
-def _tell(left_out: dict[str, str], notify: Callable[[str], None]) -> None:
-    for why in dict.fromkeys(left_out.values()):
-        names = sorted(name for name, reason in left_out.items() if reason == why)
-        notify(f"left out {', '.join(names)}: {why}.")
-
-
-def _named(name: str, pieces: Sequence[Piece], left_out: dict[str, str]) -> list[Piece]:
-    exact = [p for p in pieces if p.source_name == name]
-    found = exact or [p for p in pieces if canonical_name(name) == p.name]
-    if found:
-        return found
-    for other, why in left_out.items():
-        if canonical_name(name) == canonical_name(other):
-            raise UserError(f"variable {name!r} cannot be stored: {why}.")
-    raise unknown("variable in the sources", name, {p.name for p in pieces})
-
-
-def _check_distinct(pieces: Sequence[Piece]) -> None:
-    """Refuses two variables of one source that have one name in the store."""
-    names: dict[tuple[str, str], str] = {}
-    for piece in pieces:
-        other = names.setdefault((piece.source, piece.name), piece.source_name)
-        if other != piece.source_name:
-            raise UserError(
-                f"{piece.source}: {other!r} and {piece.source_name!r} are both {piece.name!r}; "
-                f"choose one of them with --variable."
-            )
 
 
 def _describe(

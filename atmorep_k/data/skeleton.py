@@ -30,7 +30,7 @@ def create_skeleton(
 
     group = zarr.open_group(path, mode="a", zarr_format=3)
     _write_coordinates(group, description)
-    for name in description.variables:
+    for name in () if description.links else description.variables:
         _create_variable(group, name, description, packings.get(name))
 
 

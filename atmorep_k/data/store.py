@@ -4,6 +4,7 @@ from pathlib import Path
 
 from atmorep_k.data.base_store import Store
 from atmorep_k.data.layout import StoreDescription
+from atmorep_k.data.linked_store import LinkedStore
 from atmorep_k.data.original_store import OriginalStore
 from atmorep_k.data.own_store import OwnStore
 from atmorep_k.data.variables import VariableInfo
@@ -28,7 +29,7 @@ def open_store(path: str | Path) -> Store:
     """
     path = Path(path)
     group = _open_group(path)
-    for kind in (OwnStore, OriginalStore):
+    for kind in (LinkedStore, OwnStore, OriginalStore):
         if kind.recognises(group):
             return kind.open(path, group)
     raise UserError(
