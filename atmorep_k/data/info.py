@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.layout import TIME_SHARD
+from atmorep_k.data.record import gaps, iso, usual_step
 from atmorep_k.data.store import Store, open_store
+from atmorep_k.data.value_reader import ValueReader
 
 # Up to so many bytes of values every value is looked at without being asked.
 _SCAN_BYTES = 2**31
@@ -40,7 +41,7 @@ def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
         "latitude": _axis(store.latitude, store.resolution[0]),
         "longitude": _axis(store.longitude, store.resolution[1]),
         "variables": {name: _variable(store, name, scan) for name in store.variables},
-        "gaps": _gaps(store.time),
+        "gaps": gaps(store.time),
     }
 
 
@@ -54,32 +55,12 @@ def _axis(values: np.ndarray, step: float) -> dict[str, Any]:
 
 
 def _time(time: np.ndarray) -> dict[str, Any]:
-    step = np.diff(time).min() if len(time) > 1 else np.timedelta64(0, "s")
     return {
-        "first": _iso(time[0]),
-        "last": _iso(time[-1]),
+        "first": iso(time[0]),
+        "last": iso(time[-1]),
         "steps": len(time),
-        "step_hours": float(step / np.timedelta64(1, "h")),
+        "step_hours": float(usual_step(time) / np.timedelta64(1, "h")),
     }
-
-
-def _iso(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, "m"))
-
-
-def _gaps(time: np.ndarray) -> list[dict[str, Any]]:
-    """Returns the times after which steps are missing, and how many."""
-    steps = np.diff(time)
-    if not len(steps):
-        return []
-    return [
-        {
-            "after": _iso(time[i]),
-            "before": _iso(time[i + 1]),
-            "missing_steps": int(steps[i] // steps.min()) - 1,
-        }
-        for i in np.flatnonzero(steps > steps.min())
-    ]
 
 
 def _num_values(store: Store, name: str) -> int:
@@ -133,10 +114,11 @@ def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:
 
 
 def _missing_values(store: Store, name: str) -> int:
-    array = store.dataset()[name]
+    reader = ValueReader(store, name)
     return sum(
-        int(np.count_nonzero(~np.isfinite(array[start : start + TIME_SHARD].values)))
-        for start in range(0, len(store.time), TIME_SHARD)
+        int(np.count_nonzero(~np.isfinite(reader.read(block))))
+        for row in reader.rows()
+        for block in row
     )
 
 

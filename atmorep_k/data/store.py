@@ -15,6 +15,7 @@ __all__ = [
     "StoreDescription",
     "VariableInfo",
     "check_output",
+    "open_group",
     "open_store",
     "write_store",
 ]
@@ -27,7 +28,7 @@ def open_store(path: str | Path) -> Store:
         UserError: where there is none; says what is there, or the nearest name.
     """
     path = Path(path)
-    group = _open_group(path)
+    group = open_group(path)
     for kind in (OwnStore, OriginalStore):
         if kind.recognises(group):
             return kind.open(path, group)
@@ -37,7 +38,12 @@ def open_store(path: str | Path) -> Store:
     )
 
 
-def _open_group(path: Path):
+def open_group(path: Path):
+    """Opens the Zarr group of a store, whatever is in it, to read.
+
+    Raises:
+        UserError: where there is none; says what is there, or the nearest name.
+    """
     import zarr
 
     if not path.exists():
