@@ -92,9 +92,10 @@ class _Check:
         found, checks = list(findings), {}
         for name in self._store.variables:
             try:
+                self._check_sizes(name)
                 checks[name] = FileCheck(self._store, name, self._threads)
             except (ValueError, KeyError, OSError) as error:
-                words = f"its array cannot be opened: {str(error).split(' [')[0]}"
+                words = f"its array cannot be used: {str(error).split(' [')[0]}"
                 found.append(Finding("error", "files", words, name))
         self._total = sum(self._bytes(name, of) for name, of in checks.items())
         for of in checks.values():
@@ -107,6 +108,16 @@ class _Check:
         for name, of in checks.items():
             found += self._variable(name, of)
         return Report(str(self._store.path), tuple(found), self._looked_at(checks, without))
+
+    def _check_sizes(self, name: str) -> None:
+        store, sizes = self._store, ValueReader(self._store, name).sizes
+        axes = (store.time, store.levels_of(name), store.latitude, store.longitude)
+        expected = tuple(map(len, axes))
+        if sizes != expected:
+            raise UserError(
+                f"it has {sizes} values along (time, level, latitude, longitude), the axes of the "
+                f"store {expected}"
+            )
 
     def _bytes(self, name: str, of: FileCheck) -> int:
         values = 0 if self._fast else ValueReader(self._store, name).num_bytes

@@ -70,13 +70,19 @@ class ValueReader:
         self.chunk = tuple(self._in_space(layout.read_chunk.shape))
         self.levels = self.shape[-3] if self.source.has_level else 1
 
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """Number of values along (time, level, lat, lon)."""
+        time, *place = self._in_space(self.shape)
+        return (time, self.levels, *place)
+
     def _in_space(self, values) -> tuple[int, int, int]:
         return (values[0], *values[-2:])
 
     @property
     def num_bytes(self) -> int:
         """Bytes of all values as float32."""
-        return 4 * self.levels * int(np.prod(self._in_space(self.shape), dtype=np.int64))
+        return 4 * int(np.prod(self.sizes, dtype=np.int64))
 
     def tile_of(self, index: tuple[int, ...]) -> tuple[int, int, int]:
         """Returns the index in (time, lat, lon) of a tile of the array."""

@@ -167,6 +167,14 @@ def test_store_that_lacks_a_part(store, name):
     assert all("\n" not in f.line() for f in report.findings)
 
 
+def test_array_that_has_not_grown_with_its_axis(store):
+    array = zarr.open_array(store / "temperature", mode="r+")
+    array.resize((83, *array.shape[1:]))
+    _drop_consolidated(store)
+    found = _only(check(store), "files", "temperature")
+    assert "(83, 2, 12, 20)" in found.sentence and "(84, 2, 12, 20)" in found.sentence
+
+
 def test_gap(tmp_path):
     time = np.delete(stores.HOURS, [30, 31])
     path = stores.write(tmp_path / "a.zarr", time=time)
