@@ -1,6 +1,6 @@
 """Checks of all values of a variable: missing, frozen, impossible, in other units than is said."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -48,14 +48,18 @@ def survey_values(
     survey = Survey(store.time, reader.levels)
     for row in reader.rows():
         present = [block for block in row if block.tile not in lost]
-        summaries: list[BlockSummary] = []
-        for seen, unread in in_order(look, present, threads):
-            summaries += seen
-            for block in unread:
-                survey.add_unread(_whole(block, reader.levels))
-        survey.add(summaries)
+        seen = in_order(look, present, threads)
+        survey.add(row[0].start[0], row[0].stop[0], _note_unread(seen, survey, reader.levels))
         progress(sum(_points(block) for block in row) * 4 * reader.levels)
     return survey
+
+
+def _note_unread(seen, survey: Survey, levels: int) -> Iterator[BlockSummary]:
+    """Yields the summaries, and tells the survey of what could not be read."""
+    for summaries, unread in seen:
+        for block in unread:
+            survey.add_unread(_whole(block, levels))
+        yield from summaries
 
 
 def _points(block: Block) -> int:
@@ -72,9 +76,7 @@ class _Look:
 
     def __init__(self, reader: ValueReader, store: Store, limits: Limits):
         self._reader, self._limits = reader, limits
-        order = 1 if store.latitude[0] < store.latitude[-1] else -1
-        weights = area_weights(np.sort(store.latitude)[::-1])
-        self._weights = weights if order < 0 else weights[::-1]
+        self._weights = _row_weights(store.latitude)
 
     def __call__(self, block: Block) -> tuple[list[BlockSummary], list[Block]]:
         try:
@@ -91,6 +93,16 @@ class _Look:
     def _summary(self, block: Block) -> BlockSummary:
         weights = self._weights[block.start[1] : block.stop[1]]
         return summarise(self._reader.read(block), block, weights, self._limits)
+
+
+def _row_weights(latitude: np.ndarray) -> np.ndarray:
+    """Returns the share of the area of each row; rows in disorder count alike."""
+    steps = np.diff(latitude)
+    if np.all(steps < 0):
+        return area_weights(latitude)
+    if np.all(steps > 0):
+        return area_weights(latitude[::-1])[::-1]
+    return np.full(len(latitude), 1 / len(latitude))
 
 
 def _bounds(store: Store, variable: str) -> list[Bounds | None]:

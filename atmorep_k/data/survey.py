@@ -1,6 +1,6 @@
 """What a check remembers of a variable while its blocks stream by in the order of time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -42,66 +42,38 @@ class Survey:
         self._month = time.astype("datetime64[M]").astype(np.int64)
         self._ends: dict[tuple, np.ndarray] = {}
 
-    def add(self, row: Sequence[BlockSummary]) -> None:
-        """Takes in all blocks of one stretch of time that could be read."""
-        if not row:
-            self._ends = {}
-            return
-        start = min(of.block.start[0] for of in row)
-        steps = max(of.block.stop[0] for of in row) - start
-        shape = (steps, len(self.low))
-        low, high = np.full(shape, np.inf), np.full(shape, -np.inf)
-        moments = np.zeros((4, *shape))
-        for of in row:
-            where = slice(of.block.start[0] - start, of.block.stop[0] - start)
-            low[where] = np.minimum(low[where], of.low)
-            high[where] = np.maximum(high[where], of.high)
-            moments[:, where] += of.moments
-        self.low = np.minimum(self.low, low.min(axis=0))
-        self.high = np.maximum(self.high, high.max(axis=0))
-        self._add_months(start, low, high, moments)
-        self.bad = merge([self.bad, *(of.bad for of in row)])
-        self.beyond = merge([self.beyond, *(of.beyond for of in row)])
-        points = self._points(row, start, shape)
-        self.uniform = merge([self.uniform, _steps((low == high) & (points >= _FEW_POINTS), start)])
-        self.frozen = merge([self.frozen, _steps(self._frozen(row, start, shape), start)])
+    def add(self, start: int, stop: int, summaries: Iterable[BlockSummary]) -> None:
+        """Takes in a stretch of time, which follows the one before.
 
-    def _add_months(self, start: int, low, high, moments) -> None:
-        month = self._month[start : start + len(low)]
+        Args:
+            start: its first step.
+            stop: the step after its last.
+            summaries: of all its blocks that could be read, each is held only while it is summed.
+        """
+        row = _Row(start, (stop - start, len(self.low)), self._ends)
+        for summary in summaries:
+            row.add(summary)
+        self._ends = row.ends
+        self.low = np.minimum(self.low, row.low.min(axis=0))
+        self.high = np.maximum(self.high, row.high.max(axis=0))
+        self._add_months(row)
+        self.bad = merge([self.bad, row.bad])
+        self.beyond = merge([self.beyond, row.beyond])
+        uniform = (row.low == row.high) & (row.points >= _FEW_POINTS)
+        self.uniform = merge([self.uniform, _steps(uniform, start)])
+        frozen = row.same & (row.compared >= _FEW_POINTS)
+        self.frozen = merge([self.frozen, _steps(frozen, start)])
+
+    def _add_months(self, row: "_Row") -> None:
+        month = self._month[row.start : row.start + len(row.low)]
+        none = np.full(len(self.low), np.inf)
         for number in np.unique(month).tolist():
             where = month == number
             sums = self.months.setdefault(number, np.zeros((4, len(self.low))))
-            sums += moments[:, where].sum(axis=1)
-            ends = self.ranges.setdefault(number, np.stack([self._none, -self._none]))
-            np.minimum(ends[0], low[where].min(axis=0), out=ends[0])
-            np.maximum(ends[1], high[where].max(axis=0), out=ends[1])
-
-    @property
-    def _none(self) -> np.ndarray:
-        return np.full(len(self.low), np.inf)
-
-    def _points(self, row, start: int, shape) -> np.ndarray:
-        points = np.zeros(shape, np.int64)
-        for of in row:
-            points[of.block.start[0] - start : of.block.stop[0] - start] += of.points
-        return points
-
-    def _frozen(self, row, start: int, shape) -> np.ndarray:
-        """Returns where all blocks that can be compared with the step before are the same."""
-        same, compared = np.ones(shape, bool), np.zeros(shape, np.int64)
-        ends = {}
-        for of in row:
-            where = slice(of.block.start[0] - start, of.block.stop[0] - start)
-            of_block, known = of.same.copy(), np.full(of.same.shape, of.points)
-            place = (of.block.start[1:], of.block.stop[1:])
-            before = self._ends.get((of.block.start[0], place))
-            known[0] = 0 if before is None else of.points
-            of_block[0] = True if before is None else before == of.ends[0]
-            same[where] &= of_block
-            compared[where] += known
-            ends[of.block.stop[0], place] = of.ends[1]
-        self._ends = ends
-        return same & (compared >= _FEW_POINTS)
+            sums += row.moments[:, where].sum(axis=1)
+            ends = self.ranges.setdefault(number, np.stack([none, -none]))
+            np.minimum(ends[0], row.low[where].min(axis=0), out=ends[0])
+            np.maximum(ends[1], row.high[where].max(axis=0), out=ends[1])
 
     def add_unread(self, patch: Patch) -> None:
         """Takes in a block that could not be decoded."""
@@ -144,3 +116,46 @@ def _divide(total: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _steps(mask: np.ndarray, start: int) -> Patch | None:
     """Returns steps and levels as a patch that lies everywhere."""
     return Patch.of(mask[:, :, None, None], (start, 0, 0, 0))
+
+
+class _Row:
+    """The sum of all blocks of one stretch of time, for each of its steps and levels.
+
+    Args:
+        start: first step.
+        shape: number of steps and levels.
+        ends: (step, place) -> hash of each level at the end of the blocks before.
+    """
+
+    def __init__(self, start: int, shape: tuple[int, int], ends: dict[tuple, np.ndarray]):
+        self.start, self._before = start, ends
+        self.ends: dict[tuple, np.ndarray] = {}
+        self.low, self.high = np.full(shape, np.inf), np.full(shape, -np.inf)
+        self.moments = np.zeros((4, *shape))
+        self.points, self.compared = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self.same = np.ones(shape, bool)
+        self.bad: Patch | None = None
+        self.beyond: Patch | None = None
+
+    def add(self, of: BlockSummary) -> None:
+        """Takes in a block."""
+        where = slice(of.block.start[0] - self.start, of.block.stop[0] - self.start)
+        self.low[where] = np.minimum(self.low[where], of.low)
+        self.high[where] = np.maximum(self.high[where], of.high)
+        self.moments[:, where] += of.moments
+        self.points[where] += of.points
+        self.bad, self.beyond = merge([self.bad, of.bad]), merge([self.beyond, of.beyond])
+        self._compare(of, where)
+
+    def _compare(self, of: BlockSummary, where: slice) -> None:
+        """Notes which steps are those before; the first is compared with the block before."""
+        same, points = of.same.copy(), np.full(of.same.shape, of.points)
+        place = (of.block.start[1:], of.block.stop[1:])
+        before = self._before.get((of.block.start[0], place))
+        if before is None:
+            same[0], points[0] = True, 0
+        else:
+            same[0] = before == of.ends[0]
+        self.same[where] &= same
+        self.compared[where] += points
+        self.ends[of.block.stop[0], place] = of.ends[1]

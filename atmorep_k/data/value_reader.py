@@ -14,7 +14,7 @@ from atmorep_k.data.packing import Packing
 
 # A block of values is cut to whole chunks of so many bytes, or to one chunk where that is larger.
 _BLOCK_BYTES = 2**25
-_Result = TypeVar("_Result")
+_Item, _Result = TypeVar("_Item"), TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,16 +131,16 @@ class ValueReader:
 
 
 def in_order(
-    function: Callable[[Block], _Result], blocks: Iterable[Block], threads: int
+    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int
 ) -> Iterator[_Result]:
-    """Yields function(block) in the order of the blocks, at most `threads` of them in memory."""
+    """Yields function(item) in the order of the items, at most `threads` of them in memory."""
     with concurrent.futures.ThreadPoolExecutor(threads) as pool:
         waiting: deque[concurrent.futures.Future] = deque()
         try:
-            for block in blocks:
+            for item in items:
                 if len(waiting) == threads:
                     yield waiting.popleft().result()
-                waiting.append(pool.submit(function, block))
+                waiting.append(pool.submit(function, item))
             while waiting:
                 yield waiting.popleft().result()
         finally:

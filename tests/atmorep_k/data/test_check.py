@@ -201,7 +201,7 @@ def test_times_in_disorder(store, change, words):
         attributes = zarr.open_array(store / "time", mode="r+").attrs
         attributes["units"] = "minutes since 1970-01-01"
         _drop_consolidated(store)
-    report = check(store, fast=True)
+    report = check(store)
     assert not report.may_train
     found = [f for f in report.findings if f.part == "record" and f.severity == "error"]
     assert any(words in f.sentence and f.first for f in found)
@@ -226,11 +226,13 @@ def _drop_consolidated(path):
         ("level", lambda v: _swap(v, 0, 1), "not ascending, first at 500"),
         ("level", lambda v: v.__setitem__(1, v[0]), "the value 500 twice"),
         ("latitude", lambda v: v.__setitem__(5, np.nan), "not finite"),
+        ("latitude", lambda v: v.__setitem__(slice(None), 5), "the value 5 twice"),
     ],
 )
 def test_places_in_disorder(store, name, change, words):
     _change_axis(store, name, change)
-    assert words in _only(check(store, fast=True), "record").sentence
+    # Damage to an axis must not end in a traceback where values are looked at.
+    assert words in _only(check(store), "record").sentence
 
 
 @pytest.mark.parametrize(
