@@ -15,6 +15,8 @@ from atmorep_k.errors import UserError
 # Further from the values than this, in their standard deviations, or by such a factor of these,
 # statistics are of other values; at a smaller distance they are of another stretch of time.
 _FAR, _FACTOR, _NEAR = 2.0, 3.0, 0.1
+# So many values of a grid's statistics are read at once, or those of one month.
+_HELD_VALUES = 2**22
 # The share of a mean that is rounding where values are all the same.
 _LEAST = 1e-5
 
@@ -120,14 +122,15 @@ def _compared(store, variable: str, severity, words: str, where: np.ndarray) -> 
 
 
 def _check_grid(store: Store, variable: str, statistics: StoredStatistics) -> list[Finding]:
-    """Looks at the statistics of each grid point, one month at a time."""
+    """Looks at the statistics of each grid point, a month at a time or, of small grids, several."""
     wrong = np.zeros(len(store.levels_of(variable)), bool)
-    months = 0
-    for slot in statistics.slots:
-        mean, std = statistics.read("grid_point", [int(slot)])
-        bad = ~(np.isfinite(mean) & np.isfinite(std) & (std >= 0)).all(axis=(0, 2, 3))
-        wrong |= bad
-        months += bool(bad.any())
+    months, slots = 0, statistics.slots
+    size = max(1, _HELD_VALUES // (len(wrong) * len(store.latitude) * len(store.longitude)))
+    for start in range(0, len(slots), size):
+        mean, std = statistics.read("grid_point", slots[start : start + size].tolist())
+        bad = ~(np.isfinite(mean) & np.isfinite(std) & (std >= 0)).all(axis=(2, 3))
+        wrong |= bad.any(axis=0)
+        months += int(bad.any(axis=1).sum())
     if not months:
         return []
     words = f"{months} month(s) have statistics of grid points that are not finite"

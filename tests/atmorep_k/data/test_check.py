@@ -35,6 +35,11 @@ def _only(report, part, variable="", severity="error"):
     return found[0]
 
 
+def _some(*names):
+    values = stores.usual_values()
+    return {name: values[name] for name in names}
+
+
 def _change_axis(path, name, function):
     array = zarr.open_array(path / name, mode="r+")
     values = array[:]
@@ -46,7 +51,8 @@ def _swap(values, i, j):
     values[[i, j]] = values[[j, i]]
 
 
-def test_nothing_is_found_in_a_good_store(store):
+def test_nothing_is_found_in_a_good_store(tmp_path):
+    store = stores.write(tmp_path / "a.zarr", stores.usual_values())
     for fast in (False, True):
         report = check(store, fast=fast, threads=2)
         assert report.findings == () and report.may_train
@@ -246,9 +252,7 @@ def test_places_in_disorder(store, name, change, words):
     ],
 )
 def test_values_in_other_units_than_is_said(tmp_path, name, slip, unit):
-    values = stores.usual_values()
-    values[name] = slip(values[name])
-    path = stores.write(tmp_path / "a.zarr", values)
+    path = stores.write(tmp_path / "a.zarr", {name: slip(stores.usual_values()[name])})
     found = _only(check(path), "values", name)
     units = {"K", "m", "Pa", "m2 s-2", "kg kg-1"}
     said = found.sentence.split("the attribute says ")[1]
@@ -256,7 +260,7 @@ def test_values_in_other_units_than_is_said(tmp_path, name, slip, unit):
 
 
 def test_part_of_a_record_in_other_units(tmp_path):
-    values = stores.usual_values()
+    values = _some("temperature", "vertical_velocity")
     february = stores.HOURS.astype("datetime64[M]") == np.datetime64("2020-02")
     values["temperature"][february] -= 273.15
     values["vertical_velocity"][february] /= 100
@@ -305,7 +309,7 @@ def test_hour_of_one_value(store):
 
 
 def test_constant_level(tmp_path):
-    values = stores.usual_values()
+    values = _some("temperature")
     values["temperature"][:, 1] = 280
     report = check(stores.write(tmp_path / "a.zarr", values))
     found = _only(report, "values", "temperature", "warning")

@@ -69,9 +69,6 @@ def test_axes_that_the_original_would_refuse(tmp_path):
         ["prithvi_wxc/MERRA_pres_20200330.nc4"],
         ["prithvi_wxc/MERRA2_400.inst1_2d_asm_Nx.*.nc4"],
         ["pycontrails/met-accf-pl.nc"],
-        ["metview/forecast_ml.grib"],
-        ["neuralgcm/era5_tl31_19590102T00.nc"],
-        ["topopyscale/PLEV_202001.nc"],
     ],
     ids=lambda sources: sources[0].split("/")[0] + sources[0][-9:-3],
 )
