@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+_POINTS = {"metavar": "TIME LAT LON", "help": "Points."}
+
 
 @click.group()
 def data():
@@ -18,15 +20,26 @@ def data():
 @click.option("--variable", "variables", multiple=True, metavar="NAME", help="Take this variable.")
 @click.option("--level", "levels", multiple=True, type=float, help="Take this level.")
 @click.option("--attribution", help="Whom to name when results are shown.")
+@click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="A dask.distributed cluster.")
+@click.option("--packing", default="float32", show_default=True, help="float32 or int16.")
+@click.option("--codec", default="lz4", show_default=True, help="lz4, zstd or none.")
+@click.option("--chunk", nargs=3, type=int, default=(12, 30, 60), show_default=True, **_POINTS)
+@click.option("--shard", nargs=3, type=int, default=(48, 240, 480), show_default=True, **_POINTS)
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-def prepare(sources, output, variables, levels, attribution, overwrite):
+def prepare(
+    sources, output, variables, levels, attribution, packing, codec, chunk, shard, **options
+):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
-    are taken, without --level all levels; both can be given several times.
+    are taken, without --level all levels; both can be given several times. Work that was stopped
+    goes on when the same command is given again.
 
     Example: atmorep-k data prepare era5/*.nc --output era5.zarr --variable t --level 850
     """
+    from atmorep_k.data.layout import Layout
     from atmorep_k.data.prepare import prepare as make
     from atmorep_k.progress import bar
 
@@ -38,11 +51,33 @@ def prepare(sources, output, variables, levels, attribution, overwrite):
             variables=variables,
             levels=levels,
             attributes=attributes,
-            overwrite=overwrite,
+            layout=Layout(chunk, shard, codec, packing),
+            **options,
             progress=shown.advance,
             notify=shown.say,
         )
     click.echo(output)
+
+
+@data.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
+@click.option("--scheduler", default="", metavar="ADDRESS", help="A dask.distributed cluster.")
+def append(store, sources, **options):
+    """Add the times of SOURCE that come after the last of a store.
+
+    Who has the store open goes on with what was there.
+
+    Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
+    """
+    from atmorep_k.data.append import append as add
+    from atmorep_k.progress import bar
+
+    with bar("appending", "MB/s", scale=1e-6) as shown:
+        add(store, sources, **options, progress=shown.advance, notify=shown.say)
+    click.echo(store)
 
 
 @data.command()

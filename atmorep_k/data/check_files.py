@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from atmorep_k.data.append import READY, STAGE
 from atmorep_k.data.base_store import Store
 from atmorep_k.data.check_values import Tiles
 from atmorep_k.data.findings import Finding
@@ -13,8 +14,6 @@ from atmorep_k.data.value_reader import Block, ValueReader, in_order
 from atmorep_k.files import file_crc32c
 
 _NAMED = 3
-# The directory in a store where the months that are being added wait.
-_APPENDING = ".append"
 
 
 def unfinished(path: Path) -> list[Finding]:
@@ -22,9 +21,8 @@ def unfinished(path: Path) -> list[Finding]:
     words = "a store written half: {} is left of work that ended early, or is still going on"
     beside = sorted(path.absolute().parent.glob(f"{path.name}.partial*"))
     found = [Finding("warning", "files", words.format(p.name)) for p in beside]
-    if (path / _APPENDING).exists():
-        found.append(Finding("error", "files", words.format(_APPENDING)))
-    return found
+    within = [name for name in (STAGE, READY) if (path / name).exists()]
+    return found + [Finding("error", "files", words.format(name)) for name in within]
 
 
 class FileCheck:

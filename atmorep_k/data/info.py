@@ -13,6 +13,8 @@ from atmorep_k.data.value_reader import ValueReader
 # Up to so many bytes of values every value is looked at without being asked.
 _SCAN_BYTES = 2**31
 _NAMED_GAPS = 5
+# Time steps that are looked at together.
+_STEPS = 48
 
 
 def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:

@@ -83,6 +83,16 @@ class Joined:
             values = (values.astype(np.float64) * factor + offset).astype(np.float32)
         return values
 
+    def after(self, number: int) -> "Joined":
+        """Returns the variable without its first time steps."""
+        series = [
+            dataclasses.replace(
+                s, time=s.time[number:], piece=s.piece[number:], step=s.step[number:]
+            )
+            for s in self.series
+        ]
+        return dataclasses.replace(self, time=self.time[number:], series=series)
+
 
 def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
     """Joins pieces to variables that have the same grid, times and levels.
@@ -95,7 +105,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
         UserError: where grids, times, levels, units or overlapping values differ, or a level is
             not there.
     """
-    _check_grid(pieces)
+    check_grid(pieces)
     names = sorted({p.name for p in pieces})
     kinds = {p.level_type: p for p in pieces if len(p.level)}
     if len(kinds) > 1:
@@ -108,11 +118,16 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
     if len(levels) and not any(len(j.level) for j in joined):
         raise UserError("levels are given, but no variable has levels.")
     _check_same(joined)
-    _check_step(joined[0].time)
+    check_step(joined[0].time)
     return joined
 
 
-def _check_grid(pieces: Sequence[Piece]) -> None:
+def check_grid(pieces: Sequence[Piece]) -> None:
+    """Checks that pieces have the same latitudes and longitudes.
+
+    Raises:
+        UserError: where they have not.
+    """
     first = pieces[0]
     for piece in pieces[1:]:
         for name in ("latitude", "longitude"):
@@ -237,7 +252,12 @@ def _period(time: np.ndarray) -> str:
     return f"{first} to {last} ({len(time)} steps)"
 
 
-def _check_step(time: np.ndarray) -> None:
+def check_step(time: np.ndarray) -> None:
+    """Checks that times (datetime64[s], ascending) lie whole steps apart.
+
+    Raises:
+        UserError: where they do not.
+    """
     steps = np.diff(time)
     if len(steps) and np.any(steps % steps.min()):
         odd = int(np.flatnonzero(steps % steps.min())[0])

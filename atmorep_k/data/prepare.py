@@ -1,23 +1,28 @@
 """`atmorep-k data prepare`: raw files in, a store out, with bounded memory, whole or not at all."""
 
+import contextlib
+import fcntl
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from atmorep_k.data.executors import executor
 from atmorep_k.data.joining import Joined, join
-from atmorep_k.data.layout import TIME_SHARD
+from atmorep_k.data.layout import Layout
+from atmorep_k.data.memory import Memory, parse_size
 from atmorep_k.data.pieces import Piece
+from atmorep_k.data.preparation import SCRATCH, Preparation
 from atmorep_k.data.sources import find_sources, open_sources
-from atmorep_k.data.store import StoreDescription, check_output, write_store
+from atmorep_k.data.store import StoreDescription, check_output
 from atmorep_k.data.variables import canonical_name
+from atmorep_k.data.writing import writing_to
 from atmorep_k.errors import UserError, unknown
+from atmorep_k.files import put_in_place
 
-# Sources with long chunks in time are read several shards at a time, up to so many bytes;
-# those on small grids too, to save calls.
-_READ_BYTES = 2**29
-_SMALL_BYTES = 2**25
+MEMORY = "4GB"
 _UNKNOWN = "not in the table of variables (--variable NAME takes one)"
 
 
@@ -28,11 +33,17 @@ def prepare(
     variables: Sequence[str] = (),
     levels: Sequence[float] = (),
     attributes: dict[str, Any] | None = None,
+    layout: Layout | None = None,
+    memory: str | int = MEMORY,
+    workers: int | None = None,
+    scheduler: str = "",
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Path:
     """Turns GRIB, NetCDF and Zarr into a store.
+
+    Work that was stopped from outside lies in `<output>.partial`; the same call goes on with it.
 
     Args:
         sources: files, globs, directories or addresses.
@@ -40,8 +51,14 @@ def prepare(
         variables: names, under any alias; all known variables if empty.
         levels: levels wanted; all if empty.
         attributes: global attributes that take the place of those found (`attribution`).
+        layout: how values are cut, packed and compressed.
+        memory: bytes, or words such as `4GB`, that all processes together keep within; with a
+            scheduler, each of its threads does.
+        workers: processes at most; None for one per processor, as far as the memory goes.
+        scheduler: address of a scheduler of dask.distributed to do the work.
         overwrite: replace an existing store.
-        progress: called with the bytes of values (float32) done and their total.
+        progress: called with the bytes of values (float32) done and their total; with packing
+            they count twice.
         notify: called with sentences about what was found and left out.
 
     Returns:
@@ -50,13 +67,90 @@ def prepare(
     Raises:
         UserError: for everything that a user can mend; nothing is left behind.
     """
-    check_output(Path(output), overwrite)
-    pieces, left_out = open_sources(find_sources(sources))
-    chosen = choose(pieces, left_out, variables, notify or (lambda sentence: None))
+    notify = notify or (lambda sentence: None)
+    output = Path(output)
+    check_output(output, overwrite)
+    found = find_sources(sources)
+    pieces, left_out = open_sources(found)
+    chosen = choose(pieces, left_out, variables, notify)
     joined = join(chosen, levels)
-    description = _describe(chosen, joined, attributes or {})
-    blocks = _blocks(joined, description, progress)
-    return write_store(Path(output), description, blocks, overwrite=overwrite)
+    description = _describe(chosen, joined, attributes or {}, layout or Layout())
+    total = parse_size(memory)
+    of = Memory.shared(total, 1 if scheduler else workers, joined, description)
+    preparation = Preparation(
+        output.with_name(f"{output.name}.partial"),
+        description,
+        {j.name: j for j in joined},
+        of,
+        [identity(source) for source in found],
+    )
+    with begun(output, preparation.store):
+        with executor(of.workers, scheduler) as (pool, at_once):
+            if preparation.begin():
+                notify(f"going on with the work found in {preparation.store}.")
+            preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
+        put_in_place(preparation.store, output)
+        shutil.rmtree(output / SCRATCH)
+    return output
+
+
+def identity(source: str) -> tuple[str, int, int]:
+    """Returns what tells a source from what it may be later: its name, size and time of change."""
+    if "://" in source:
+        return source, 0, 0
+    stat = Path(source).stat()
+    return str(Path(source).absolute()), stat.st_size, stat.st_mtime_ns
+
+
+@contextlib.contextmanager
+def begun(output: Path, partial: Path) -> Iterator[None]:
+    """Work on a directory beside its final name: alone, removed where it fails, kept if stopped.
+
+    Raises:
+        UserError: where another process is at it, or the place cannot be written.
+    """
+    with _new_parents(output), _alone(partial), _kept_if_stopped(partial), writing_to(output):
+        yield
+
+
+@contextlib.contextmanager
+def _new_parents(output: Path) -> Iterator[None]:
+    """Makes the directory of the output; where the work fails it goes again, if it is empty."""
+    new = [p for p in output.absolute().parents if not p.exists()]
+    try:
+        with writing_to(output):
+            output.absolute().parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        for parent in new:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _alone(partial: Path) -> Iterator[None]:
+    """Makes sure that no other process prepares the same store."""
+    path = partial.with_name(f"{partial.name}.lock")
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"{partial} is being written by another process.") from error
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _kept_if_stopped(partial: Path) -> Iterator[None]:
+    """Removes work that failed; what was stopped from outside can be gone on with."""
+    try:
+        yield
+    except Exception:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def choose(
@@ -114,7 +208,10 @@ def _check_distinct(pieces: Sequence[Piece]) -> None:
 
 
 def _describe(
-    pieces: Sequence[Piece], joined: Sequence[Joined], attributes: dict[str, Any]
+    pieces: Sequence[Piece],
+    joined: Sequence[Joined],
+    attributes: dict[str, Any],
+    layout: Layout,
 ) -> StoreDescription:
     level = next((j.level for j in joined if len(j.level)), np.zeros(0))
     kind = next((p.level_type for p in pieces if len(p.level)), "")
@@ -124,11 +221,14 @@ def _describe(
         latitude=pieces[0].latitude,
         longitude=pieces[0].longitude,
         variables={j.name: j.info for j in joined},
-        attributes={**_attributes(pieces), "level_type": kind, **attributes},
+        attributes={**merged_attributes(pieces), "level_type": kind, **attributes},
+        layout=layout,
     )
 
 
-def _attributes(pieces: Sequence[Piece]) -> dict[str, Any]:
+def merged_attributes(pieces: Sequence[Piece]) -> dict[str, Any]:
+    """Returns the global attributes of a store made of pieces."""
+
     def found(name: str) -> list[str]:
         return list(dict.fromkeys(str(p.attributes.get(name) or "") for p in pieces))
 
@@ -142,34 +242,3 @@ def _attributes(pieces: Sequence[Piece]) -> dict[str, Any]:
         "attribution": "; ".join([t for t in found("licence") if t] or [*institutions, *dois]),
         "simulated": any(bool(p.attributes.get("simulated")) for p in pieces),
     }
-
-
-def _blocks(
-    joined: Sequence[Joined],
-    description: StoreDescription,
-    progress: Callable[[int, int], None] | None,
-) -> Iterator[dict[str, np.ndarray]]:
-    """Yields one variable at a time, a whole number of time shards each; all keep pace."""
-    num_times = len(description.time)
-    size = {j.name: 4 * int(np.prod(description.shape(j.name)[1:])) for j in joined}
-    ends = dict.fromkeys(size, 0)
-    done, total = 0, num_times * sum(size.values())
-    if progress:
-        progress(done, total)
-    while done < total:
-        variable = min(joined, key=lambda j: ends[j.name])
-        start = ends[variable.name]
-        stop = min(start + _steps_to_read(variable, size[variable.name]), num_times)
-        yield {variable.name: variable.read(start, stop)}
-        ends[variable.name] = stop
-        done += (stop - start) * size[variable.name]
-        if progress:
-            progress(done, total)
-
-
-def _steps_to_read(variable: Joined, step_bytes: int) -> int:
-    """Returns how many steps to read at once: one time shard, or a few where that is faster."""
-    wanted = -(-variable.time_chunk // TIME_SHARD)
-    affordable = _READ_BYTES // (step_bytes * TIME_SHARD)
-    small = _SMALL_BYTES // (step_bytes * TIME_SHARD)
-    return TIME_SHARD * max(1, small, min(wanted, affordable))

@@ -1,7 +1,6 @@
-"""Monthly statistics of a variable, computed in one pass while its values stream by."""
+"""Moments of a variable's values, computed in one pass while they stream by."""
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 
@@ -70,6 +69,11 @@ class Moments:
                 self._merge(band, num_times, mean, squares)
         self.count += num_times
 
+    def level_of(self, level: int) -> "Moments":
+        """Returns the moments of one level, `(1, lat, lon)`."""
+        where = slice(level, level + 1)
+        return Moments(self.count, self.mean[where], self.squares[where])
+
     def merge(self, other: "Moments") -> None:
         """Takes in the time steps of `other` (same grid)."""
         if other.count:
@@ -101,82 +105,3 @@ class Moments:
 
 def _without_rounding(std: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return np.where(std > _ROUNDING * np.abs(mean), std, 0.0)
-
-
-class MonthlyStatistics:
-    """Moments of a variable for each calendar month over all years.
-
-    Only the month at hand is in memory; the others wait in files under `scratch`, so memory
-    depends on the grid alone, not on the length of the record.
-
-    Args:
-        shape: grid (level, lat, lon).
-        latitude: `(lat,)` degrees, descending.
-        scratch: directory for the months that are not at hand.
-        name: the variable, for the names of those files.
-    """
-
-    def __init__(self, shape, latitude: np.ndarray, scratch: Path, name: str):
-        self.shape = tuple(shape)
-        self.weights = area_weights(latitude)
-        self.counts = np.zeros(MONTHS, np.int64)
-        self._scratch = scratch
-        self._name = name
-        self._month: int | None = None
-        self._moments: Moments | None = None
-
-    def add(self, values: np.ndarray, months: np.ndarray) -> None:
-        """Takes in `values` (time, level, lat, lon) of the `months` (time,), 0..11."""
-        breaks = np.flatnonzero(np.diff(months)) + 1
-        for part, of in zip(np.split(values, breaks), np.split(months, breaks), strict=True):
-            if len(of):
-                self._turn_to(int(of[0]))
-                self._moments.add(part)
-                self.counts[of[0]] += len(of)
-
-    def _file(self, month: int) -> Path:
-        return self._scratch / f"{self._name}-{month}.npy"
-
-    def _turn_to(self, month: int) -> None:
-        if month == self._month:
-            return
-        if self._month is not None:
-            np.save(self._file(self._month), np.stack([self._moments.mean, self._moments.squares]))
-        self._month, self._moments = month, self._load(month)
-
-    def _load(self, month: int) -> Moments:
-        if not self.counts[month]:
-            return Moments.zero(self.shape)
-        return Moments(int(self.counts[month]), *np.load(self._file(month)))
-
-    def _get(self, month: int) -> Moments:
-        return self._moments if month == self._month else self._load(month)
-
-    def results(self):
-        """Yields for each month its index and mean, std, mean_grid, std_grid (float32).
-
-        `mean` and `std` are `(level,)`, the grids `(level, lat, lon)`. A month without data has
-        the statistics of the whole record. Where a grid point is constant, its std is the
-        level's.
-        """
-        record = None
-        for month in range(MONTHS):
-            if self.counts[month]:
-                yield month, self._result(self._get(month))
-            else:
-                record = self._result(self._record()) if record is None else record
-                yield month, record
-
-    def _record(self) -> Moments:
-        whole = Moments.zero(self.shape)
-        for month in np.flatnonzero(self.counts):
-            whole.merge(self._get(int(month)))
-        return whole
-
-    def _result(self, moments: Moments) -> dict[str, np.ndarray]:
-        mean, std = moments.level(self.weights)
-        mean_grid, std_grid = moments.grid()
-        std_grid = std_grid.astype(np.float32)
-        std_grid = np.where(std_grid > 0, std_grid, std.astype(np.float32)[:, None, None])
-        values = {"mean": mean, "std": std, "mean_grid": mean_grid, "std_grid": std_grid}
-        return {key: value.astype(np.float32) for key, value in values.items()}

@@ -1,11 +1,13 @@
 """From raw files to a store: joining, choosing, mistakes, real data."""
 
-from types import SimpleNamespace
+import re
 
 import numpy as np
 import pytest
 
-from atmorep_k.data.prepare import _steps_to_read, prepare
+from atmorep_k.data import executors, memory
+from atmorep_k.data.layout import Layout
+from atmorep_k.data.prepare import prepare
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
 
@@ -200,10 +202,9 @@ def test_progress_ends_at_the_total(raw, tmp_path):
 
 
 def test_long_chunks_of_the_source_are_read_once(raw, tmp_path, monkeypatch):
-    import atmorep_k.data.prepare as module
     from atmorep_k.data import cf
 
-    monkeypatch.setattr(module, "_SMALL_BYTES", 0)
+    monkeypatch.setattr(memory, "_SMALL", 0)
     reads = []
     original = cf._Reader.__call__
 
@@ -217,17 +218,120 @@ def test_long_chunks_of_the_source_are_read_once(raw, tmp_path, monkeypatch):
     encoding = {"t2m": {"chunksizes": (100, 3, 4)}}
     long.to_netcdf(tmp_path / "long.nc", encoding=encoding)
     long.to_netcdf(tmp_path / "short.nc", encoding={"t2m": {"chunksizes": (1, 3, 4)}})
-    _prepare(tmp_path / "1", [tmp_path / "long.nc"])
-    _prepare(tmp_path / "2", [tmp_path / "short.nc"])
+    _prepare(tmp_path / "1", [tmp_path / "long.nc"], workers=1)
+    _prepare(tmp_path / "2", [tmp_path / "short.nc"], workers=1)
     assert reads == [(0, 100), (0, 48), (48, 96), (96, 100)]
 
 
-def test_memory_is_bounded_whatever_the_chunks_of_the_source():
-    chunks = SimpleNamespace(time_chunk=8760)
-    assert _steps_to_read(chunks, 37 * 721 * 1440 * 4) == 48
-    assert _steps_to_read(chunks, 721 * 1440 * 4) * 721 * 1440 * 4 <= 2**29
-    assert _steps_to_read(chunks, 33 * 49 * 4) >= 8760
-    assert _steps_to_read(SimpleNamespace(time_chunk=1), 721 * 1440 * 4) == 48
+@pytest.fixture
+def month(raw, tmp_path):
+    """A file of 31 days with `t` on two levels and `t2m`."""
+    time = raw["time"].values[0] + np.arange(744) * np.timedelta64(1, "h")
+    rng = np.random.default_rng(0)
+    long = raw.isel(time=np.zeros(744, int)).assign_coords(time=time)
+    for name in ("t", "t2m"):
+        long[name] = long[name] + rng.normal(size=long[name].shape).astype(np.float32)
+    long.to_netcdf(tmp_path / "month.nc")
+    return tmp_path / "month.nc"
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    """Makes each time shard a block of its own."""
+    monkeypatch.setattr(memory, "_SMALL", 0)
+
+
+def _bytes(path):
+    """What every file holds; of metadata without the time at which it was written."""
+    contents = {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
+    history = rb'"history": "[^"]*"'
+    return {name: re.sub(history, b"", content) for name, content in contents.items()}
+
+
+@pytest.mark.parametrize("packing", ["float32", "int16"])
+def test_stopped_work_goes_on_to_the_same_bytes(month, tmp_path, small_blocks, packing):
+    options = {"layout": Layout(packing=packing), "workers": 1}
+    whole = _prepare(tmp_path / "whole", [month], **options).path
+    stopped, said = tmp_path / "out", []
+    for number in (1, 5, 20):
+
+        def stop(done, total, after=number):
+            if done * 32 / total >= after:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            _prepare(tmp_path, [month], progress=stop, notify=said.append, **options)
+        assert sorted(p.name for p in stopped.iterdir()) == ["a.zarr.partial"]
+    store = _prepare(tmp_path, [month], notify=said.append, **options)
+    assert sum("going on with the work" in sentence for sentence in said) == 3
+    assert _bytes(store.path) == _bytes(whole)
+    assert [p.name for p in stopped.iterdir()] == ["a.zarr"]
+
+
+def test_other_work_is_not_gone_on_with(month, tmp_path, small_blocks):
+    def stop(done, total):
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _prepare(tmp_path, [month], progress=stop, workers=1)
+    said = []
+    store = _prepare(tmp_path, [month], levels=[850], notify=said.append, workers=1)
+    assert said == []
+    assert store.level.tolist() == [850]
+
+
+@pytest.mark.parametrize("kind", ["processes", "dask"])
+def test_who_does_the_work_makes_no_difference(month, tmp_path, small_blocks, kind):
+    # Blocks are cut here; where they are written nothing is patched.
+    here = _prepare(tmp_path / "here", [month], workers=1).path
+    if kind == "processes":
+        there = _prepare(tmp_path, [month], workers=2).path
+    else:
+        distributed = pytest.importorskip("distributed")
+        options = {"n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+        with distributed.LocalCluster(processes=False, **options) as cluster:
+            address = cluster.scheduler_address
+            there = _prepare(tmp_path, [month], scheduler=address).path
+    assert _bytes(there) == _bytes(here)
+
+
+def test_no_scheduler(month, tmp_path, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(executors, "_SECONDS_TO_ANSWER", 1)
+    with pytest.raises(UserError, match="no scheduler answers at 'tcp://localhost:1'"):
+        _prepare(tmp_path, [month], scheduler="tcp://localhost:1")
+    assert not (tmp_path / "out").exists()
+
+
+def test_values_may_wait_on_the_disk(month, tmp_path, small_blocks, monkeypatch):
+    ample = _prepare(tmp_path / "ample", [month], workers=1).path
+    monkeypatch.setattr(
+        memory.Memory, "cut", lambda self, variable, d: memory.Cut(48, 5, in_memory=False)
+    )
+    scant = _prepare(tmp_path, [month], workers=1).path
+    assert _bytes(scant) == _bytes(ample)
+
+
+def test_two_may_not_write_one_store(month, tmp_path):
+    from atmorep_k.data.prepare import _alone
+
+    (tmp_path / "out").mkdir()
+    busy = pytest.raises(UserError, match="being written by another process")
+    with _alone(tmp_path / "out" / "a.zarr.partial"), busy:
+        _prepare(tmp_path, [month])
+
+
+@pytest.mark.parametrize("packing", ["float32", "int16"])
+def test_packing(month, tmp_path, packing):
+    import xarray as xr
+
+    store = _prepare(tmp_path, [month], layout=Layout(packing=packing))
+    with xr.open_dataset(month) as source:
+        step = np.ptp(source["t2m"].values) * 1.5 / 65532 if packing == "int16" else 0
+        surface = xr.open_zarr(store.path, chunks=None)["2m_temperature"]
+        error = np.abs(surface.values - source["t2m"].values).max()
+    assert error <= step * 0.51
 
 
 REAL = {

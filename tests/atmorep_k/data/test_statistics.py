@@ -3,19 +3,28 @@
 import numpy as np
 import pytest
 
-from atmorep_k.data.statistics import Moments, MonthlyStatistics, area_weights, months_of
+from atmorep_k.data.moments_file import MomentsFile
+from atmorep_k.data.monthly_statistics import MonthlyStatistics
+from atmorep_k.data.statistics import MONTHS, Moments, area_weights, months_of
 
 LATITUDE = np.array([60.0, 50.0, 40.0])
 
 
 def _collect(values, time, tmp_path, pieces=1):
+    tmp_path.mkdir(exist_ok=True)
     statistics = MonthlyStatistics(values.shape[1:], LATITUDE, tmp_path, "x")
     parts = zip(
         np.array_split(values, pieces), np.array_split(months_of(time), pieces), strict=True
     )
-    for part, months in parts:
-        statistics.add(part, months)
-    return statistics, dict(statistics.results())
+    for number, (part, months) in enumerate(parts):
+        statistics.add(number, part, months)
+    return statistics, [_month(statistics, month) for month in range(MONTHS)]
+
+
+def _month(statistics, month):
+    """The results of all levels: key -> (level, ...)."""
+    levels = [statistics.result(month, level) for level in range(statistics.shape[0])]
+    return {key: np.stack([of[key] for of in levels]) for key in levels[0]}
 
 
 @pytest.fixture
@@ -66,13 +75,13 @@ def test_month_without_data_has_the_record(tmp_path):
     assert not np.allclose(results[0]["mean_grid"], results[6]["mean_grid"], atol=1e-3)
 
 
-def test_constant_point_has_the_std_of_its_level(tmp_path):
+def test_constant_point_has_no_std(tmp_path):
     time = np.arange("2020-01-01", "2020-01-11", dtype="datetime64[D]")
     values = np.random.default_rng(2).normal(size=(len(time), 2, 3, 4)).astype(np.float32)
     values[:, 0, 1, 2] = 0.1
     _, results = _collect(values, time, tmp_path)
-    assert results[0]["std_grid"][0, 1, 2] == results[0]["std"][0]
-    assert np.all(results[0]["std_grid"] > 0)
+    (constant,) = np.argwhere(results[0]["std_grid"] == 0)
+    assert constant.tolist() == [0, 1, 2]
 
 
 def test_constant_level_has_no_std(tmp_path):
@@ -83,10 +92,35 @@ def test_constant_level_has_no_std(tmp_path):
     np.testing.assert_allclose(results[0]["mean"], 0.1, rtol=1e-6)
 
 
-def test_months_not_at_hand_lie_in_files(record, tmp_path):
+def test_a_part_counts_once_however_often_it_comes(record, tmp_path):
     time, values = record
-    _collect(values, time, tmp_path, 9)
-    assert len(list(tmp_path.glob("x-*.npy"))) == 12
+    months = months_of(time)
+    statistics = MonthlyStatistics(values.shape[1:], LATITUDE, tmp_path, "x")
+    statistics.add(0, values[:100], months[:100])
+    for _ in range(2):  # as when work was stopped before it was noted down
+        statistics.add(1, values[100:], months[100:])
+    once, _ = _collect(values, time, tmp_path / "once", 1)
+    np.testing.assert_array_equal(statistics.counts, once.counts)
+    np.testing.assert_allclose(
+        _month(statistics, 0)["std_grid"], _month(once, 0)["std_grid"], rtol=1e-6
+    )
+
+
+def test_moments_put_place_by_place_are_those_of_the_whole(tmp_path):
+    values = np.random.default_rng(4).normal(size=(9, 2, 3, 4)).astype(np.float32)
+    whole = Moments.zero((2, 3, 4))
+    whole.add(values)
+    file = MomentsFile(tmp_path / "moments", (2, 3, 4))
+    file.create(9)
+    for rows in (slice(0, 2), slice(2, 3)):
+        for columns in (slice(0, 3), slice(3, 4)):
+            part = Moments.zero(values[0, :, rows, columns].shape)
+            part.add(values[:, :, rows, columns])
+            file.put(rows, columns, part)
+    assert file.header() == (9, 0)
+    for level in range(2):
+        np.testing.assert_allclose(file.level(level).mean[0], whole.mean[level], rtol=1e-12)
+        np.testing.assert_allclose(file.level(level).squares[0], whole.squares[level], rtol=1e-12)
 
 
 def test_area_of_hemispheres_and_of_the_whole():

@@ -2,11 +2,15 @@
 
 import errno
 
+import google_crc32c
 import numpy as np
 import pytest
 import xarray as xr
 import zarr
 
+from atmorep_k.data.layout import Layout
+from atmorep_k.data.packing import Packing
+from atmorep_k.data.shards import ShardWriter
 from atmorep_k.data.store import StoreDescription, open_store, write_store
 from atmorep_k.data.variables import VariableInfo, variable_info
 from atmorep_k.errors import UserError
@@ -190,20 +194,88 @@ def test_failing_replacement_keeps_the_old_store(fields, tmp_path):
 
 
 def test_no_room_on_disk(fields, tmp_path, monkeypatch):
-    original = zarr.Array.__setitem__
     calls = []
 
-    def full(self, where, values):
-        if self.ndim == 4:
-            calls.append(where)
-            raise OSError(errno.ENOSPC, "No space left on device")
-        original(self, where, values)
+    def full(self, *where):
+        calls.append(where)
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(zarr.Array, "__setitem__", full)
+    monkeypatch.setattr(ShardWriter, "write", full)
     with pytest.raises(UserError, match="no room on disk"):
         write_store(tmp_path / "a.zarr", _description(), _blocks(fields, 70))
-    assert len(calls) == 1  # no other tile is begun, which could come back after the removal
+    assert len(calls) == 1  # no other shard is begun, which could come back after the removal
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_shard_is_read_back(fields, tmp_path, monkeypatch):
+    write = ShardWriter._check
+
+    def damaged(self, array, stored):
+        write(self, array, stored + 1)
+
+    monkeypatch.setattr(ShardWriter, "_check", damaged)
+    with pytest.raises(UserError, match=r"temperature is not what is read back"):
+        write_store(tmp_path / "a.zarr", _description(), _blocks(fields, 70))
+
+
+def test_checksums_are_those_of_the_files(path):
+    group = zarr.open_group(path, mode="r")
+    checksums = group["checksums/temperature"][:]
+    assert checksums.shape == (2, 1, 1)
+    for number in range(2):
+        data = (path / "temperature" / "c" / str(number) / "0" / "0" / "0").read_bytes()
+        assert checksums[number, 0, 0] == google_crc32c.value(data)
+
+
+def test_a_flipped_byte_is_no_value(fields, tmp_path):
+    output = write_store(tmp_path / "a.zarr", _description(), _blocks(fields, 70))
+    shard = output / "temperature" / "c" / "0" / "0" / "0" / "0"
+    data = bytearray(shard.read_bytes())
+    data[len(data) // 3] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(ValueError, match=r"[Dd]igest|[Cc]hecksum"):
+        open_store(output).dataset()["temperature"].values.sum()
+
+
+@pytest.mark.parametrize("codec", ["lz4", "zstd", "none"])
+def test_layout(fields, tmp_path, codec):
+    layout = Layout((6, 10, 20), (24, 20, 40), codec)
+    output = write_store(tmp_path / "a.zarr", _description(layout=layout), _blocks(fields, 7))
+    array = zarr.open_group(output, mode="r")["temperature"]
+    assert array.chunks == (6, 2, 10, 20)
+    assert array.shards == (24, 2, 20, 40)
+    np.testing.assert_array_equal(
+        open_store(output).dataset()["temperature"], fields["temperature"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"codec": "lz5"}, "did you mean 'lz4'"),
+        ({"packing": "int61"}, "did you mean 'int16'"),
+        ({"shard": (48, 250, 480)}, "nearest that is: 240"),
+        ({"shard": (48, 240, 0)}, "nearest that is: 60"),
+    ],
+)
+def test_layouts_that_cannot_be(options, words):
+    with pytest.raises(UserError, match=words):
+        Layout(**options)
+
+
+def test_packed_values_come_back_to_half_a_step(fields, tmp_path):
+    packings = {
+        n: Packing.of_range(v.min(axis=(0, 2, 3)), v.max(axis=(0, 2, 3))) for n, v in fields.items()
+    }
+    description = _description(layout=Layout(packing="int16"))
+    output = write_store(tmp_path / "a.zarr", description, _blocks(fields, 30), packings=packings)
+    array = zarr.open_group(output, mode="r")["temperature"]
+    assert array.dtype == np.int16
+    packing = Packing.of(array.attrs)
+    error = np.abs(packing.unpack(array[:]) - fields["temperature"]).max(axis=(0, 2, 3))
+    assert np.all(error <= packing.scale * 0.51)
+    surface = xr.open_zarr(output, chunks=None)["2m_temperature"]  # CF's scale of one level
+    np.testing.assert_allclose(surface, fields["2m_temperature"][:, 0], atol=0.002)
 
 
 def test_output_below_a_file_cannot_be_written(fields, tmp_path):

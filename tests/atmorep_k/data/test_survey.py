@@ -15,9 +15,7 @@ import damaged_stores as stores
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    return stores.write(
-        tmp_path_factory.mktemp("survey") / "a.zarr", stores.usual_values(), checksums=False
-    )
+    return stores.write(tmp_path_factory.mktemp("survey") / "a.zarr", stores.usual_values())
 
 
 @pytest.mark.parametrize("block_bytes", [1, 2**25])
