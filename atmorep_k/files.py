@@ -10,6 +10,9 @@ from pathlib import Path
 
 from atmorep_k.errors import UserError
 
+# Files are read so many bytes at a time where they may be larger than memory allows.
+_PIECE = 2**22
+
 
 def check_model_output(path: Path, overwrite: bool) -> None:
     """Raises a `UserError` where a model cannot be written to a path."""
@@ -105,3 +108,14 @@ def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file, as hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_crc32c(path: Path) -> int:
+    """Returns the CRC-32C of a file, which is read a piece at a time."""
+    import google_crc32c
+
+    value = 0
+    with Path(path).open("rb") as stream:
+        while piece := stream.read(_PIECE):
+            value = google_crc32c.extend(value, piece)
+    return value

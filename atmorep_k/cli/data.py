@@ -1,6 +1,7 @@
-"""`atmorep-k data`: make stores from raw files or by simulation, and describe them."""
+"""`atmorep-k data`: make stores from raw files or by simulation, describe and check them."""
 
 import json
+import os
 from pathlib import Path
 
 import click
@@ -100,6 +101,27 @@ def info(store, as_json, scan):
 
     values = describe(store, scan=scan or None)
     click.echo(json.dumps(values, indent=1) if as_json else as_text(values))
+
+
+@data.command()
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--fast", is_flag=True, help="Leave the values out.")
+@click.option("--threads", type=click.IntRange(min=1), help="Read so much at once. [all cores]")
+@click.pass_context
+def check(ctx, store, as_json, fast, threads):
+    """Say whether training may start: look for gaps, damage, impossible values, wrong units.
+
+    The exit code is 0 where it may (there can be warnings), else 1.
+    """
+    from atmorep_k.data.check import check as look
+    from atmorep_k.progress import bar
+
+    with bar("checking", "MB/s", scale=1e-6) as shown:
+        threads = threads or os.cpu_count() or 1
+        report = look(store, fast=fast, threads=threads, progress=shown.advance)
+    click.echo(json.dumps(report.as_dict(), indent=1) if as_json else report.as_text())
+    ctx.exit(0 if report.may_train else 1)
 
 
 @data.command()

@@ -1,7 +1,9 @@
 """Where the values of a variable lie on disk, for whoever reads them fast."""
 
 import dataclasses
+import itertools
 from pathlib import Path
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,17 +34,39 @@ class ArraySource:
 
         return zarr.open_array(self.path, mode="r").chunks[0]
 
-    def missing_files(self) -> int:
-        """Counts the files of the array that should be there and are not.
+    def open(self, context=None):
+        """Opens the array with tensorstore, as it is stored."""
+        import tensorstore
 
-        One that is not there reads as the array's fill value.
+        kvstore = {"driver": "file", "path": f"{self.path.absolute()}/"}
+        spec = {"driver": self.driver, "kvstore": kvstore, "recheck_cached_data": "open"}
+        return tensorstore.open(spec, read=True, open=True, context=context).result()
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the array."""
+        import zarr
+
+        return dict(zarr.open_array(self.path, mode="r").attrs)
+
+    def files(self) -> dict[tuple[int, ...], Path]:
+        """Returns the file of each tile that the array should have: index of the tile -> path.
+
+        A tile is a shard, or a chunk where there are no shards.
         """
         import zarr
 
         array = zarr.open_array(self.path, mode="r")
         tiles = array.shards or array.chunks
-        expected = 1
-        for size, tile in zip(array.shape, tiles, strict=True):
-            expected *= -(-size // tile)
-        files = [p for p in self.path.rglob("*") if p.is_file()]
-        return expected - sum(not p.name.startswith((".", "zarr.json")) for p in files)
+        numbers = [range(-(-n // t)) for n, t in zip(array.shape, tiles, strict=True)]
+        return {
+            index: self.path / array.metadata.encode_chunk_key(index)
+            for index in itertools.product(*numbers)
+        }
+
+    def missing_files(self) -> int:
+        """Counts the files of the array that should be there and are not.
+
+        One that is not there reads as the array's fill value.
+        """
+        return sum(not path.is_file() for path in self.files().values())

@@ -5,7 +5,7 @@ import contextlib
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from typing import TypeVar
 
@@ -73,15 +73,18 @@ class _Here(Executor):
         return future
 
 
-def in_order(
-    pool: Executor, at_once: int, function: Callable[..., T], jobs: Sequence
-) -> Iterator[T]:
-    """Yields function(job) for each job, in order; few more are under way than run at once.
+def in_order(pool: Executor, ahead: int, function: Callable[..., T], jobs: Iterable) -> Iterator[T]:
+    """Yields function(job) for each job, in order.
+
+    Args:
+        pool: runs the jobs.
+        ahead: how many jobs may be under way, or their results wait, at least 1.
+        function: what is done.
+        jobs: what it is done with.
 
     Raises:
         Exception: the first that a job raises; those not begun are dropped, the others waited for.
     """
-    ahead = 1 if at_once == 1 else 2 * at_once
     waiting: deque[concurrent.futures.Future] = deque()
     jobs = iter(jobs)
     try:

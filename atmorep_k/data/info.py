@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from atmorep_k.data.linked_store import LinkedStore
+from atmorep_k.data.linked_values import values_of
+from atmorep_k.data.record import gaps, iso, usual_step
 from atmorep_k.data.store import Store, open_store
 
 # Up to so many bytes of values every value is looked at without being asked.
@@ -41,7 +44,7 @@ def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
         "latitude": _axis(store.latitude, store.resolution[0]),
         "longitude": _axis(store.longitude, store.resolution[1]),
         "variables": {name: _variable(store, name, scan) for name in store.variables},
-        "gaps": _gaps(store.time),
+        "gaps": gaps(store.time),
     }
 
 
@@ -55,32 +58,12 @@ def _axis(values: np.ndarray, step: float) -> dict[str, Any]:
 
 
 def _time(time: np.ndarray) -> dict[str, Any]:
-    step = np.diff(time).min() if len(time) > 1 else np.timedelta64(0, "s")
     return {
-        "first": _iso(time[0]),
-        "last": _iso(time[-1]),
+        "first": iso(time[0]),
+        "last": iso(time[-1]),
         "steps": len(time),
-        "step_hours": float(step / np.timedelta64(1, "h")),
+        "step_hours": float(usual_step(time) / np.timedelta64(1, "h")),
     }
-
-
-def _iso(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, "m"))
-
-
-def _gaps(time: np.ndarray) -> list[dict[str, Any]]:
-    """Returns the times after which steps are missing, and how many."""
-    steps = np.diff(time)
-    if not len(steps):
-        return []
-    return [
-        {
-            "after": _iso(time[i]),
-            "before": _iso(time[i + 1]),
-            "missing_steps": int(steps[i] // steps.min()) - 1,
-        }
-        for i in np.flatnonzero(steps > steps.min())
-    ]
 
 
 def _num_values(store: Store, name: str) -> int:
@@ -100,6 +83,7 @@ def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
     info = store.variables[name]
     mean, std = _monthly(store, name)
     levels = store.levels_of(name).tolist()
+    is_linked = isinstance(store, LinkedStore)
     varies = np.any(std > 0, axis=0) | np.any(mean != mean[:1], axis=0) | (len(mean) == 0)
     return {
         "units": info.units,
@@ -110,7 +94,7 @@ def _variable(store: Store, name: str, scan: bool) -> dict[str, Any]:
         "mean": _ranges(levels, mean),
         "std": _ranges(levels, std),
         "constant_levels": [v for v, of in zip(levels, varies, strict=True) if not of],
-        "missing_shards": store.source(name).missing_files(),
+        "missing_shards": 0 if is_linked else store.source(name).missing_files(),
         "missing_values": _missing_values(store, name) if scan else None,
     }
 
@@ -134,10 +118,11 @@ def _ranges(levels: list[float], values: np.ndarray) -> dict[str, list[float]]:
 
 
 def _missing_values(store: Store, name: str) -> int:
-    array = store.dataset()[name]
+    reader = values_of(store, name)
     return sum(
-        int(np.count_nonzero(~np.isfinite(array[start : start + _STEPS].values)))
-        for start in range(0, len(store.time), _STEPS)
+        int(np.count_nonzero(~np.isfinite(reader.read(block))))
+        for row in reader.rows()
+        for block in row
     )
 
 

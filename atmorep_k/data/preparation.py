@@ -159,7 +159,9 @@ class Preparation:
     def _results(self, pool, at_once: int, jobs: list[Job]) -> Iterator[tuple[Job, Any]]:
         """Yields each job and its result, in their order; those noted down are not done again."""
         missing = [job for job in jobs if not job.note.exists()]
-        results = in_order(pool, at_once, run, missing)
+        # A few jobs wait, so that no process does while results are merged.
+        ahead = 1 if at_once == 1 else 2 * at_once
+        results = in_order(pool, ahead, run, missing)
         todo = set(missing)
         for job in jobs:
             if job in todo:

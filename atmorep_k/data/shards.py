@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k.errors import UserError
+from atmorep_k.files import file_crc32c
 
 # What tensorstore says, and the error that it stands for.
 _ERRORS = {"No space left": errno.ENOSPC, "Disk quota": errno.EDQUOT, "Permission": errno.EACCES}
@@ -80,14 +81,7 @@ class ShardWriter:
 
     def checksum(self, shard: tuple[int, ...]) -> int:
         """Returns the CRC-32C of the file of a shard."""
-        return file_checksum(self.path / "c" / "/".join(map(str, shard)))
-
-
-def file_checksum(path: Path) -> int:
-    """Returns the CRC-32C of a file."""
-    import google_crc32c
-
-    return google_crc32c.value(path.read_bytes())
+        return file_crc32c(self.path / "c" / "/".join(map(str, shard)))
 
 
 def _result(future):

@@ -16,6 +16,7 @@ __all__ = [
     "StoreDescription",
     "VariableInfo",
     "check_output",
+    "open_group",
     "open_store",
     "write_store",
 ]
@@ -28,7 +29,7 @@ def open_store(path: str | Path) -> Store:
         UserError: where there is none; says what is there, or the nearest name.
     """
     path = Path(path)
-    group = _open_group(path)
+    group = open_group(path)
     for kind in (LinkedStore, OwnStore, OriginalStore):
         if kind.recognises(group):
             return kind.open(path, group)
@@ -38,7 +39,12 @@ def open_store(path: str | Path) -> Store:
     )
 
 
-def _open_group(path: Path):
+def open_group(path: Path):
+    """Opens the Zarr group of a store, whatever is in it, to read.
+
+    Raises:
+        UserError: where there is none; says what is there, or the nearest name.
+    """
     import zarr
 
     if not path.exists():

@@ -64,3 +64,8 @@ def _inverse(match: re.Match) -> str:
 def conversion(given: str, wanted: str) -> tuple[float, float] | None:
     """Returns (factor, offset) from one CF unit to another; None where there is doubt."""
     return (1.0, 0.0) if given == wanted else _CONVERSIONS.get((given, wanted))
+
+
+def convertible_to(wanted: str) -> dict[str, tuple[float, float]]:
+    """Returns the units that can be converted to `wanted`: name -> (factor, offset)."""
+    return {given: how for (given, to), how in _CONVERSIONS.items() if to == wanted}

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from atmorep_k.errors import UserError
-from atmorep_k.files import file_sha256, write_whole, writing_whole
+from atmorep_k.files import file_crc32c, file_sha256, write_whole, writing_whole
 
 
 def failing(error, begun=True):
@@ -98,3 +98,13 @@ def test_what_failed_is_removed_and_the_old_one_stays(tmp_path, kind, error):
 def test_sha256_of_a_file(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     assert file_sha256(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223b00361a3")
+
+
+def test_crc32c_of_a_file_is_that_of_the_standard(tmp_path, monkeypatch):
+    from atmorep_k import files
+
+    path = tmp_path / "a"
+    path.write_bytes(b"123456789")
+    assert file_crc32c(path) == 0xE3069283  # the check value of CRC-32C (RFC 3720)
+    monkeypatch.setattr(files, "_PIECE", 4)
+    assert file_crc32c(path) == 0xE3069283

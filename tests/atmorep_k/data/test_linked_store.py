@@ -4,8 +4,11 @@ import os
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from atmorep_k.data.append import append
+from atmorep_k.data.check import check
+from atmorep_k.data.info import describe
 from atmorep_k.data.prepare import prepare
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
@@ -78,6 +81,28 @@ def test_sources_that_changed_or_went(source, path, raw):
     source.unlink()
     with pytest.raises(UserError, match=r"has its values in .*a\.nc, which is not there"):
         open_store(path).dataset()
+
+
+def test_it_is_checked_where_its_values_lie(raw, tmp_path):
+    for name in ("t", "t2m"):
+        values = np.random.default_rng(0).normal(280, 5, raw[name].shape).astype(np.float32)
+        raw[name] = raw[name].copy(data=values)
+    source = tmp_path / "likely.nc"
+    raw.to_netcdf(source)
+    path = prepare([str(source)], tmp_path / "likely.zarr", link=True)
+    report = check(path)
+    assert not [f for f in report.findings if f.severity == "error"]
+    assert describe(path, scan=True)["variables"]["temperature"]["missing_values"] == 0
+    stat = source.stat()
+    with xr.open_dataset(source) as opened:
+        damaged = opened.load()
+    damaged["t2m"][3, 1, 1] = np.nan
+    damaged.to_netcdf(other := tmp_path / "other.nc")
+    assert other.stat().st_size == stat.st_size
+    other.replace(source)
+    os.utime(source, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    (found,) = [f for f in check(path).findings if f.severity == "error" and f.part == "values"]
+    assert found.variable == "2m_temperature" and found.first == "2020-01-31T21:00"
 
 
 def test_it_does_not_grow(source, path):
