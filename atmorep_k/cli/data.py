@@ -30,9 +30,10 @@ def data():
     metavar="NAME",
     help="Compute vorticity or divergence from the wind.",
 )
+@click.option("--grid", type=float, metavar="DEGREES", help="Bring radar to this regular grid.")
 @click.option("--attribution", help="Whom to name when results are shown.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-def prepare(sources, output, variables, levels, region, derived, attribution, overwrite):
+def prepare(sources, output, variables, levels, region, derived, grid, attribution, overwrite):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
@@ -52,6 +53,7 @@ def prepare(sources, output, variables, levels, region, derived, attribution, ov
             levels=levels,
             region=region,
             derived=derived,
+            grid=grid,
             attributes=attributes,
             overwrite=overwrite,
             progress=shown.advance,

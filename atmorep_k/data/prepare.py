@@ -31,6 +31,7 @@ def prepare(
     levels: Sequence[float] = (),
     region: Sequence[float] | None = None,
     derived: Sequence[str] = (),
+    grid: float | None = None,
     attributes: dict[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -45,6 +46,7 @@ def prepare(
         levels: levels wanted; all if empty.
         region: (south, north, west, east) in degrees; the whole grid if None.
         derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
+        grid: degrees between the points of the grid to which radar is brought.
         attributes: global attributes that take the place of those found (`attribution`).
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total.
@@ -57,7 +59,7 @@ def prepare(
         UserError: for everything that a user can mend; nothing is left behind.
     """
     check_output(Path(output), overwrite)
-    pieces, left_out = open_sources(find_sources(sources))
+    pieces, left_out = open_sources(find_sources(sources), grid)
     pieces = derive(pieces, derived)
     variables = [*variables, *derived] if variables else ()
     chosen = choose(pieces, left_out, variables, notify or (lambda sentence: None))
