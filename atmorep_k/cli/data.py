@@ -24,6 +24,12 @@ def data():
     help="Take this part of the grid: south, north, west, east in degrees.",
 )
 @click.option(
+    "--period",
+    nargs=2,
+    metavar="FIRST LAST",
+    help="Take these times: days, months or years, both included.",
+)
+@click.option(
     "--derive",
     "derived",
     multiple=True,
@@ -33,7 +39,9 @@ def data():
 @click.option("--grid", type=float, metavar="DEGREES", help="Bring radar to this regular grid.")
 @click.option("--attribution", help="Whom to name when results are shown.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
-def prepare(sources, output, variables, levels, region, derived, grid, attribution, overwrite):
+def prepare(
+    sources, output, variables, levels, region, period, derived, grid, attribution, overwrite
+):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
@@ -52,6 +60,7 @@ def prepare(sources, output, variables, levels, region, derived, grid, attributi
             variables=variables,
             levels=levels,
             region=region,
+            period=period,
             derived=derived,
             grid=grid,
             attributes=attributes,

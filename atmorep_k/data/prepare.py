@@ -10,6 +10,7 @@ from atmorep_k.data.crop import crop
 from atmorep_k.data.derived import derive
 from atmorep_k.data.joining import Joined, join
 from atmorep_k.data.layout import TIME_SHARD
+from atmorep_k.data.period import within
 from atmorep_k.data.pieces import Piece
 from atmorep_k.data.sources import find_sources, open_sources
 from atmorep_k.data.store import StoreDescription, check_output, write_store
@@ -32,6 +33,7 @@ def prepare(
     region: Sequence[float] | None = None,
     derived: Sequence[str] = (),
     grid: float | None = None,
+    period: Sequence[str] | None = None,
     attributes: dict[str, Any] | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -47,6 +49,7 @@ def prepare(
         region: (south, north, west, east) in degrees; the whole grid if None.
         derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
         grid: degrees between the points of the grid to which radar is brought.
+        period: first and last day (month, year, time), both included; the whole record if None.
         attributes: global attributes that take the place of those found (`attribution`).
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total.
@@ -64,6 +67,7 @@ def prepare(
     variables = [*variables, *derived] if variables else ()
     chosen = choose(pieces, left_out, variables, notify or (lambda sentence: None))
     chosen = crop(chosen, region) if region else chosen
+    chosen = within(chosen, period) if period else chosen
     joined = join(chosen, levels)
     description = _describe(chosen, joined, attributes or {})
     blocks = _blocks(joined, description, progress)
