@@ -53,8 +53,9 @@ def _is_prediction(path: Path) -> bool:
 def open_prediction(path: Path) -> xr.Dataset:
     """Opens a prediction; values are read as they are used."""
     if path.suffix == ".zarr":
-        return xr.open_zarr(path, chunks=None, consolidated=False)
-    return xr.open_dataset(path, engine="netcdf4")
+        zarr = xr.backends.ZarrBackendEntrypoint
+        return xr.open_dataset(path, engine=zarr, consolidated=False)
+    return xr.open_dataset(path, engine=xr.backends.NetCDF4BackendEntrypoint)
 
 
 def collect(

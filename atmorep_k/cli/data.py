@@ -27,12 +27,19 @@ def data():
     help="Take this part of the grid: south, north, west, east in degrees.",
 )
 @click.option(
+    "--period",
+    nargs=2,
+    metavar="FIRST LAST",
+    help="Take these times: days, months or years, both included.",
+)
+@click.option(
     "--derive",
     "derived",
     multiple=True,
     metavar="NAME",
     help="Compute vorticity or divergence from the wind.",
 )
+@click.option("--grid", type=float, metavar="DEGREES", help="Bring radar to this regular grid.")
 @click.option("--attribution", help="Whom to name when results are shown.")
 @click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")

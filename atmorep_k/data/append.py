@@ -115,7 +115,8 @@ def _fitting(
     old: OwnStore, sources: Sequence[str], notify: Callable[[str], None]
 ) -> tuple[list[Piece], list[Joined]]:
     """Returns what of the sources comes after the store, checked to be of its kind."""
-    chosen, joined = Selection.of(old.attributes["selection"], old.level).open(sources, notify)
+    selection = Selection.of(old.attributes["selection"], old.level)
+    chosen, joined = dataclasses.replace(selection, period=None).open(sources, notify)
     grid = {"latitude": old.latitude, "longitude": old.longitude}
     check_grid([dataclasses.replace(chosen[0], source=str(old.path), **grid), *chosen])
     for of in joined:

@@ -72,6 +72,45 @@ surface_thermal_radiation_downwards | 0 1.5e9 | 1e5 1e9 |
 toa_incident_solar_radiation | 0 1.5e9 | 0 5e8 | rests
 soil_temperature_level_1 | 175 345 | 195 325 | rests
 land_sea_mask | 0 1 | 0 1.001 | rests
+wind_speed | 0 300 | 0 200 |
+maximum_2m_temperature_since_previous_post_processing | 175 340 | 195 320 |
+minimum_2m_temperature_since_previous_post_processing | 175 340 | 195 320 |
+10m_wind_gust_since_previous_post_processing | 0 150 | 0 70 |
+instantaneous_10m_wind_gust | 0 150 | 0 70 |
+total_column_cloud_liquid_water | 0 50 | 0 5 | rests
+total_column_cloud_ice_water | 0 50 | 0 5 | rests
+total_column_ozone | 0.001 0.016 | 0.0015 0.013 |
+convective_available_potential_energy | 0 20000 | 0 5000 | rests
+low_cloud_cover | 0 1 | 0 1.001 | rests
+medium_cloud_cover | 0 1 | 0 1.001 | rests
+high_cloud_cover | 0 1 | 0 1.001 | rests
+total_precipitation_6hr | 0 3 | 0 0.06 | rests
+total_precipitation_12hr | 0 3 | 0 0.12 | rests
+total_precipitation_24hr | 0 3 | 0 0.24 | rests
+convective_precipitation | 0 3 | 0 0.01 | rests
+large_scale_precipitation | 0 3 | 0 0.01 | rests
+snowfall | 0 3 | 0 0.01 | rests
+runoff | 0 3 | 0 0.05 | rests
+surface_net_solar_radiation | -1e6 1.5e9 | -1e4 5e8 | rests
+surface_net_thermal_radiation | -1e9 3e8 | -5e8 1e8 | rests
+top_net_thermal_radiation | -1e9 1e6 | -5e8 -1e4 |
+surface_sensible_heat_flux | -1e9 1e9 | -5e8 5e8 | rests
+surface_latent_heat_flux | -1e9 3e8 | -5e8 1e8 | rests
+mean_surface_sensible_heat_flux | -3000 3000 | -500 500 |
+mean_surface_latent_heat_flux | -3000 1000 | -500 200 |
+mean_surface_downward_short_wave_radiation_flux | -1 1500 | -0.1 700 | rests
+mean_surface_downward_long_wave_radiation_flux | 20 800 | 50 600 |
+mean_surface_net_short_wave_radiation_flux | -1 1500 | -0.1 700 | rests
+mean_surface_net_long_wave_radiation_flux | -500 200 | -250 50 |
+soil_temperature_level_2 | 175 345 | 195 325 | rests
+soil_temperature_level_3 | 175 345 | 195 325 | rests
+soil_temperature_level_4 | 175 345 | 195 325 | rests
+volumetric_soil_water_layer_1 | -0.01 1 | -0.001 0.8 | rests
+volumetric_soil_water_layer_2 | -0.01 1 | -0.001 0.8 | rests
+volumetric_soil_water_layer_3 | -0.01 1 | -0.001 0.8 | rests
+volumetric_soil_water_layer_4 | -0.01 1 | -0.001 0.8 | rests
+standard_deviation_of_orography | 0 2000 | 0 1000 | rests
+slope_of_sub_gridscale_orography | 0 1 | 0 0.5 | rests
 """
 # Slips that the table of units does not know, as they change what the quantity is.
 _SLIPS = {

@@ -39,7 +39,10 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
 
     _check_whole(path)
     try:
-        dataset = xr.open_dataset(path, cache=False, decode_timedelta=False)
+        # A class instead of a name: xarray then loads none of the plug-ins that are installed, of
+        # which two with libraries of the same name (PROJ) can crash the process.
+        engine = xr.backends.NetCDF4BackendEntrypoint
+        dataset = xr.open_dataset(path, engine=engine, cache=False, decode_timedelta=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
             f"{path.name} cannot be read: it is damaged, cut off, or no NetCDF ({error})."
@@ -62,7 +65,8 @@ def zarr_pieces(store: Any, source: str) -> tuple[list[Piece], dict[str, str]]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*consolidated metadata.*")
-            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False)
+            engine = xr.backends.ZarrBackendEntrypoint
+            dataset = xr.open_dataset(store, engine=engine, cache=False, decode_timedelta=False)
     except Exception as error:
         raise UserError(f"{source} cannot be opened as Zarr: {error}.") from error
     return _pieces(dataset, source)

@@ -34,6 +34,8 @@ def prepare(
     levels: Sequence[float] = (),
     region: Sequence[float] | None = None,
     derived: Sequence[str] = (),
+    grid: float | None = None,
+    period: Sequence[str] | None = None,
     attributes: dict[str, Any] | None = None,
     layout: Layout | None = None,
     memory: str | int = MEMORY,
@@ -55,6 +57,8 @@ def prepare(
         levels: levels wanted; all if empty.
         region: (south, north, west, east) in degrees; the whole grid if None.
         derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
+        grid: degrees between the points of the grid to which radar is brought.
+        period: first and last day (month, year, time), both included; the whole record if None.
         attributes: global attributes that take the place of those found (`attribution`).
         layout: how values are cut, packed and compressed.
         memory: bytes, or words such as `4GB`, that all processes together keep within; with a
@@ -78,7 +82,9 @@ def prepare(
     output = Path(output)
     check_output(output, overwrite)
     found = find_sources(sources)
-    selection = Selection(tuple(variables), tuple(levels), region, tuple(derived))
+    selection = Selection(
+        tuple(variables), tuple(levels), region, tuple(derived), grid, period and tuple(period)
+    )
     chosen, joined = selection.open(found, notify)
     attributes = {"selection": selection.told(chosen), **(attributes or {})}
     description = _describe(chosen, joined, attributes, layout or Layout())

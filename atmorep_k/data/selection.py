@@ -7,6 +7,7 @@ from typing import Any
 from atmorep_k.data.crop import crop
 from atmorep_k.data.derived import derive
 from atmorep_k.data.joining import Joined, join
+from atmorep_k.data.period import within
 from atmorep_k.data.pieces import Piece
 from atmorep_k.data.sources import open_sources
 from atmorep_k.data.variables import canonical_name
@@ -24,12 +25,16 @@ class Selection:
         levels: levels wanted; all if empty.
         region: (south, north, west, east) in degrees; the whole grid if None.
         derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
+        grid: degrees between the points of the grid to which radar is brought.
+        period: first and last day (month, year, time), both included; the whole record if None.
     """
 
     variables: tuple[str, ...] = ()
     levels: tuple[float, ...] = ()
     region: tuple[float, float, float, float] | None = None
     derived: tuple[str, ...] = ()
+    grid: float | None = None
+    period: tuple[str, str] | None = None
 
     def open(
         self, sources: Sequence[str], notify: Callable[[str], None] = lambda sentence: None
@@ -46,11 +51,12 @@ class Selection:
         Raises:
             UserError: where something is not there, damaged, or does not fit together.
         """
-        pieces, left_out = open_sources(sources)
+        pieces, left_out = open_sources(sources, self.grid)
         pieces = derive(pieces, self.derived)
         variables = [*self.variables, *self.derived] if self.variables else ()
         chosen = _choose(pieces, left_out, variables, notify)
         chosen = crop(chosen, self.region) if self.region else chosen
+        chosen = within(chosen, self.period) if self.period else chosen
         return chosen, join(chosen, self.levels)
 
     def told(self, chosen: Sequence[Piece]) -> dict[str, Any]:
@@ -63,18 +69,15 @@ class Selection:
             "variables": [name for name in names if name not in self.derived],
             "region": list(self.region) if self.region else None,
             "derived": list(self.derived),
+            "grid": self.grid,
+            "period": list(self.period) if self.period else None,
         }
 
     @classmethod
     def of(cls, told: dict[str, Any], levels: Sequence[float]) -> "Selection":
         """Returns the selection that `told` tells of, with the levels of a store."""
-        region = told["region"]
-        return cls(
-            tuple(told["variables"]),
-            tuple(levels),
-            tuple(region) if region else None,
-            tuple(told["derived"]),
-        )
+        whole = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        return cls(levels=tuple(levels), **whole)
 
 
 def _choose(

@@ -9,6 +9,7 @@ from atmorep_k.errors import UserError, nearest
 
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zmetadata")
 _ENDINGS = (".grib", ".grb", ".grib1", ".grib2", ".grb2", ".nc", ".nc4", ".netcdf", ".cdf")
+_RADAR = ("-bin", "-bin.gz")
 _HDF = b"\x89HDF"
 _CLASSIC = b"CDF"
 _PACKED = {b"PK\x03\x04": "a zip archive", b"\x1f\x8b": "compressed by gzip", b"BZh": "by bzip2"}
@@ -42,18 +43,28 @@ def _inside(path: Path) -> list[Path]:
     """Returns the path itself, or what can be read in a directory that is no Zarr."""
     if not path.is_dir() or _is_zarr(path):
         return [path]
-    files = [p for p in sorted(path.iterdir()) if p.suffix.lower() in _ENDINGS or _is_zarr(p)]
+    files = [p for p in sorted(path.iterdir()) if _has_ending(p) or _is_zarr(p)]
     if not files:
         raise UserError(f"{path} holds no GRIB, NetCDF or Zarr data.")
     return files
+
+
+def _has_ending(path: Path) -> bool:
+    return path.suffix.lower() in _ENDINGS or path.name.endswith(_RADAR)
 
 
 def _is_zarr(path: Path) -> bool:
     return path.is_dir() and any((path / name).is_file() for name in _ZARR_FILES)
 
 
-def open_sources(sources: Iterable[str]) -> tuple[list[Piece], dict[str, str]]:
+def open_sources(
+    sources: Iterable[str], grid: float | None = None
+) -> tuple[list[Piece], dict[str, str]]:
     """Opens sources (as `find_sources` gives them); nothing but headers is read.
+
+    Args:
+        sources: files, Zarr directories and addresses.
+        grid: degrees between the points of the grid to which radar is brought.
 
     Returns:
         The variables found, and those that cannot be stored: name -> why.
@@ -64,17 +75,18 @@ def open_sources(sources: Iterable[str]) -> tuple[list[Piece], dict[str, str]]:
     pieces: list[Piece] = []
     left_out: dict[str, str] = {}
     for source in sources:
-        found, reasons = _open(source)
+        found, reasons = _open(source, grid)
         pieces += found
         left_out.update(reasons)
     kept = {p.source_name for p in pieces} | {p.name for p in pieces}
     return pieces, {name: why for name, why in left_out.items() if name not in kept}
 
 
-def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
+def _open(source: str, grid: float | None) -> tuple[list[Piece], dict[str, str]]:
     from atmorep_k.data.cf import netcdf_pieces
     from atmorep_k.data.grib import grib_pieces
     from atmorep_k.data.original_pieces import is_original, original_pieces
+    from atmorep_k.data.radolan import is_radolan, radolan_pieces
 
     path = Path(source)
     if path.is_dir() and is_original(path):
@@ -86,10 +98,12 @@ def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
         return netcdf_pieces(path)
     if b"GRIB" in start:
         return grib_pieces(path)
+    if is_radolan(path):
+        return radolan_pieces(path, grid)
     for mark, words in _PACKED.items():
         if start.startswith(mark):
             raise UserError(f"{path.name} is {words}; unpack it first.")
-    raise UserError(f"{path.name} is neither GRIB nor NetCDF, and no Zarr directory.")
+    raise UserError(f"{path.name} is neither GRIB nor NetCDF nor RADOLAN, and no Zarr directory.")
 
 
 def _open_zarr(source: str) -> tuple[list[Piece], dict[str, str]]:

@@ -50,6 +50,7 @@ specific_cloud_ice_water_content | ciwc, QI | mass_fraction_of_cloud_ice_in_air 
 kg kg-1 | cloud ice
 specific_rain_water_content | crwc | | kg kg-1 | rain water
 specific_snow_water_content | cswc | | kg kg-1 | snow water
+wind_speed | ws | wind_speed | m s-1 | speed of the horizontal wind
 """
 
 _AT_SURFACE = """
@@ -73,6 +74,13 @@ surface_pressure | sp, PS, ps | surface_air_pressure | Pa | pressure at the surf
 logarithm_of_surface_pressure | lnsp | | 1 | natural logarithm of the surface pressure in Pa
 geopotential_at_surface | PHIS, zs | surface_geopotential | m2 s-2 | geopotential at the surface
 skin_temperature | skt, TS | surface_temperature | K | temperature of the surface
+maximum_2m_temperature_since_previous_post_processing | mx2t | air_temperature | K | \
+highest air temperature at 2 m since the step before
+minimum_2m_temperature_since_previous_post_processing | mn2t | air_temperature | K | \
+lowest air temperature at 2 m since the step before
+10m_wind_gust_since_previous_post_processing | fg10, 10fg | wind_speed_of_gust | m s-1 | \
+strongest gust at 10 m since the step before
+instantaneous_10m_wind_gust | i10fg | wind_speed_of_gust | m s-1 | gust at 10 m
 sea_surface_temperature | sst, tos | sea_surface_temperature | K | sea surface temperature
 sea_ice_cover | ci, siconc | sea_ice_area_fraction | 1 | fraction of sea covered by ice
 boundary_layer_height | blh, PBLH | atmosphere_boundary_layer_thickness | m | \
@@ -80,9 +88,33 @@ height of the boundary layer
 total_column_water | tcw | | kg m-2 | water in the column
 total_column_water_vapour | tcwv, TQV | atmosphere_mass_content_of_water_vapor | kg m-2 | \
 water vapour in the column
+total_column_cloud_liquid_water | tclw, TQL | \
+atmosphere_mass_content_of_cloud_liquid_water | kg m-2 | cloud liquid water in the column
+total_column_cloud_ice_water | tciw, TQI | atmosphere_mass_content_of_cloud_ice | kg m-2 | \
+cloud ice in the column
+total_column_ozone | tco3 | atmosphere_mass_content_of_ozone | kg m-2 | ozone in the column
+convective_available_potential_energy | cape | \
+atmosphere_convective_available_potential_energy | J kg-1 | \
+convective available potential energy
+low_cloud_cover | lcc | low_type_cloud_area_fraction | 1 | low cloud cover
+medium_cloud_cover | mcc | medium_type_cloud_area_fraction | 1 | medium cloud cover
+high_cloud_cover | hcc | high_type_cloud_area_fraction | 1 | high cloud cover
 total_cloud_cover | tcc, CLDTOT | cloud_area_fraction | 1 | total cloud cover
 total_precipitation | tp, total_precip | lwe_thickness_of_precipitation_amount | m | \
 precipitation, accumulated as in the source
+total_precipitation_6hr | tp_6hr | lwe_thickness_of_precipitation_amount | m | \
+precipitation of the 6 hours that end at the time
+total_precipitation_12hr | tp_12hr | lwe_thickness_of_precipitation_amount | m | \
+precipitation of the 12 hours that end at the time
+total_precipitation_24hr | tp_24hr | lwe_thickness_of_precipitation_amount | m | \
+precipitation of the 24 hours that end at the time
+convective_precipitation | cp | lwe_thickness_of_convective_precipitation_amount | m | \
+convective precipitation, accumulated as in the source
+large_scale_precipitation | lsp | lwe_thickness_of_stratiform_precipitation_amount | m | \
+large-scale precipitation, accumulated as in the source
+snowfall | sf | lwe_thickness_of_snowfall_amount | m | \
+snowfall in water equivalent, accumulated as in the source
+runoff | ro | runoff_amount | m | runoff, accumulated as in the source
 mean_total_precipitation_rate | mtpr, avg_tprate, PRECTOT | precipitation_flux | \
 kg m-2 s-1 | mean rate of precipitation
 evaporation | e | lwe_thickness_of_water_evaporation_amount | m | \
@@ -92,9 +124,50 @@ surface_solar_radiation_downwards | ssrd | surface_downwelling_shortwave_flux_in
 solar radiation at the surface, accumulated as in the source
 surface_thermal_radiation_downwards | strd | surface_downwelling_longwave_flux_in_air | J m-2 | \
 thermal radiation at the surface, accumulated as in the source
+surface_net_solar_radiation | ssr | \
+integral_wrt_time_of_surface_net_downward_shortwave_flux | J m-2 | \
+net solar radiation at the surface, accumulated as in the source, positive downwards
+surface_net_thermal_radiation | str | \
+integral_wrt_time_of_surface_net_downward_longwave_flux | J m-2 | \
+net thermal radiation at the surface, accumulated as in the source, positive downwards
+top_net_thermal_radiation | ttr | | J m-2 | \
+net thermal radiation at the top, accumulated as in the source, positive downwards
+surface_sensible_heat_flux | sshf | \
+integral_wrt_time_of_surface_downward_sensible_heat_flux | J m-2 | \
+sensible heat flux, accumulated as in the source, positive downwards
+surface_latent_heat_flux | slhf | \
+integral_wrt_time_of_surface_downward_latent_heat_flux | J m-2 | \
+latent heat flux, accumulated as in the source, positive downwards
+mean_surface_sensible_heat_flux | msshf, avg_ishf | surface_downward_sensible_heat_flux | W m-2 | \
+mean sensible heat flux, positive downwards
+mean_surface_latent_heat_flux | mslhf, avg_slhtf | surface_downward_latent_heat_flux | W m-2 | \
+mean latent heat flux, positive downwards
+mean_surface_downward_short_wave_radiation_flux | msdwswrf, avg_sdswrf | \
+surface_downwelling_shortwave_flux_in_air | W m-2 | mean solar radiation at the surface
+mean_surface_downward_long_wave_radiation_flux | msdwlwrf, avg_sdlwrf | \
+surface_downwelling_longwave_flux_in_air | W m-2 | mean thermal radiation at the surface
+mean_surface_net_short_wave_radiation_flux | msnswrf, avg_snswrf | \
+surface_net_downward_shortwave_flux | W m-2 | \
+mean net solar radiation at the surface, positive downwards
+mean_surface_net_long_wave_radiation_flux | msnlwrf, avg_snlwrf | \
+surface_net_downward_longwave_flux | W m-2 | \
+mean net thermal radiation at the surface, positive downwards
 toa_incident_solar_radiation | tisr | toa_incoming_shortwave_flux | J m-2 | \
 solar radiation at the top, accumulated as in the source
 soil_temperature_level_1 | stl1 | soil_temperature | K | temperature of the first soil layer
+soil_temperature_level_2 | stl2 | soil_temperature | K | temperature of the second soil layer
+soil_temperature_level_3 | stl3 | soil_temperature | K | temperature of the third soil layer
+soil_temperature_level_4 | stl4 | soil_temperature | K | temperature of the fourth soil layer
+volumetric_soil_water_layer_1 | swvl1 | volume_fraction_of_condensed_water_in_soil | m3 m-3 | \
+water in the first soil layer
+volumetric_soil_water_layer_2 | swvl2 | volume_fraction_of_condensed_water_in_soil | m3 m-3 | \
+water in the second soil layer
+volumetric_soil_water_layer_3 | swvl3 | volume_fraction_of_condensed_water_in_soil | m3 m-3 | \
+water in the third soil layer
+volumetric_soil_water_layer_4 | swvl4 | volume_fraction_of_condensed_water_in_soil | m3 m-3 | \
+water in the fourth soil layer
+standard_deviation_of_orography | sdor | | m | standard deviation of the orography
+slope_of_sub_gridscale_orography | slor | | 1 | slope of the orography within a grid cell
 land_sea_mask | lsm | land_binary_mask | 1 | fraction of land
 """
 

@@ -22,6 +22,11 @@ from atmorep_k.data.variables import aliases, canonical_name, known_names, varia
         ("2t", "2m_temperature"),
         ("PRECTOT", "mean_total_precipitation_rate"),
         ("vo", "vorticity"),
+        ("avg_tprate", "mean_total_precipitation_rate"),
+        ("avg_ishf", "mean_surface_sensible_heat_flux"),
+        ("10fg", "10m_wind_gust_since_previous_post_processing"),
+        ("swvl1", "volumetric_soil_water_layer_1"),
+        ("tp", "total_precipitation"),
     ],
 )
 def test_aliases_lead_to_the_name_of_weatherbench(alias, name):
@@ -54,6 +59,15 @@ def test_vertical_velocity_is_positive_downwards():
     info = variable_info("vertical_velocity")
     assert info.standard_name == "lagrangian_tendency_of_air_pressure"
     assert info.units == "Pa s-1"
+
+
+def test_signs_are_said_and_names_of_cf_agree_with_them():
+    """ECMWF counts fluxes downwards; CF has the sign in the name."""
+    for name in known_names():
+        info = variable_info(name)
+        if "heat_flux" in name or "_net_" in name:
+            assert "positive downwards" in info.long_name, name
+            assert "upward" not in info.standard_name and "outgoing" not in info.standard_name, name
 
 
 def test_import_is_light():
