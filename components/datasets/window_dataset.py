@@ -208,7 +208,7 @@ class WindowDataset(Component):
         return self._stores[field].coordinates(position)
 
     def read(self, field: str, position: Position) -> Cube:
-        """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
+        """Starts to read a window; `.result()` waits for it (level, time, lat, lon), as stored."""
         return self._stores[field].read(field, position)
 
     def cube(self, field: str, position: Position) -> np.ndarray:
@@ -217,13 +217,17 @@ class WindowDataset(Component):
         Raises:
             UserError: where a value is missing.
         """
-        return self._whole(self._field(field), self.read(field, position), position)
+        of = self._field(field)
+        return self._physical(of, self._whole(of, self.read(field, position), position))
 
     def _field(self, name: str) -> FieldSpec:
         return next(f for f in self.fields if f.name == name)
 
     def _whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
         return self._stores[field.name].whole(field, reading, position)
+
+    def _physical(self, field: FieldSpec, stored: np.ndarray) -> np.ndarray:
+        return self._stores[field.name].physical(field, stored)
 
     def token_info(self, field: str, position: Position) -> np.ndarray:
         """Returns the numbers that describe a window's tokens, (level, T, Y, X, 8) float32."""
@@ -292,7 +296,7 @@ class WindowDataset(Component):
         return np.random.Generator(bits(seed, f"{split}/mask/{field.name}", *sample))
 
     def _fill(self, batch, row: int, field: FieldSpec, cube, place: Position, masking, rng) -> None:
-        """Writes one field of one sample into a batch; overwrites the cube."""
+        """Writes one field of one sample, a cube as stored, into a batch."""
         name, (inputs, targets, weights) = field.name, batch
         info = inputs[f"{name}/token_info"][row]
         tokens = inputs[f"{name}/tokens"][row]
@@ -327,8 +331,8 @@ class WindowDataset(Component):
     def _sample(self, position: Position, masking, rngs) -> Sample:
         batch = empty_batch(self.fields, 1, self._slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
-        cubes = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
+        stored = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
-            cube = cubes[field.name].copy()
-            self._fill(batch, 0, field, cube, position, masking, rngs[field.name])
+            self._fill(batch, 0, field, stored[field.name], position, masking, rngs[field.name])
+        cubes = {f.name: self._physical(f, stored[f.name]) for f in self.fields}
         return Sample(position, cubes, *({n: a[0] for n, a in part.items()} for part in batch))
