@@ -1,6 +1,6 @@
 """Checks of fields against a store, before anything is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,35 @@ from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
 
 Indices = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def check_positive(dataset, names: Iterable[str]) -> None:
+    """Raises a `UserError` where one of some arguments of a dataset is below 1."""
+    for name in names:
+        if (value := getattr(dataset, name)) < 1:
+            raise UserError(f"{type(dataset).__name__}.{name} must be at least 1, not {value}.")
+
+
+def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]:
+    """Returns the function step -> numbers of the samples of one part of a batch.
+
+    Raises:
+        UserError: where a batch cannot be cut into so many equal parts.
+    """
+    number, parts = part
+    if parts < 1 or batch_size % parts or not 0 <= number < parts:
+        fitting = max(1, round(batch_size / max(1, parts))) * max(1, parts)
+        raise UserError(
+            f"part {number} of {parts} of a batch of {batch_size} samples: parts are equal "
+            f"and counted from 0; a batch of {fitting} could be cut so."
+        )
+    rows = batch_size // parts
+
+    def samples(step: int) -> range:
+        first = step * batch_size + number * rows
+        return range(first, first + rows)
+
+    return samples
 
 
 def check_fields(fields: Sequence[FieldSpec]) -> None:

@@ -14,6 +14,8 @@ from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 
+Shape = tuple[int, int, int]
+
 _WORDS = ("title", "source", "attribution", "simulated")
 
 
@@ -167,10 +169,15 @@ class Serving:
         time, latitude, longitude = (axis[i] for axis, i in axes)
         return f" ({periods.minutes(time)}, latitude {latitude:g}, longitude {longitude:g})"
 
-    def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the indices of a window's times, rows and columns in this store."""
+    def indices(self, position: Position, shape: Shape | None = None) -> checks.Indices:
+        """Returns the indices of times, rows and columns of a window in this store.
+
+        Args:
+            position: its corner in the reference.
+            shape: points in (time, lat, lon) of what is no window, but has its step.
+        """
         corner = self.corner(position)
-        times, rows, columns = (np.arange(n) for n in self.window.shape)
+        times, rows, columns = (np.arange(n) for n in shape or self.window.shape)
         return (
             corner.time + times * self.stride,
             corner.row + rows,
@@ -182,9 +189,9 @@ class Serving:
         times, rows, columns = self.indices(position)
         return self.time[times], self.store.latitude[rows], self.store.longitude[columns]
 
-    def read(self, field: str, position: Position) -> Cube:
-        """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
-        corner, (times, height, width) = self.corner(position), self.window.shape
+    def read(self, field: str, position: Position, shape: Shape | None = None) -> Cube:
+        """Starts to read a window, or as `indices`; `.result()` gives (level, time, lat, lon)."""
+        corner, (times, height, width) = self.corner(position), shape or self.window.shape
         stop = min(corner.time + (times - 1) * self.stride + 1, len(self.store.time))
         return self.reader.read(
             field,
