@@ -18,6 +18,20 @@ def data():
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Store to make.")
 @click.option("--variable", "variables", multiple=True, metavar="NAME", help="Take this variable.")
 @click.option("--level", "levels", multiple=True, type=float, help="Take this level.")
+@click.option(
+    "--region",
+    nargs=4,
+    type=float,
+    metavar="S N W E",
+    help="Take this part of the grid: south, north, west, east in degrees.",
+)
+@click.option(
+    "--derive",
+    "derived",
+    multiple=True,
+    metavar="NAME",
+    help="Compute vorticity or divergence from the wind.",
+)
 @click.option("--attribution", help="Whom to name when results are shown.")
 @click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
@@ -28,7 +42,18 @@ def data():
 @click.option("--shard", nargs=3, type=int, default=(48, 240, 480), show_default=True, **_POINTS)
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 def prepare(
-    sources, output, variables, levels, attribution, packing, codec, chunk, shard, **options
+    sources,
+    output,
+    variables,
+    levels,
+    region,
+    derived,
+    attribution,
+    packing,
+    codec,
+    chunk,
+    shard,
+    **options,
 ):
     """Turn GRIB, NetCDF or Zarr into a store.
 
@@ -49,6 +74,8 @@ def prepare(
             output,
             variables=variables,
             levels=levels,
+            region=region,
+            derived=derived,
             attributes=attributes,
             layout=Layout(chunk, shard, codec, packing),
             **options,

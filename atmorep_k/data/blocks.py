@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k.data.layout import StoreDescription
+from atmorep_k.data.memory import give_back
 from atmorep_k.data.monthly_statistics import MonthlyStatistics
 from atmorep_k.data.packing import Packing
 from atmorep_k.data.shards import ShardWriter
@@ -133,6 +134,8 @@ class BlockWriter:
                 checksums.append(writer.write(start, rows, columns, stored))
                 values = self.packing.unpack(stored) if self.packing else values
                 self._put_moments(values, months, parts, rows, columns)
+                del values, stored
+                give_back()
         return np.array(checksums).T.reshape(-1, len(tiles), len(tiles[0]))
 
     def merge(self, number: int, start: int, stop: int) -> None:

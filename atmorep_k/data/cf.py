@@ -47,8 +47,12 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     return _pieces(dataset, path.name)
 
 
-def zarr_pieces(path: str) -> tuple[list[Piece], dict[str, str]]:
-    """Returns the variables of a Zarr directory or address, and what was left out: name -> why.
+def zarr_pieces(store: Any, source: str) -> tuple[list[Piece], dict[str, str]]:
+    """Returns the variables of a Zarr group, and what was left out: name -> why.
+
+    Args:
+        store: the store of the group, as Zarr has it.
+        source: what to call it.
 
     Raises:
         UserError: where it cannot be opened or its axes cannot be used.
@@ -58,10 +62,10 @@ def zarr_pieces(path: str) -> tuple[list[Piece], dict[str, str]]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*consolidated metadata.*")
-            dataset = xr.open_zarr(path, chunks=None, decode_timedelta=False)
+            dataset = xr.open_zarr(store, chunks=None, decode_timedelta=False)
     except Exception as error:
-        raise UserError(f"{path} cannot be opened as Zarr: {error}.") from error
-    return _pieces(dataset, str(path).rstrip("/").rsplit("/", 1)[-1])
+        raise UserError(f"{source} cannot be opened as Zarr: {error}.") from error
+    return _pieces(dataset, source)
 
 
 def _check_whole(path: Path) -> None:
@@ -228,6 +232,12 @@ def _attributes(dataset: "xr.Dataset") -> dict[str, Any]:
     return {k: v if isinstance(v, (bool, np.bool_)) else str(v) for k, v in found.items()}
 
 
+def _span(index: np.ndarray) -> tuple[np.ndarray, slice]:
+    """Returns the slice that holds all of an index, and the index within the slice."""
+    first = int(index.min())
+    return index - first, slice(first, int(index.max()) + 1)
+
+
 class _Reader:
     """Reads blocks of one variable and brings them to (time, level, lat, lon)."""
 
@@ -242,6 +252,8 @@ class _Reader:
             where[time[0]] = as_slice(self._time[start:stop])
         if self._axes.level in self._array.dims:
             where[self._axes.level] = as_slice(self._level[level_index])
+        rows, where[self._axes.latitude] = _span(self._rows)
+        columns, where[self._axes.longitude] = _span(self._columns)
         part = self._load(where)
         dims = [*time, self._axes.level, self._axes.latitude, self._axes.longitude]
         part = part.squeeze([d for d in part.dims if d not in dims])
@@ -251,7 +263,15 @@ class _Reader:
             values = values[None]
         if values.ndim == 3:
             values = values[:, None]
-        return pick(pick(values, self._rows, 2), self._columns, 3)
+        return pick(pick(values, rows, 2), columns, 3)
+
+    def crop(self, rows: np.ndarray, columns: np.ndarray) -> "_Reader":
+        """Returns the reader of some rows and columns, which reads no others.
+
+        Columns on both sides of the source's cut are read with those between them.
+        """
+        orders = (self._time, self._level, self._rows[rows], self._columns[columns])
+        return _Reader(self._array, self._axes, self._source, orders)
 
     def _load(self, where: dict[str, Any]) -> "xr.DataArray":
         try:

@@ -229,6 +229,11 @@ class _Reader:
                 values[place] = self._message(file, int(offsets[place]))
         return values
 
+    def crop(self, rows: np.ndarray, columns: np.ndarray) -> "_Reader":
+        """Returns the reader of some rows and columns; a message is decoded whole."""
+        rows, columns = self._rows[rows], self._columns[columns]
+        return _Reader(self._path, self._offsets, self._header, rows, columns)
+
     def _message(self, file, offset: int) -> np.ndarray:
         eccodes = _eccodes()
         file.seek(offset)

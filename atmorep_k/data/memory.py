@@ -1,5 +1,7 @@
 """How blocks are cut so that the preparation of a store keeps within a given memory."""
 
+import contextlib
+import ctypes
 import dataclasses
 import os
 import re
@@ -36,6 +38,16 @@ def parse_size(text: str) -> int:
         return int(float(match[1]) * scale)
     except (TypeError, ValueError) as error:
         raise UserError(f"{text!r} is no size of memory; write it like '4GB'.") from error
+
+
+def give_back() -> None:
+    """Gives freed memory back to the system, where the C library would keep it for later.
+
+    A shard's worth of compressed chunks that stays in the pools of each thread adds up to more
+    than what is in use.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # other C libraries have no such call
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @dataclasses.dataclass(frozen=True)

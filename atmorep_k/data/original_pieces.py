@@ -1,6 +1,5 @@
 """A store of the original AtmoRep as pieces, for whoever wants one of ours."""
 
-import functools
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +47,31 @@ def _piece(store: OriginalStore, dataset, name: str) -> Piece:
         standard_name=info.standard_name,
         long_name=info.long_name,
         attributes={"title": f"the fields of {store.attributes['source']}"},
-        read=functools.partial(_read, array, levels, rows, columns),
+        read=_Reader(array, levels, rows, columns),
         time_chunk=store.source(name).time_chunk,
         comment=info.comment,
     )
 
 
-def _read(array, levels, rows, columns, start: int, stop: int, level_index) -> np.ndarray:
-    values = array[start:stop].values
-    values = values[:, levels[level_index]] if len(levels) else values[:, None]
-    return pick(pick(values, rows, 2), columns, 3)
+class _Reader:
+    """Reads one field of the large array.
+
+    Args:
+        array: the field, as xarray holds it without reading it.
+        levels: index that brings the levels to ascending order; empty at the surface.
+        rows: index of the rows, from north to south.
+        columns: index of the columns.
+    """
+
+    def __init__(self, array, levels, rows, columns):
+        self._array, self._levels, self._rows, self._columns = array, levels, rows, columns
+
+    def __call__(self, start: int, stop: int, level_index: np.ndarray) -> np.ndarray:
+        values = self._array[start:stop].values
+        has_level = len(self._levels) > 0
+        values = values[:, self._levels[level_index]] if has_level else values[:, None]
+        return pick(pick(values, self._rows, 2), self._columns, 3)
+
+    def crop(self, rows: np.ndarray, columns: np.ndarray) -> "_Reader":
+        """Returns the reader of some rows and columns; whole chunks are decoded."""
+        return _Reader(self._array, self._levels, self._rows[rows], self._columns[columns])

@@ -67,26 +67,33 @@ class Packing:
         Raises:
             UserError: where a value cannot be told in 16 bits.
         """
-        scale, offset = (a[:, None, None] for a in (self.scale, self.offset))
-        counts = values - offset
-        counts /= scale
-        np.rint(counts, out=counts)
-        beyond = np.abs(counts).max(axis=(0, 2, 3)) > _LARGEST
-        if beyond.any():
-            level = int(np.argmax(beyond))
-            reach = self.scale[level] * _LARGEST
-            found = values[:, level]
-            raise UserError(
-                f"values from {found.min():g} to {found.max():g} do not fit the 16 bits of the "
-                f"store, which reach from {self.offset[level] - reach:g} to "
-                f"{self.offset[level] + reach:g} at its level number {level + 1}; prepare a new "
-                f"store of all the data, or one without packing."
-            )
-        return counts.astype(np.int16)
+        scale, offset = self._per_level()
+        stored = np.empty(values.shape, np.int16)
+        # Step by step, for 64 bits a value take more room than all else.
+        for step, out in zip(values, stored, strict=True):
+            counts = np.rint((step - offset) / scale)
+            beyond = np.abs(counts).max(axis=(1, 2)) > _LARGEST
+            if beyond.any():
+                raise self._does_not_fit(int(np.argmax(beyond)), step)
+            out[:] = counts
+        return stored
+
+    def _per_level(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.scale[:, None, None], self.offset[:, None, None]
+
+    def _does_not_fit(self, level: int, step: np.ndarray) -> UserError:
+        reach, middle = self.scale[level] * _LARGEST, self.offset[level]
+        return UserError(
+            f"values from {step[level].min():g} to {step[level].max():g} do not fit the 16 bits of "
+            f"the store, which reach from {middle - reach:g} to {middle + reach:g} at its level "
+            f"number {level + 1}; prepare a new store of all the data, or one without packing."
+        )
 
     def unpack(self, stored: np.ndarray) -> np.ndarray:
         """Returns the values (time, level, lat, lon) of integers, float32; NaN where missing."""
-        scale, offset = (a[:, None, None] for a in (self.scale, self.offset))
-        values = (stored * scale + offset).astype(np.float32)
-        values[stored == MISSING] = np.nan
+        scale, offset = self._per_level()
+        values = np.empty(stored.shape, np.float32)
+        for step, out in zip(stored, values, strict=True):
+            out[:] = step * scale + offset
+            out[step == MISSING] = np.nan
         return values

@@ -26,7 +26,9 @@ class Piece:
         long_name: what the source calls it.
         attributes: global attributes of the source.
         read: `read(start, stop, level_index)` gives the time steps start..stop as float32
-            `(time, level, lat, lon)`; `level_index` picks levels, `[0]` at the surface.
+            `(time, level, lat, lon)`; `level_index` picks levels, `[0]` at the surface. It can be
+            pickled, to be called in another process. Where it has a method `crop(rows, columns)`,
+            that returns the reader of these rows and columns (indices, in the order wanted).
         time_chunk: time steps that the source stores, and must read, together.
         comment: what a user of the values must know.
     """

@@ -103,7 +103,9 @@ class Preparation:
         """What tells this preparation from others: sources, description, cut into blocks."""
         d = self.description
         cuts = {name: dataclasses.astuple(self._cut(name)) for name in self.variables}
-        told = [d.attributes, dataclasses.asdict(d.layout), d.variables, cuts, self.sources]
+        # When it was begun makes no difference.
+        attributes = {k: v for k, v in d.attributes.items() if k != "history"}
+        told = [attributes, dataclasses.asdict(d.layout), d.variables, cuts, self.sources]
         printed = hashlib.sha256(json.dumps(told, default=str, sort_keys=True).encode())
         for values in (d.time, d.level, d.latitude, d.longitude):
             printed.update(np.ascontiguousarray(values).tobytes())

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from atmorep_k.data.crop import crop
+from atmorep_k.data.derived import derive
 from atmorep_k.data.executors import executor
 from atmorep_k.data.joining import Joined, join
 from atmorep_k.data.layout import Layout
@@ -32,6 +34,8 @@ def prepare(
     *,
     variables: Sequence[str] = (),
     levels: Sequence[float] = (),
+    region: Sequence[float] | None = None,
+    derived: Sequence[str] = (),
     attributes: dict[str, Any] | None = None,
     layout: Layout | None = None,
     memory: str | int = MEMORY,
@@ -50,6 +54,8 @@ def prepare(
         output: the store to make.
         variables: names, under any alias; all known variables if empty.
         levels: levels wanted; all if empty.
+        region: (south, north, west, east) in degrees; the whole grid if None.
+        derived: `"vorticity"`, `"divergence"`: computed from the wind of the sources.
         attributes: global attributes that take the place of those found (`attribution`).
         layout: how values are cut, packed and compressed.
         memory: bytes, or words such as `4GB`, that all processes together keep within; with a
@@ -72,7 +78,10 @@ def prepare(
     check_output(output, overwrite)
     found = find_sources(sources)
     pieces, left_out = open_sources(found)
+    pieces = derive(pieces, derived)
+    variables = [*variables, *derived] if variables else ()
     chosen = choose(pieces, left_out, variables, notify)
+    chosen = crop(chosen, region) if region else chosen
     joined = join(chosen, levels)
     description = _describe(chosen, joined, attributes or {}, layout or Layout())
     total = parse_size(memory)

@@ -72,7 +72,7 @@ def open_sources(sources: Iterable[str]) -> tuple[list[Piece], dict[str, str]]:
 
 
 def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
-    from atmorep_k.data.cf import netcdf_pieces, zarr_pieces
+    from atmorep_k.data.cf import netcdf_pieces
     from atmorep_k.data.grib import grib_pieces
     from atmorep_k.data.original_pieces import is_original, original_pieces
 
@@ -80,7 +80,7 @@ def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
     if path.is_dir() and is_original(path):
         return original_pieces(path)
     if "://" in source or path.is_dir():
-        return zarr_pieces(source)
+        return _open_zarr(source)
     start = _first_bytes(path)
     if start.startswith((_HDF, _CLASSIC)):
         return netcdf_pieces(path)
@@ -90,6 +90,24 @@ def _open(source: str) -> tuple[list[Piece], dict[str, str]]:
         if start.startswith(mark):
             raise UserError(f"{path.name} is {words}; unpack it first.")
     raise UserError(f"{path.name} is neither GRIB nor NetCDF, and no Zarr directory.")
+
+
+def _open_zarr(source: str) -> tuple[list[Piece], dict[str, str]]:
+    """Opens a Zarr directory or address, with the axes of CF or as anemoi has them."""
+    import zarr
+
+    from atmorep_k.data.anemoi import anemoi_pieces, is_anemoi
+    from atmorep_k.data.cf import zarr_pieces
+    from atmorep_k.data.cloud import open_group
+
+    try:
+        group = open_group(source) if "://" in source else zarr.open_group(source, mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"{source} cannot be opened as Zarr: {error}.") from error
+    name = source.rstrip("/").rsplit("/", 1)[-1]
+    return anemoi_pieces(group, name) if is_anemoi(group) else zarr_pieces(group.store, name)
 
 
 def _first_bytes(path: Path) -> bytes:
