@@ -274,8 +274,11 @@ class WindowDataset(Component):
             steps = range(start_step, start_step + num_steps)
         one = empty_batch(self.fields, 1, slots)
         size = len(samples(0)) * sum(a.nbytes for arrays in one for a in arrays.values())
-        ahead = min(MOST_WAITING * self.threads, _WAITING_BYTES // size)
-        return prefetch(make, steps, self.threads, max(1, ahead))
+        return prefetch(make, steps, self.threads, self._waiting(size))
+
+    def _waiting(self, size: int) -> int:
+        """Returns how many batches of so many bytes may wait or be in the making."""
+        return max(1, min(MOST_WAITING * self.threads, _WAITING_BYTES // size))
 
     def _slots(self, masking) -> dict[str, int]:
         return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
