@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atmorep_k.data.array_source import ArraySource
+from atmorep_k.data.packing import Packing
 from atmorep_k.data.stored_statistics import StoredStatistics
 from atmorep_k.data.variables import VariableInfo
 from atmorep_k.errors import unknown
@@ -75,6 +76,15 @@ class Store:
         """
         raise NotImplementedError
 
+    def packing(self, variable: str) -> Packing | None:
+        """Returns how the integers of a variable stand for values; None where it has none.
+
+        Raises:
+            UserError: where the variable is not in the store.
+        """
+        self.levels_of(variable)
+        return None
+
     def source(self, variable: str) -> ArraySource:
         """Returns where the values of a variable lie.
 
@@ -86,6 +96,6 @@ class Store:
     def dataset(self) -> "xr.Dataset":
         """Opens the store with xarray; nothing is read before it is used.
 
-        Variables are `(time, [level,] latitude, longitude)`.
+        Variables are `(time, [level,] latitude, longitude)` float32, NaN where values are missing.
         """
         raise NotImplementedError

@@ -8,19 +8,19 @@ from xarray.core import indexing
 
 
 class FieldArray(BackendArray):
-    """The values (time, [level,] lat, lon) of one field of an array (time, field, ...).
+    """The values (time, [level,] lat, lon) of one field of an array (time, [field,] ...).
 
     Args:
         path: directory of the Zarr array.
-        field: index of the field along the second axis.
+        field: index of the field along the second axis; None where there is no such axis.
     """
 
-    def __init__(self, path: Path, field: int):
+    def __init__(self, path: Path, field: int | None):
         import zarr
 
         self._array = zarr.open_array(path, mode="r")
-        self._field = field
-        self.shape = (self._array.shape[0], *self._array.shape[2:])
+        self._field = () if field is None else (field,)
+        self.shape = (self._array.shape[0], *self._array.shape[1 + len(self._field) :])
         self.dtype = np.dtype(np.float32)
 
     def lazy(self):
@@ -34,7 +34,7 @@ class FieldArray(BackendArray):
     def _read(self, key: tuple) -> np.ndarray:
         # Zarr takes no negative steps.
         forward = tuple(_forward(k, n) for k, n in zip(key, self.shape, strict=True))
-        values = np.asarray(self._array[(forward[0], self._field, *forward[1:])], self.dtype)
+        values = np.asarray(self._array[(forward[0], *self._field, *forward[1:])], self.dtype)
         kept = [k for k in key if isinstance(k, slice)]
         return values[tuple(slice(None, None, -1 if (k.step or 1) < 0 else 1) for k in kept)]
 

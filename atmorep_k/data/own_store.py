@@ -11,6 +11,7 @@ import numpy as np
 from atmorep_k.data.array_source import ArraySource
 from atmorep_k.data.base_store import Store
 from atmorep_k.data.layout import decode_time
+from atmorep_k.data.packing import Packing
 from atmorep_k.data.statistics import MONTHS
 from atmorep_k.data.stored_statistics import Pair, Scope, StoredStatistics, fill_constant
 from atmorep_k.data.variables import VariableInfo
@@ -26,7 +27,12 @@ class OwnStore(Store):
     """A CF Zarr v3 directory with one array per variable, (time, level, latitude, longitude).
 
     Values lie in small tiles within shards, monthly statistics in the group `statistics`.
+
+    Args:
+        packings: variable -> packing, of those that are packed.
     """
+
+    packings: dict[str, Packing]
 
     @classmethod
     def recognises(cls, group) -> bool:
@@ -48,6 +54,7 @@ class OwnStore(Store):
             longitude=arrays["longitude"][:],
             variables={n: _info_of(a) for n, a in sorted(arrays.items()) if n not in _COORDINATES},
             attributes=dict(group.attrs),
+            packings={n: p for n, a in arrays.items() if (p := Packing.of(a.attrs))},
         )
 
     def statistics(self, variable: str, levels: Sequence[int] | None = None) -> StoredStatistics:
@@ -73,6 +80,11 @@ class OwnStore(Store):
         mean, grid = (group[f"{variable}_{k}_grid"][first:stop][:, levels] for k in ("mean", "std"))
         return mean, fill_constant(mean, grid, std)
 
+    def packing(self, variable: str) -> Packing | None:
+        """Returns how integers stand for values, see `Store.packing`."""
+        self.levels_of(variable)
+        return self.packings.get(variable)
+
     def source(self, variable: str) -> ArraySource:
         """Returns the variable's own array, see `Store.source`."""
         self.levels_of(variable)
@@ -82,7 +94,17 @@ class OwnStore(Store):
         """Opens the store with xarray, see `Store.dataset`."""
         import xarray as xr
 
-        return xr.open_zarr(self.path, chunks=None, consolidated=False)
+        from atmorep_k.data.packed_array import PackedArray
+
+        # Values are unpacked by us: CF, which xarray follows, knows no scale for each level.
+        store = xr.open_zarr(self.path, chunks=None, consolidated=False, mask_and_scale=False)
+        words = ("scale_factor", "add_offset", "packing_scale", "packing_offset")
+        for name, packing in self.packings.items():
+            stored = store[name].variable
+            attributes = {k: v for k, v in stored.attrs.items() if k not in words}
+            values = PackedArray(self.path / name, packing).lazy()
+            store[name] = xr.Variable(stored.dims, values, attributes)
+        return store
 
 
 def _info_of(array) -> VariableInfo:

@@ -1,7 +1,8 @@
 """Components of kind dataset: where the windows of a training come from."""
 
 from atmorep_k.components.datasets.sample import Sample
+from atmorep_k.components.datasets.slab_dataset import SlabDataset
 from atmorep_k.components.datasets.window_dataset import WindowDataset
 from atmorep_k.fields import Position
 
-__all__ = ["Position", "Sample", "WindowDataset"]
+__all__ = ["Position", "Sample", "SlabDataset", "WindowDataset"]

@@ -1,12 +1,45 @@
 """Checks of fields against a store, before anything is read."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
+from atmorep_k.components.datasets import damage
+from atmorep_k.data.packing import MISSING
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
+
+Indices = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def check_positive(dataset, names: Iterable[str]) -> None:
+    """Raises a `UserError` where one of some arguments of a dataset is below 1."""
+    for name in names:
+        if (value := getattr(dataset, name)) < 1:
+            raise UserError(f"{type(dataset).__name__}.{name} must be at least 1, not {value}.")
+
+
+def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]:
+    """Returns the function step -> numbers of the samples of one part of a batch.
+
+    Raises:
+        UserError: where a batch cannot be cut into so many equal parts.
+    """
+    number, parts = part
+    if parts < 1 or batch_size % parts or not 0 <= number < parts:
+        fitting = max(1, round(batch_size / max(1, parts))) * max(1, parts)
+        raise UserError(
+            f"part {number} of {parts} of a batch of {batch_size} samples: parts are equal "
+            f"and counted from 0; a batch of {fitting} could be cut so."
+        )
+    rows = batch_size // parts
+
+    def samples(step: int) -> range:
+        first = step * batch_size + number * rows
+        return range(first, first + rows)
+
+    return samples
 
 
 def check_fields(fields: Sequence[FieldSpec]) -> None:
@@ -72,31 +105,41 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
                 )
 
 
-def check_values(store: Store, field: FieldSpec, cube: np.ndarray, times: np.ndarray) -> None:
-    """Checks that a cube (level, time, lat, lon) that was read is finite.
+def check_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indices) -> None:
+    """Checks that no value of a cube (level, time, lat, lon) that was read is missing.
 
     Args:
         store: the store, for the message.
         field: the field.
-        cube: physical values.
-        times: `(time,)` indices of its times in the store.
+        cube: as stored: float32, or integers of a packed variable.
+        indices: times, rows and columns of the cube in the store; times may be more.
 
     Raises:
-        UserError: where a value is missing; names variable, level and time.
+        UserError: where a value is missing; names variable, level, time and place.
     """
-    # A sum is finite only if all values are: cheaper than a mask of them.
+    if _is_whole(cube):
+        return
+    missing = cube == MISSING if cube.dtype.kind == "i" else ~np.isfinite(cube)
+    if not missing.any():  # finite values whose sum is not
+        return
+    step, level, row, column = (int(i) for i in np.argwhere(missing.swapaxes(0, 1))[0])
+    times, rows, columns = indices
+    when = np.datetime_as_string(store.time[times[step]], "m")
+    raise UserError(
+        f"variable {field.name!r} in {store.path} has missing values (NaN or infinite), at "
+        f"{when}, level {field.levels[level]:g}, latitude {store.latitude[rows[row]]:g}, longitude "
+        f"{store.longitude[columns[column]]:g}; {damage.listing(store)}; fill them, or leave the "
+        f"variable or that time out."
+    )
+
+
+def _is_whole(cube: np.ndarray) -> bool:
+    """Returns whether nothing is missing; cheaper than a mask of what is."""
+    if cube.dtype.kind == "i":
+        return cube.min(initial=0) > MISSING
+    # A sum is finite only if all values are.
     with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(cube.sum()):
-            return
-    missing = ~np.isfinite(cube).swapaxes(0, 1)
-    if missing.any():
-        step, level = (int(i) for i in np.argwhere(missing)[0][:2])
-        when = np.datetime_as_string(store.time[times[step]], "m")
-        raise UserError(
-            f"variable {field.name!r} in {store.path} has missing values (NaN or infinite), at "
-            f"{when}, level {field.levels[level]:g}; fill them, or leave the variable or "
-            f"that time out."
-        )
+        return bool(np.isfinite(cube.sum()))
 
 
 def no_common_place(reference: Store, other: Store, field: FieldSpec) -> UserError:

@@ -131,9 +131,22 @@ def store_stride(time: np.ndarray, window: Window) -> int:
 
 
 def window_starts(
-    name: str, time: np.ndarray, period: tuple[int, int], window: Window, stride: int
+    name: str,
+    time: np.ndarray,
+    period: tuple[int, int],
+    window: Window,
+    stride: int,
+    what: str = "window",
 ) -> np.ndarray:
     """Returns the indices at which a window may start: it lies in the period and spans no gap.
+
+    Args:
+        name: the period's name, for messages.
+        time: `(time,)` datetime64 of the record.
+        period: first and stop, indices of times.
+        window: its times count.
+        stride: steps of the record between two times of the window.
+        what: what it is called in messages.
 
     Raises:
         UserError: where there is none.
@@ -151,6 +164,6 @@ def window_starts(
     span = (time[stop - 1] - time[first] + step) / np.timedelta64(3600, "s")
     gaps = " without a gap" if stop - first > reach else ""
     raise UserError(
-        f"a window of {hours:g} h does not fit{gaps} the {name} period of {span:g} h, "
+        f"a {what} of {hours:g} h does not fit{gaps} the {name} period of {span:g} h, "
         f"{minutes(time[first])} to {minutes(time[stop - 1])}."
     )

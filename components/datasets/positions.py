@@ -40,13 +40,18 @@ class Positions:
         turn, place = divmod(epoch * self.samples_per_epoch + index, len(self.starts))
         order = permutation(seed, f"{self.split}/time", turn, len(self.starts))
         for_row, for_column = bits(seed, f"{self.split}/place", epoch, index).random_raw(2)
-        limits = np.cumsum(self.weights)
-        row = np.searchsorted(limits, fraction(for_row) * limits[-1], side="right")
         return Position(
             int(self.starts[order[place]]),
-            int(self.rows[min(int(row), len(self.rows) - 1)]),
+            int(self.rows[weighted(for_row, self.weights)]),
             int(self.columns[below(for_column, len(self.columns))]),
         )
+
+
+def weighted(raw: int, weights: np.ndarray) -> int:
+    """Returns an index made of 64 random bits; each is as likely as its weight says."""
+    limits = np.cumsum(weights)
+    index = np.searchsorted(limits, fraction(raw) * limits[-1], side="right")
+    return min(int(index), len(weights) - 1)
 
 
 def row_weights(latitude: np.ndarray, rows: np.ndarray, size: int, uniform: bool) -> np.ndarray:
@@ -71,6 +76,7 @@ def allowed_corners(
     is_global: bool,
     size: tuple[int, int],
     region: Sequence[float] | None,
+    what: str = "window",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the northernmost rows and westernmost columns of windows that lie inside.
 
@@ -81,6 +87,7 @@ def allowed_corners(
         size: points of a window in (lat, lon).
         region: (south, north, west, east) in degrees that hold the whole window; None for the
             whole grid. West may be greater than east: the region then crosses 0 or 180 degrees.
+        what: what a window is called in messages.
 
     Raises:
         UserError: where the window does not fit.
@@ -88,7 +95,7 @@ def allowed_corners(
     shape = (len(latitude), len(longitude))
     if size[0] > shape[0] or size[1] > shape[1]:
         raise UserError(
-            f"a window of {size[0]} x {size[1]} points (lat, lon) does not fit the store's grid of "
+            f"a {what} of {size[0]} x {size[1]} points (lat, lon) does not fit the store's grid of "
             f"{shape[0]} x {shape[1]}."
         )
     inside = (np.ones(shape[0], bool), np.ones(shape[1], bool))
@@ -98,7 +105,7 @@ def allowed_corners(
     columns = _corners(inside[1], size[1], wrap=is_global)
     if not len(rows) or not len(columns):
         raise UserError(
-            f"a window of {size[0]} x {size[1]} points (lat, lon) does not fit the region "
+            f"a {what} of {size[0]} x {size[1]} points (lat, lon) does not fit the region "
             f"{tuple(region)} (south, north, west, east), which holds {inside[0].sum()} x "
             f"{inside[1].sum()} points of the store."
         )

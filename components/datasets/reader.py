@@ -1,10 +1,12 @@
 """Reads windows from a store with tensorstore, many at once and without waiting."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from atmorep_k.components.datasets import damage
 from atmorep_k.data.array_source import ArraySource
+from atmorep_k.data.packing import Packing
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 
@@ -13,25 +15,31 @@ CACHE_BYTES = 128 * 2**20
 
 
 class Cube:
-    """A window being read: one or, across the last longitude, two parts.
+    """A window being read.
 
     Args:
-        parts: futures of the parts, from west to east.
-        source: what is being read, for the message of a failure.
+        values: `(level, time, lat, lon)`, being filled.
+        parts: futures of its parts: one or, across the last longitude, two.
+        failure: turns what a future raises into what the user is told.
     """
 
-    def __init__(self, parts: list, source: str):
+    def __init__(self, values: np.ndarray, parts: list, failure: Callable[[Exception], UserError]):
+        self._values = values
         self._parts = parts
-        self._source = source
+        self._failure = failure
 
     def result(self) -> np.ndarray:
-        """Waits, and returns `(level, time, lat, lon)` float32, an array of its own.
+        """Waits, and returns `(level, time, lat, lon)` as stored, an array of its own.
 
         Raises:
-            UserError: where the store is damaged.
+            UserError: where the store is damaged; says where.
         """
-        arrays = [_wait(part, self._source) for part in self._parts]
-        return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=-1)
+        for part in self._parts:
+            try:
+                part.result()
+            except ValueError as error:  # what tensorstore raises for any failure to read
+                raise self._failure(error) from error
+        return self._values
 
 
 class Reader:
@@ -55,14 +63,34 @@ class Reader:
                 "data_copy_concurrency": {"limit": max(1, threads)},
             }
         )
-        self._sources = {name: f"{name!r} of {store.path}" for name in levels}
+        self._store, self._tensorstore = store, tensorstore
         sources = {name: store.source(name) for name in levels}
         # Fields that lie in one array share it, and with it what of a chunk is decoded.
         opening = {of.path: _open(of, context) for of in sources.values()}
+        opened = {n: self._opened(n, opening[of.path]) for n, of in sources.items()}
+        self._chunks = {n: a.chunk_layout.read_chunk.shape for n, a in opened.items()}
+        self._packings = {n: _packing(store, n, levels[n]) for n in levels}
         self._arrays = {
-            name: _view(_wait(opening[of.path], self._sources[name]), of, levels[name])
+            name: _view(opened[name], of, levels[name], self._packings[name] is not None)
             for name, of in sources.items()
         }
+
+    def _opened(self, variable: str, future):
+        try:
+            return future.result()
+        except ValueError as error:
+            raise UserError(
+                f"cannot open {variable!r} of {self._store.path}: {damage.reason(error)}."
+            ) from error
+
+    def packing(self, variable: str) -> Packing | None:
+        """Returns how the integers that are read stand for values; None where values are read."""
+        return self._packings[variable]
+
+    def bytes_of(self, variable: str, points: int) -> int:
+        """Returns the bytes of so many points of all levels that are read."""
+        array = self._arrays[variable]
+        return points * array.shape[0] * array.dtype.numpy_dtype.itemsize
 
     def read(self, variable: str, times: slice, rows: slice, column: int, size: int) -> Cube:
         """Starts to read a window of `size` columns from `column` on; does not wait.
@@ -74,31 +102,46 @@ class Reader:
         ranges = [slice(column, min(column + size, width))]
         if column + size > width:
             ranges.append(slice(0, column + size - width))
-        parts = [array[:, times, rows, columns].read(order="C") for columns in ranges]
-        return Cube(parts, self._sources[variable])
+        shape = (array.shape[0], *(len(range(s.start, s.stop, s.step or 1)) for s in (times, rows)))
+        values, end, parts = np.empty((*shape, size), array.dtype.numpy_dtype), 0, []
+        for columns in ranges:
+            begin, end = end, end + columns.stop - columns.start
+            target = self._tensorstore.array(values[..., begin:end])
+            parts.append(target.write(array[:, times, rows, columns]))
+
+        def failure(error: Exception) -> UserError:
+            chunk = self._chunks[variable]
+            chunk = (chunk[0], *chunk[-2:])
+            return damage.failure(error, self._store, variable, array, chunk, (times, rows, ranges))
+
+        return Cube(values, parts, failure)
 
 
 def _open(source: ArraySource, context):
     import tensorstore
 
-    kvstore = {"driver": "file", "path": str(source.path.absolute()) + "/"}
-    spec = {"driver": source.driver, "kvstore": kvstore, "recheck_cached_data": "open"}
+    spec = {
+        "driver": source.driver,
+        "kvstore": {"driver": "file", "path": str(source.path.absolute()) + "/"},
+        "recheck_cached_data": "open",
+    }
     return tensorstore.open(spec, read=True, open=True, context=context)
 
 
-def _wait(future, source: str):
-    try:
-        return future.result()
-    except ValueError as error:  # what tensorstore raises for any failure to read
-        reason = str(error).split(" [")[0]  # without the whole specification of the array
-        raise UserError(f"cannot read {source}: {reason}.") from error
+def _packing(store: Store, variable: str, levels: Sequence[int]) -> Packing | None:
+    whole = store.packing(variable)
+    index = list(levels)
+    return whole and Packing(whole.scale[index], whole.offset[index])
 
 
-def _view(array, source: ArraySource, levels: Sequence[int]):
-    """Returns the variable as (level, time, lat, lon) float32 with the levels wanted."""
+def _view(array, source: ArraySource, levels: Sequence[int], packed: bool):
+    """Returns the variable as (level, time, lat, lon) with the levels wanted.
+
+    As it is stored where it is packed, else float32.
+    """
     import tensorstore
 
-    if array.dtype != tensorstore.float32:
+    if not packed and array.dtype != tensorstore.float32:
         array = tensorstore.cast(array, tensorstore.float32)
     if source.field is not None:
         array = array[:, source.field]

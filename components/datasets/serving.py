@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import checks, periods, placing
+from atmorep_k.components.datasets.filling import fill_tokens
 from atmorep_k.components.datasets.placing import NOWHERE, Times
 from atmorep_k.components.datasets.preparing import TokenInfo
 from atmorep_k.components.datasets.reader import Cube, Reader
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
+
+Shape = tuple[int, int, int]
 
 _WORDS = ("title", "source", "attribution", "simulated")
 
@@ -167,10 +169,15 @@ class Serving:
         time, latitude, longitude = (axis[i] for axis, i in axes)
         return f" ({periods.minutes(time)}, latitude {latitude:g}, longitude {longitude:g})"
 
-    def indices(self, position: Position) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the indices of a window's times, rows and columns in this store."""
+    def indices(self, position: Position, shape: Shape | None = None) -> checks.Indices:
+        """Returns the indices of times, rows and columns of a window in this store.
+
+        Args:
+            position: its corner in the reference.
+            shape: points in (time, lat, lon) of what is no window, but has its step.
+        """
         corner = self.corner(position)
-        times, rows, columns = (np.arange(n) for n in self.window.shape)
+        times, rows, columns = (np.arange(n) for n in shape or self.window.shape)
         return (
             corner.time + times * self.stride,
             corner.row + rows,
@@ -182,9 +189,9 @@ class Serving:
         times, rows, columns = self.indices(position)
         return self.time[times], self.store.latitude[rows], self.store.longitude[columns]
 
-    def read(self, field: str, position: Position) -> Cube:
-        """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
-        corner, (times, height, width) = self.corner(position), self.window.shape
+    def read(self, field: str, position: Position, shape: Shape | None = None) -> Cube:
+        """Starts to read a window, or as `indices`; `.result()` gives (level, time, lat, lon)."""
+        corner, (times, height, width) = self.corner(position), shape or self.window.shape
         stop = min(corner.time + (times - 1) * self.stride + 1, len(self.store.time))
         return self.reader.read(
             field,
@@ -195,32 +202,44 @@ class Serving:
         )
 
     def whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
-        """Waits for a window; returns it with NaN at hours after the record.
+        """Waits for a window; returns it as stored, without hours after the record.
 
         Raises:
-            UserError: where a value is missing.
+            UserError: where it cannot be read, or a value is missing.
         """
-        cube = reading.result()
-        checks.check_values(self.store, field, cube, self.indices(position)[0])
-        if after := self.window.shape[0] - cube.shape[1]:
-            cube = np.pad(cube, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
-        return cube
+        stored = reading.result()
+        checks.check_values(self.store, field, stored, self.indices(position))
+        return stored
 
-    def fill(self, field: FieldSpec, cube, position: Position, tokens, info) -> None:
-        """Writes one field of one window into the arrays of a batch; overwrites the cube.
+    def physical(self, field: FieldSpec, stored: np.ndarray) -> np.ndarray:
+        """Returns the values of a window that was read, float32; NaN at hours after the record."""
+        if packing := self.reader.packing(field.name):
+            stored = packing.unpack(stored.swapaxes(0, 1)).swapaxes(0, 1)
+        if after := self.window.shape[0] - stored.shape[1]:
+            stored = np.pad(stored, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
+        return stored
+
+    def fill(self, field: FieldSpec, stored, position: Position, tokens, info) -> None:
+        """Writes one field of one window into the arrays of a batch.
 
         Args:
             field: the field.
-            cube: physical values (level, time, lat, lon).
+            stored: the window (level, time, lat, lon) as stored; not changed.
             position: where it lies in the reference.
             tokens: (level, T, Y, X, value), filled with normalised values; 0 after the record.
             info: (level, T, Y, X, 8), filled.
         """
         times, rows, columns = self.indices(position)
-        normalizer = self._normalizers[field.name]
-        normalizer.normalize(cube, self.time[times], rows, columns, out=cube)
-        cube[:, times >= len(self.store.time)] = 0.0
-        tokenize(cube, field.token_size, out=tokens)
+        scale = self._normalizers[field.name].scale(self.time[times], rows, columns)
+        after = self.window.shape[0] - stored.shape[1]
+        if after:
+            stored = np.pad(stored, [(0, 0), (0, after), (0, 0), (0, 0)])
+        packing = self.reader.packing(field.name)
+        fill_tokens(stored, packing, scale, field.token_size, tokens)
+        if after:
+            by_time = tokens.reshape(*tokens.shape[:4], field.token_size[0], -1)
+            late = (times >= len(self.store.time)).reshape(len(tokens[0]), 1, 1, -1)
+            by_time[:, np.broadcast_to(late, by_time.shape[1:5])] = 0.0
         self._token_info[field.name].fill(info, times, rows, columns)
 
     def describe(self, field: str, position: Position, info: np.ndarray) -> None:

@@ -39,8 +39,8 @@ class Stores:
         own = _own(fields, stores)
         if reference is None:
             reference = next((f.name for f in fields if f.name not in own), fields[0].name)
-        self._servings = _servings(fields, {f.name: own.get(f.name, store) for f in fields})
-        self._of_field = {f.name: of for of in self._servings for f in of.fields}
+        self.servings = _servings(fields, {f.name: own.get(f.name, store) for f in fields})
+        self._of_field = {f.name: of for of in self.servings for f in of.fields}
         self.reference = self._of_field[reference]
 
     def __getitem__(self, field: str | None) -> Serving:
@@ -49,7 +49,7 @@ class Stores:
 
     def extend(self) -> None:
         """Adds a window of times after each record, see `Serving.extend`."""
-        for serving in self._servings:
+        for serving in self.servings:
             serving.extend()
 
     def corners(self, region: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
@@ -65,7 +65,7 @@ class Stores:
         rows, columns = allowed_corners(
             store.latitude, store.longitude, store.is_global, tuple(size), region
         )
-        for serving in self._servings:
+        for serving in self.servings:
             serving.follow(self.reference)
             rows, columns = serving.places(rows, columns)
             if not len(rows) or not len(columns):
@@ -85,7 +85,7 @@ class Stores:
         """
         store, window = self.reference.store, self.reference.window
         starts = periods.window_starts(name, store.time, period, window, self.reference.stride)
-        for serving in self._servings:
+        for serving in self.servings:
             starts = serving.starts(starts, span)
             if not len(starts):
                 raise checks.no_common_time(name, store, serving.store, serving.fields[0])
@@ -95,7 +95,7 @@ class Stores:
         self, normalizers: dict[str, Any], spans: Iterable[periods.Span] | None, threads: int
     ) -> None:
         """Fits normalisers, for the times in some spans if these are known, and opens arrays."""
-        for serving in self._servings:
+        for serving in self.servings:
             times = None if spans is None else serving.within(spans)
             serving.open(normalizers, times, threads)
 

@@ -1,8 +1,9 @@
 """Windows drawn at random from a store, in batches made ahead of time."""
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -17,15 +18,18 @@ from atmorep_k.components.datasets.sample import Sample
 from atmorep_k.components.datasets.stores import Stores
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.data.store import Store
-from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component
 
 # Bytes of batches that wait for the model, and how many batches at most per thread.
 _WAITING_BYTES = 512 * 2**20
-_WAITING_PER_THREAD = 4
+MOST_WAITING = 4
 
 Split = Literal["train", "validation"]
+# Step -> the numbers of the samples of its batch, counted through all epochs.
+Samples = Callable[[int], range]
+# Gives for a step, while its batch is made, a function (row, field) -> values as stored.
+Source = Callable[[int], contextlib.AbstractContextManager[Callable[[int, FieldSpec], np.ndarray]]]
 
 
 @component("dataset")
@@ -77,11 +81,7 @@ class WindowDataset(Component):
         self.area_uniform = area_uniform
         self.threads = threads
         self.stores = stores
-        for name in ("samples_per_epoch", "threads"):
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"WindowDataset.{name} must be at least 1, not {getattr(self, name)}."
-                )
+        checks.check_positive(self, ("samples_per_epoch", "threads"))
 
     def open(self, fields: Sequence[FieldSpec], normalizers: dict[str, Any] | None = None) -> None:
         """Checks that the stores can serve the fields, fits normalisers, opens the arrays.
@@ -208,7 +208,7 @@ class WindowDataset(Component):
         return self._stores[field].coordinates(position)
 
     def read(self, field: str, position: Position) -> Cube:
-        """Starts to read a window; `.result()` waits for the cube (level, time, lat, lon)."""
+        """Starts to read a window; `.result()` waits for it (level, time, lat, lon), as stored."""
         return self._stores[field].read(field, position)
 
     def cube(self, field: str, position: Position) -> np.ndarray:
@@ -217,13 +217,17 @@ class WindowDataset(Component):
         Raises:
             UserError: where a value is missing.
         """
-        return self._whole(self._field(field), self.read(field, position), position)
+        of = self._field(field)
+        return self._physical(of, self._whole(of, self.read(field, position), position))
 
     def _field(self, name: str) -> FieldSpec:
         return next(f for f in self.fields if f.name == name)
 
     def _whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
         return self._stores[field.name].whole(field, reading, position)
+
+    def _physical(self, field: FieldSpec, stored: np.ndarray) -> np.ndarray:
+        return self._stores[field.name].physical(field, stored)
 
     def token_info(self, field: str, position: Position) -> np.ndarray:
         """Returns the numbers that describe a window's tokens, (level, T, Y, X, 8) float32."""
@@ -241,6 +245,7 @@ class WindowDataset(Component):
         *,
         start_step: int = 0,
         num_steps: int | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> Iterator[tuple[Arrays, Arrays, Arrays]]:
         """Returns a generator of (inputs, targets, weights) as `atmorep_k.batch` says.
 
@@ -254,37 +259,52 @@ class WindowDataset(Component):
             seed: of places, times and masks.
             start_step: the first batch, where a resumed training goes on.
             num_steps: how many batches; without end if None.
+            part: (r, R), where R hosts share each batch and this is number r from 0: it gets rows
+                r * batch_size / R and on. All parts put together are the batch of one host.
 
         Raises:
-            UserError: where the masking does not suit a field (at once), or a value that was read
-                is missing (when its batch is due).
+            UserError: where the masking does not suit a field, or the parts of a batch are not
+                equal (at once), or a value cannot be read (when its batch is due).
         """
-        slots = self._slots(masking)
-        make = functools.partial(self._batch, split, batch_size, masking, slots, seed)
+        slots, samples = self._slots(masking), checks.samples_of(batch_size, part)
+        source = self._source(split, seed, samples, start_step)
+        make = functools.partial(self._batch, split, samples, masking, slots, seed, source)
         steps = itertools.count(start_step)
         if num_steps is not None:
             steps = range(start_step, start_step + num_steps)
-        size = sum(
-            a.nbytes for arrays in empty_batch(self.fields, 1, slots) for a in arrays.values()
-        )
-        ahead = min(_WAITING_PER_THREAD * self.threads, _WAITING_BYTES // (size * batch_size))
-        return prefetch(make, steps, self.threads, max(1, ahead))
+        one = empty_batch(self.fields, 1, slots)
+        size = len(samples(0)) * sum(a.nbytes for arrays in one for a in arrays.values())
+        return prefetch(make, steps, self.threads, self._waiting(size))
+
+    def _waiting(self, size: int) -> int:
+        """Returns how many batches of so many bytes may wait or be in the making."""
+        return max(1, min(MOST_WAITING * self.threads, _WAITING_BYTES // size))
 
     def _slots(self, masking) -> dict[str, int]:
         return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
 
-    def _batch(self, split, batch_size: int, masking, slots, seed: int, step: int):
-        numbers = range(step * batch_size, (step + 1) * batch_size)
-        samples = [divmod(number, self.samples_per_epoch) for number in numbers]
-        places = [self.position(split, seed, *sample) for sample in samples]
+    def _source(self, split: Split, seed: int, samples: Samples, first: int) -> Source:
+        """Returns where the values of batches come from: here, each window is read for itself."""
+        return functools.partial(self._windows, split, seed, samples)
+
+    @contextlib.contextmanager
+    def _windows(self, split: Split, seed: int, samples: Samples, step: int):
+        numbers = [divmod(n, self.samples_per_epoch) for n in samples(step)]
+        places = [self.position(split, seed, *number) for number in numbers]
+        # All are asked for before the first is waited for.
         readings = [{f.name: self.read(f.name, place) for f in self.fields} for place in places]
-        batch = empty_batch(self.fields, batch_size, slots)
-        for row, (sample, place) in enumerate(zip(samples, places, strict=True)):
-            reading = readings[row]
-            for field in self.fields:
-                cube = self._whole(field, reading.pop(field.name), place)
-                rng = self._rng(split, seed, sample, field)
-                self._fill(batch, row, field, cube, place, masking, rng)
+        yield lambda row, of: self._whole(of, readings[row].pop(of.name), places[row])
+
+    def _batch(self, split, samples: Samples, masking, slots, seed: int, source, step: int):
+        numbers = samples(step)
+        batch = empty_batch(self.fields, len(numbers), slots)
+        with source(step) as cube:
+            for row, number in enumerate(numbers):
+                sample = divmod(number, self.samples_per_epoch)
+                place = self.position(split, seed, *sample)
+                for field in self.fields:
+                    rng = self._rng(split, seed, sample, field)
+                    self._fill(batch, row, field, cube(row, field), place, masking, rng)
         return batch
 
     def _rng(self, split, seed: int, sample: tuple[int, int], field: FieldSpec):
@@ -292,7 +312,7 @@ class WindowDataset(Component):
         return np.random.Generator(bits(seed, f"{split}/mask/{field.name}", *sample))
 
     def _fill(self, batch, row: int, field: FieldSpec, cube, place: Position, masking, rng) -> None:
-        """Writes one field of one sample into a batch; overwrites the cube."""
+        """Writes one field of one sample, a cube as stored, into a batch."""
         name, (inputs, targets, weights) = field.name, batch
         info = inputs[f"{name}/token_info"][row]
         tokens = inputs[f"{name}/tokens"][row]
@@ -327,8 +347,8 @@ class WindowDataset(Component):
     def _sample(self, position: Position, masking, rngs) -> Sample:
         batch = empty_batch(self.fields, 1, self._slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
-        cubes = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
+        stored = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
-            cube = cubes[field.name].copy()
-            self._fill(batch, 0, field, cube, position, masking, rngs[field.name])
+            self._fill(batch, 0, field, stored[field.name], position, masking, rngs[field.name])
+        cubes = {f.name: self._physical(f, stored[f.name]) for f in self.fields}
         return Sample(position, cubes, *({n: a[0] for n, a in part.items()} for part in batch))
