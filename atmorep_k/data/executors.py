@@ -3,7 +3,10 @@
 import concurrent.futures
 import contextlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -38,7 +41,7 @@ def executor(
     else:
         # Forked processes and threads of tensorstore or HDF5 do not go together.
         context = multiprocessing.get_context("spawn")
-        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _leave_interrupts)
+        pool = concurrent.futures.ProcessPoolExecutor(workers, context, _follow_the_parent)
         try:
             yield pool, workers
         finally:
@@ -56,9 +59,20 @@ def _client(scheduler: str):
         raise UserError(f"no scheduler answers at {scheduler!r}: {error}.") from error
 
 
-def _leave_interrupts() -> None:
-    """Lets the process that waits, and not each of its workers, say that the user interrupted."""
+def _follow_the_parent() -> None:
+    """Prepares a worker: interrupts are told by the process that waits, and without it work ends.
+
+    A worker whose parent was killed would go on with the jobs that it was handed, and then wait for
+    ever.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class _Here(Executor):

@@ -1,5 +1,10 @@
 """Where jobs run."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -23,3 +28,36 @@ def test_a_failure_is_raised_and_what_has_not_begun_is_dropped():
     with executor(1) as (pool, _), pytest.raises(ValueError, match="0"):
         list(in_order(pool, 1, fail, range(20)))
     assert begun == [0]
+
+
+_PARENT = """
+import os, sys, time
+from atmorep_k.data.executors import executor
+if __name__ == "__main__":
+    with executor(2) as (pool, _):
+        print(*[pool.submit(os.getpid).result() for _ in range(2)], flush=True)
+        for _ in range(2):
+            pool.submit(time.sleep, 600)
+        time.sleep(600)
+"""
+
+
+def test_workers_end_with_the_process_that_began_them(tmp_path):
+    (tmp_path / "parent.py").write_text(_PARENT)
+    command = [sys.executable, str(tmp_path / "parent.py")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        workers = {int(word) for word in parent.stdout.readline().split()}
+        parent.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while workers and time.monotonic() < deadline:
+        workers = {pid for pid in workers if _is_running(pid)}
+        time.sleep(0.05)
+    assert not workers
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
