@@ -7,9 +7,11 @@ import numpy as np
 
 from atmorep_k.components.datasets import checks, periods, placing
 from atmorep_k.components.datasets.filling import fill_tokens
+from atmorep_k.components.datasets.linked_reader import LinkedReader
 from atmorep_k.components.datasets.placing import NOWHERE, Times
 from atmorep_k.components.datasets.preparing import TokenInfo
 from atmorep_k.components.datasets.reader import Cube, Reader
+from atmorep_k.data.linked_store import LinkedStore
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
@@ -122,7 +124,8 @@ class Serving:
             self._fit(field, None if times is None else self.store.time[times])
         grid = self.store.latitude, self.store.longitude, self.store.resolution[0]
         self._token_info = {f.name: TokenInfo(f, self.time, *grid) for f in self.fields}
-        self.reader = Reader(self.store, self.levels, threads)
+        kind = LinkedReader if isinstance(self.store, LinkedStore) else Reader
+        self.reader = kind(self.store, self.levels, threads)
 
     def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
         normalizer, store = self._normalizers[field.name], self.store
