@@ -23,8 +23,11 @@ def unfinished(path: Path) -> list[Finding]:
     words = "a store written half: {} is left of work that ended early, or is still going on"
     beside = sorted(path.absolute().parent.glob(f"{path.name}.partial*"))
     found = [Finding("warning", "files", words.format(p.name)) for p in beside]
-    within = [name for name in (STAGE, READY) if (path / name).exists()]
-    return found + [Finding("error", "files", words.format(name)) for name in within]
+    if (path / STAGE).exists():  # the store is what it was
+        found.append(Finding("warning", "files", words.format(STAGE)))
+    if (path / READY).exists():
+        found.append(Finding("error", "files", words.format(READY)))
+    return found
 
 
 class FileCheck:

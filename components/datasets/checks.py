@@ -1,16 +1,22 @@
 """Checks of fields against a store, before anything is read."""
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
 from atmorep_k.components.datasets import damage
 from atmorep_k.data.packing import MISSING
+from atmorep_k.data.record import gaps
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
 
 Indices = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+_NAMED_GAPS = 3
+
+log = logging.getLogger(__name__)
 
 
 def check_positive(dataset, names: Iterable[str]) -> None:
@@ -163,6 +169,22 @@ def no_common_time(name: str, reference: Store, other: Store, field: FieldSpec) 
         f"{reference.path} ({record(reference)}) and, for {field.name!r}, in {other.path} "
         f"({record(other)})."
     )
+
+
+def tell_gaps(store: Store, fields: Sequence[FieldSpec]) -> None:
+    """Warns of steps that a record lacks: no window spans them, so nobody would notice."""
+    found = gaps(store.time)
+    for gap in found[:_NAMED_GAPS]:
+        log.warning(
+            "%s of %s: %d step(s) are missing between %s and %s; no window spans them",
+            *(", ".join(f.name for f in fields), store.path, gap["missing_steps"]),
+            *(gap["after"], gap["before"]),
+        )
+    if len(found) > _NAMED_GAPS:
+        log.warning(
+            "%s: steps are missing at %d more places; 'atmorep-k data check' lists all",
+            *(store.path, len(found) - _NAMED_GAPS),
+        )
 
 
 def record(store: Store) -> str:

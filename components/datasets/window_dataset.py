@@ -101,6 +101,8 @@ class WindowDataset(Component):
         self._spans = {name: periods.span(time, p) for name, p in self._periods.items()}
         self._place()
         self._fit(normalizers, self._spans.values())
+        for serving in self._stores.servings:
+            checks.tell_gaps(serving.store, serving.fields)
 
     def open_whole(
         self,

@@ -53,6 +53,14 @@ def test_field_and_store_do_not_fit(written, field, options, message):
         WindowDataset(written.path, **options).open([field])
 
 
+def test_steps_that_are_missing_are_told_of(make_store, caplog):
+    store = make_store(hours=np.delete(np.arange(241), 100))
+    WindowDataset(store.path).open([_field()])
+    (told,) = caplog.messages
+    assert f"temperature of {store.path}: 1 step(s) are missing between 2020-02-01T03:00" in told
+    assert "no window spans them" in told
+
+
 def test_two_windows(written):
     other = Window((12, 6, 24))
     with pytest.raises(UserError, match="different windows"):
