@@ -81,6 +81,8 @@ class MappedWindow:
 class MappedReader:
     """Stands in for the reader of a dataset."""
 
+    in_flight = 1
+
     def __init__(self, array: np.ndarray):
         self._array = array
 

@@ -2,11 +2,11 @@
 
 import dataclasses
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from atmorep_k.data.address import Place
 from atmorep_k.data.array_source import ArraySource
 from atmorep_k.data.packing import Packing
 from atmorep_k.data.stored_statistics import StoredStatistics
@@ -22,7 +22,7 @@ class Store:
     """A store opened for reading; values are read by `dataset()` or straight from its arrays.
 
     Args:
-        path: the directory.
+        path: the directory, or the address.
         time: `(time,)` datetime64[ns].
         level: `(level,)`; empty where every variable lies at the surface.
         latitude: `(latitude,)` degrees, from north to south.
@@ -31,7 +31,7 @@ class Store:
         attributes: the global attributes.
     """
 
-    path: Path
+    path: Place
     time: np.ndarray
     level: np.ndarray
     latitude: np.ndarray

@@ -1,24 +1,22 @@
 """One field of an array of several, as xarray can hold it without reading it."""
 
-from pathlib import Path
-
 import numpy as np
 from xarray.backends import BackendArray
 from xarray.core import indexing
+
+from atmorep_k.data.address import Place, open_array
 
 
 class FieldArray(BackendArray):
     """The values (time, [level,] lat, lon) of one field of an array (time, [field,] ...).
 
     Args:
-        path: directory of the Zarr array.
+        path: directory or address of the Zarr array.
         field: index of the field along the second axis; None where there is no such axis.
     """
 
-    def __init__(self, path: Path, field: int | None):
-        import zarr
-
-        self._array = zarr.open_array(path, mode="r")
+    def __init__(self, path: Place, field: int | None):
+        self._array = open_array(path)
         self._field = () if field is None else (field,)
         self.shape = (self._array.shape[0], *self._array.shape[1 + len(self._field) :])
         self.dtype = np.dtype(np.float32)

@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 
 from atmorep_k._version import __version__
+from atmorep_k.data.address import Place, place
 from atmorep_k.progress import bar
 
 DEMO = "demo"
 
 
-def store_path(store: str) -> Path:
-    """Returns the path of a store; `"demo"` is the embedded demo, which is made if need be.
+def store_path(store: str) -> Place:
+    """Returns the path or address of a store; `"demo"` is the embedded one, made if need be.
 
     It is kept in the user's cache (`$ATMOREP_K_CACHE`, else `$XDG_CACHE_HOME/atmorep_k`, else
     `~/.cache/atmorep_k`), one for each version of this package.
@@ -19,7 +20,7 @@ def store_path(store: str) -> Path:
         UserError: where the cache cannot be written.
     """
     if store != DEMO:
-        return Path(store)
+        return place(store)
     from atmorep_k.data.demo import DAYS, demo_store
 
     path = _cache() / f"demo-{DAYS}-days-{__version__}.zarr"

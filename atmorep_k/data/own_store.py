@@ -3,11 +3,11 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atmorep_k.data.address import Place, open_group_at
 from atmorep_k.data.array_source import ArraySource
 from atmorep_k.data.base_store import Store
 from atmorep_k.data.layout import decode_time
@@ -42,7 +42,7 @@ class OwnStore(Store):
         return is_marked and all(name in group for name in arrays)
 
     @classmethod
-    def open(cls, path: Path, group) -> "OwnStore":
+    def open(cls, path: Place, group) -> "OwnStore":
         """Returns the store that a Zarr group, which is recognised, holds."""
         arrays = dict(group.arrays())
         level = arrays["level"][:] if "level" in arrays else np.zeros(0)
@@ -71,9 +71,7 @@ class OwnStore(Store):
         )
 
     def _load(self, variable: str, levels, scope: Scope, first: int, stop: int) -> Pair:
-        import zarr
-
-        group = zarr.open_group(self.path, mode="r")["statistics"]
+        group = open_group_at(self.path)["statistics"]
         mean, std = (group[f"{variable}_{k}"][first:stop][:, levels] for k in ("mean", "std"))
         if scope == "global":
             return mean, std
@@ -97,7 +95,8 @@ class OwnStore(Store):
         from atmorep_k.data.packed_array import PackedArray
 
         # Values are unpacked by us: CF, which xarray follows, knows no scale for each level.
-        store = xr.open_zarr(self.path, chunks=None, consolidated=False, mask_and_scale=False)
+        files = open_group_at(self.path).store
+        store = xr.open_zarr(files, chunks=None, mask_and_scale=False)
         words = ("scale_factor", "add_offset", "packing_scale", "packing_offset")
         for name, packing in self.packings.items():
             stored = store[name].variable

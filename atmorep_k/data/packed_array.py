@@ -1,9 +1,8 @@
 """A packed variable, as xarray can hold it without reading it."""
 
-from pathlib import Path
-
 import numpy as np
 
+from atmorep_k.data.address import Place
 from atmorep_k.data.field_array import FieldArray
 from atmorep_k.data.packing import MISSING, Packing
 
@@ -12,11 +11,11 @@ class PackedArray(FieldArray):
     """The values (time, [level,] lat, lon) float32 of an array of 16-bit integers.
 
     Args:
-        path: directory of the Zarr array.
+        path: directory or address of the Zarr array.
         packing: what the integers stand for.
     """
 
-    def __init__(self, path: Path, packing: Packing):
+    def __init__(self, path: Place, packing: Packing):
         super().__init__(path, None)
         self._packing = packing
 

@@ -1,7 +1,9 @@
 """The store of training data: what it is (`StoreDescription`), writing it, opening it."""
 
+import dataclasses
 from pathlib import Path
 
+from atmorep_k.data.address import Address, Place, place
 from atmorep_k.data.base_store import Store
 from atmorep_k.data.layout import StoreDescription
 from atmorep_k.data.linked_store import LinkedStore
@@ -22,13 +24,18 @@ __all__ = [
 ]
 
 
-def open_store(path: str | Path) -> Store:
+def open_store(path: str | Place) -> Store:
     """Opens a store: one of ours, or one of the original AtmoRep as it is.
+
+    Args:
+        path: where it is; one of ours may also be at an address (`https://`, `gs://`, `s3://`).
 
     Raises:
         UserError: where there is none; says what is there, or the nearest name.
     """
-    path = Path(path)
+    path = place(path)
+    if isinstance(path, Address):
+        return _open_address(path)
     group = open_group(path)
     for kind in (LinkedStore, OwnStore, OriginalStore):
         if kind.recognises(group):
@@ -36,6 +43,19 @@ def open_store(path: str | Path) -> Store:
     raise UserError(
         f"{path} is a Zarr directory, but no store of atmorep_k and none of the original AtmoRep; "
         f"make one with 'atmorep-k data prepare {path} --output STORE'."
+    )
+
+
+def _open_address(address: Address) -> Store:
+    from atmorep_k.data import cloud
+
+    group = cloud.open_group(str(address))
+    if OwnStore.recognises(group) and "links" not in group.attrs:
+        anonymous = getattr(group.store.fs, "anon", True)
+        return OwnStore.open(dataclasses.replace(address, anonymous=anonymous), group)
+    raise UserError(
+        f"{address} is no store of 'atmorep-k data prepare', which alone are read through the "
+        f"network; make one with 'atmorep-k data prepare {address} --output STORE'."
     )
 
 

@@ -1,17 +1,27 @@
 """Reads windows from a store with tensorstore, many at once and without waiting."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from atmorep_k.components.datasets import damage
+from atmorep_k.data.address import Address, Place
 from atmorep_k.data.array_source import ArraySource
 from atmorep_k.data.packing import Packing
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 
-# Decoded chunks kept: enough for the index of shards, and for much of a small store.
+# Decoded chunks are kept of a store that fits wholly, and where fields share chunks: of others,
+# most would not be used again.
 CACHE_BYTES = 128 * 2**20
+# Through the network the index of each shard is kept, which would cost a request each time.
+INDEX_BYTES = 32 * 2**20
+REQUESTS = 64
+_KINDS = ("http", "gcs", "s3")
+# Windows asked for before the first is waited for, by whether they come through the network: enough
+# to hide its latency; few from the disk, so that what is decoded stays in the processor's cache.
+_IN_FLIGHT = {False: 2, True: 16}
 
 
 class Cube:
@@ -50,6 +60,8 @@ class Reader:
         levels: variable -> indices of its levels to read, [0] at the surface.
         threads: how many copies tensorstore makes at once.
 
+    `in_flight` says how many windows a thread should ask for before it waits for the first.
+
     Raises:
         UserError: where an array cannot be opened.
     """
@@ -57,17 +69,15 @@ class Reader:
     def __init__(self, store: Store, levels: dict[str, Sequence[int]], threads: int):
         import tensorstore
 
-        context = tensorstore.Context(
-            {
-                "cache_pool": {"total_bytes_limit": CACHE_BYTES},
-                "data_copy_concurrency": {"limit": max(1, threads)},
-            }
-        )
         self._store, self._tensorstore = store, tensorstore
         sources = {name: store.source(name) for name in levels}
+        self.in_flight = _IN_FLIGHT[isinstance(store.path, Address)]
+        context = tensorstore.Context(_options(store, sources, threads))
         # Fields that lie in one array share it, and with it what of a chunk is decoded.
-        opening = {of.path: _open(of, context) for of in sources.values()}
-        opened = {n: self._opened(n, opening[of.path]) for n, of in sources.items()}
+        shared: dict[Place, Any] = {}
+        for name, of in sources.items():
+            shared[of.path] = shared.get(of.path) or self._opened(name, of, context)
+        opened = {name: shared[of.path] for name, of in sources.items()}
         self._chunks = {n: a.chunk_layout.read_chunk.shape for n, a in opened.items()}
         self._packings = {n: _packing(store, n, levels[n]) for n in levels}
         self._arrays = {
@@ -75,9 +85,9 @@ class Reader:
             for name, of in sources.items()
         }
 
-    def _opened(self, variable: str, future):
+    def _opened(self, variable: str, source: ArraySource, context):
         try:
-            return future.result()
+            return source.open(context)
         except ValueError as error:
             raise UserError(
                 f"cannot open {variable!r} of {self._store.path}: {damage.reason(error)}."
@@ -117,15 +127,17 @@ class Reader:
         return Cube(values, parts, failure)
 
 
-def _open(source: ArraySource, context):
-    import tensorstore
-
-    spec = {
-        "driver": source.driver,
-        "kvstore": {"driver": "file", "path": str(source.path.absolute()) + "/"},
-        "recheck_cached_data": "open",
-    }
-    return tensorstore.open(spec, read=True, open=True, context=context)
+def _options(store: Store, sources: dict[str, ArraySource], threads: int) -> dict[str, Any]:
+    """Returns how much tensorstore keeps and does at once."""
+    points = len(store.time) * len(store.latitude) * len(store.longitude)
+    values = 4 * points * sum(len(store.levels_of(name)) for name in sources)
+    shared = any(of.field is not None for of in sources.values())
+    cache = CACHE_BYTES if shared or values <= CACHE_BYTES else 0
+    options = {"data_copy_concurrency": {"limit": max(1, threads)}}
+    if isinstance(store.path, Address):
+        cache = max(cache, INDEX_BYTES)
+        options |= {f"{kind}_request_concurrency": {"limit": REQUESTS} for kind in _KINDS}
+    return options | {"cache_pool": {"total_bytes_limit": cache}}
 
 
 def _packing(store: Store, variable: str, levels: Sequence[int]) -> Packing | None:

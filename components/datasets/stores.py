@@ -47,6 +47,11 @@ class Stores:
         """Returns what serves a field; the reference if None."""
         return self.reference if field is None else self._of_field[field]
 
+    @property
+    def in_flight(self) -> int:
+        """How many windows a thread should ask for before it waits for the first."""
+        return max(serving.reader.in_flight for serving in self.servings)
+
     def extend(self) -> None:
         """Adds a window of times after each record, see `Serving.extend`."""
         for serving in self.servings:

@@ -46,7 +46,8 @@ class WindowDataset(Component):
     most half a spacing of the coarser grid off.
 
     Args:
-        store: path of the store, or `"demo"` for the embedded one.
+        store: path of the store, its address (`https://`, `gs://`, `s3://`), or `"demo"` for the
+            embedded one.
         train_period: first and last date for training, both included (`("2019-03-01",
             "2019-03-22")`); a date may be a year, month, day or hour.
         validation_period: likewise, for scoring. Where both are None: the first 80 % of the record
@@ -293,9 +294,14 @@ class WindowDataset(Component):
     def _windows(self, split: Split, seed: int, samples: Samples, step: int):
         numbers = [divmod(n, self.samples_per_epoch) for n in samples(step)]
         places = [self.position(split, seed, *number) for number in numbers]
-        # All are asked for before the first is waited for.
-        readings = [{f.name: self.read(f.name, place) for f in self.fields} for place in places]
-        yield lambda row, of: self._whole(of, readings[row].pop(of.name), places[row])
+        in_flight, readings = self._stores.in_flight, []
+
+        def cube(row: int, field: FieldSpec) -> np.ndarray:
+            for place in places[len(readings) : row + in_flight]:
+                readings.append({f.name: self.read(f.name, place) for f in self.fields})
+            return self._whole(field, readings[row].pop(field.name), places[row])
+
+        yield cube
 
     def _batch(self, split, samples: Samples, masking, slots, seed: int, source, step: int):
         numbers = samples(step)

@@ -97,7 +97,8 @@ class RandomTokens(Masking):
         treatment[weight == 0] = 3
         level, slot = np.nonzero(treatment == 1)
         if len(level):
-            sigma = tokens.reshape(len(tokens), -1).std(axis=1)
+            # By level: temporary arrays stay in the processor's cache.
+            sigma = np.array([of_level.std() for of_level in tokens])
             where = (level, index[level, slot])
             tokens[where] = _noise(tokens[where], sigma[level, None], rng)
         level, slot = np.nonzero(treatment == 2)

@@ -205,7 +205,8 @@ def test_token_info_tells_time_and_place_of_a_token(dataset):
     assert info[0, 0, 0, :, TOKEN_INFO.index("longitude")].tolist() == [344, 0, 16]
 
 
-def test_all_windows_of_a_batch_are_asked_for_before_the_first_is_awaited(dataset, monkeypatch):
+@pytest.mark.parametrize("in_flight", [1, 3, 16])
+def test_windows_are_asked_for_before_the_first_is_awaited(dataset, monkeypatch, in_flight):
     events, read = [], dataset.read
 
     def spy(field, position):
@@ -216,8 +217,11 @@ def test_all_windows_of_a_batch_are_asked_for_before_the_first_is_awaited(datase
         return cube
 
     monkeypatch.setattr(dataset, "read", spy)
+    monkeypatch.setattr(dataset._stores.reference.reader, "in_flight", in_flight)
     next(dataset.batches("train", 5, Forecast(), 0, num_steps=1))
-    assert events == ["read"] * 10 + ["await"] * 10
+    asked = [min(5, row + in_flight) for row in range(5) for _ in range(2)]
+    waits = [i for i, event in enumerate(events) if event == "await"]
+    assert [events[:i].count("read") / 2 for i in waits] == asked
 
 
 def test_statistics_that_came_with_a_model_are_kept(written, fields):
