@@ -14,6 +14,8 @@ _READ_BYTES = 2**26
 class LinkedReader:
     """Reads whole time steps of the sources and keeps the part that is wanted.
 
+    `in_flight`: see `Reader`.
+
     Args:
         store: the open store.
         levels: variable -> indices of its levels to read, [0] at the surface.
@@ -22,6 +24,8 @@ class LinkedReader:
     Raises:
         UserError: where a source is not what it was.
     """
+
+    in_flight = 2
 
     def __init__(self, store: LinkedStore, levels: dict[str, Sequence[int]], threads: int):
         self._store, self._levels = store, {name: list(of) for name, of in levels.items()}
