@@ -1,0 +1,121 @@
+"""`atmorep-k bench-data`: whether the data of a training keep up with its steps."""
+
+import itertools
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from atmorep_k.errors import UserError
+
+# Share of a step's time that may be spent waiting for its batch before the loader is the limit.
+_WAIT = 0.05
+_WARM_UP = 3
+# More batches than a loader makes ahead of time.
+_MOST_WAITING = 16
+
+
+def measure(task: Any, steps: int) -> dict[str, Any]:
+    """Returns how fast batches are made, alone and in a training; nothing is written.
+
+    Args:
+        task: a training that is not yet prepared; its model is trained for some steps.
+        steps: batches to take, each time.
+
+    Raises:
+        UserError: where the task trains nothing, or data and model do not fit.
+    """
+    if not hasattr(task, "prepare"):
+        raise UserError(f"bench-data needs a training; {type(task).__name__} is none.")
+    task.prepare()
+    alone = _loader(task, steps)
+    found = alone | _training(task, steps) | {"peak_memory_mib": _peak_memory()}
+    found["limit"] = "loader" if found["wait_share"] > _WAIT else "step"
+    return found
+
+
+def _loader(task, steps: int) -> dict[str, float]:
+    """Takes batches as fast as they come, from when those that waited have been taken."""
+    waiting = _MOST_WAITING
+    batches = _batches(task, 0, waiting + steps)
+    for _ in itertools.islice(batches, waiting):
+        pass
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in batches:
+        pass
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    samples = steps * task.batch_size
+    points = sum(len(f.levels) * f.tokens_per_level * f.token_values for f in task.model.fields)
+    return {
+        "batch_size": task.batch_size,
+        "samples_per_second": samples / wall,
+        "megabytes_per_second": 4e-6 * points * samples / wall,
+        "cpu_ms_per_sample": 1000 * cpu / samples,
+        "cpu_share": cpu / wall / os.cpu_count(),
+    }
+
+
+def _batches(task, start: int, number: int) -> Iterator:
+    return task.dataset.batches(
+        "train", task.batch_size, task.masking, task.seed, start_step=start, num_steps=number
+    )
+
+
+def _timed(batches: Iterator, waits: list[float]) -> Iterator:
+    """Yields batches, and notes how long each was waited for, in seconds."""
+    while True:
+        begun = time.perf_counter()
+        batch = next(batches, None)
+        waits.append(time.perf_counter() - begun)
+        if batch is None:
+            return
+        yield batch
+
+
+def _training(task, steps: int) -> dict[str, float]:
+    """Trains some steps, the first of which compile the model and are not counted."""
+    _fit(task, 0, _WARM_UP)
+    seconds, waited = _fit(task, _WARM_UP, steps)
+    return {
+        "step_ms": 1000 * seconds / steps,
+        "wait_ms": 1000 * waited / steps,
+        "wait_share": waited / seconds,
+        "training_samples_per_second": task.batch_size * steps / seconds,
+    }
+
+
+def _fit(task, start: int, steps: int) -> tuple[float, float]:
+    """Trains, and returns the seconds that it took, and those spent waiting for batches."""
+    waits, begun = [], time.perf_counter()
+    batches = _timed(_batches(task, start, steps), waits)
+    task.model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
+    return time.perf_counter() - begun, sum(waits)
+
+
+def _peak_memory() -> float:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Returns what `measure` found, as lines to read."""
+    verdict = {
+        "loader": "the loader is the limit: store the data as int16, take more threads or windows "
+        "from slabs (SlabDataset)",
+        "step": "the step is the limit: the data keep up",
+    }
+    return "\n".join(
+        [
+            f"batches alone  {found['samples_per_second']:.1f} samples/s, "
+            f"{found['megabytes_per_second']:.0f} MB/s of values (float32)",
+            f"processors     {found['cpu_ms_per_sample']:.1f} ms per sample, "
+            f"{found['cpu_share']:.0%} of all",
+            f"training       {found['training_samples_per_second']:.1f} samples/s, a step of "
+            f"{found['batch_size']} samples takes {found['step_ms']:.1f} ms",
+            f"waiting        {found['wait_ms']:.1f} ms of each step ({found['wait_share']:.0%})",
+            f"memory         {found['peak_memory_mib']:.0f} MiB at most, the model's included",
+            verdict[found["limit"]],
+        ]
+    )

@@ -1,0 +1,24 @@
+"""`atmorep-k bench-data`: whether the data of a training keep up with its steps."""
+
+import json
+
+import click
+
+from atmorep_k.cli.config import set_option
+
+
+@click.command("bench-data")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@set_option
+@click.option("--steps", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def bench_data(files, overrides, steps, as_json):
+    """Measure how fast the data of FILE come, alone and while its model trains some steps.
+
+    Example: atmorep-k bench-data gin/pretrain_field.gin --set STORE=era5.zarr
+    """
+    from atmorep_k import bench_data as bench
+    from atmorep_k import config
+
+    found = bench.measure(config.load(files, overrides).build(), steps)
+    click.echo(json.dumps(found) if as_json else bench.as_text(found))

@@ -1,0 +1,49 @@
+"""`atmorep-k bench-data` as a user calls it."""
+
+import json
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from atmorep_k import bench_data
+from atmorep_k.cli import main
+from atmorep_k.errors import UserError
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch, tiny_config):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "top.gin").write_text(tiny_config())
+    return lambda *options: CliRunner().invoke(main, ["bench-data", "top.gin", *options])
+
+
+def test_it_measures_and_leaves_nothing(call, tmp_path):
+    result = call("--steps", "3", "--json")
+    assert result.exit_code == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert found["samples_per_second"] > 0 and found["peak_memory_mib"] > 10
+    assert 0 <= found["wait_ms"] <= found["step_ms"]
+    assert found["wait_share"] == pytest.approx(found["wait_ms"] / found["step_ms"])
+    assert found["limit"] in ("loader", "step")
+    assert [p.name for p in tmp_path.iterdir()] == ["top.gin"]
+
+
+def test_a_slow_loader_is_the_limit_and_is_said(call, monkeypatch):
+    from atmorep_k.components.datasets import WindowDataset
+
+    make = WindowDataset._batch
+
+    def slow(self, *arguments):
+        time.sleep(0.4)
+        return make(self, *arguments)
+
+    monkeypatch.setattr(WindowDataset, "_batch", slow)
+    result = call("--steps", "4")
+    assert result.exit_code == 0, result.stderr
+    assert "the loader is the limit" in result.stdout.splitlines()[-1]
+
+
+def test_a_task_without_training():
+    with pytest.raises(UserError, match="bench-data needs a training; dict is none"):
+        bench_data.measure({}, 1)
