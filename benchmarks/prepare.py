@@ -36,7 +36,7 @@ for name in ("temperature", "vorticity"):
     create_array(group, name, values.shape, "float32", None, {}, chunks=chunks, shards=shards)
     spec = {"driver": "zarr3", "kvstore": f"file://{target}/{name}/"}
     written = tensorstore.open(spec, open=True).result()
-    for first in range(0, len(values), layout.shard[0]):
+    for first in range(0, values.shape[0], layout.shard[0]):
         block = values[first : first + layout.shard[0]].read().result()
         written[first : first + len(block)].write(block).result()
 """
