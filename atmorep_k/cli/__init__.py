@@ -14,7 +14,7 @@ from atmorep_k.errors import UserError, nearest
 _COMMANDS = {
     "data": "Prepare, describe and simulate stores of fields.",
     "run": "Train, score, save and draw what a configuration describes.",
-    "bench-data": "Measure whether the data of a training keep up with its steps.",
+    "bench-data": "Measure whether data keep up with a training.",
     "add-field": "Let a new field join a saved model, which stays as it is.",
     "remove-field": "Take a field out of a saved model.",
     "forecast": "Forecast the hours after given times with a saved model.",
