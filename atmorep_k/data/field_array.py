@@ -1,13 +1,12 @@
 """One field of an array of several, as xarray can hold it without reading it."""
 
 import numpy as np
-from xarray.backends import BackendArray
-from xarray.core import indexing
 
 from atmorep_k.data.address import Place, open_array
+from atmorep_k.data.lazy_array import LazyArray
 
 
-class FieldArray(BackendArray):
+class FieldArray(LazyArray):
     """The values (time, [level,] lat, lon) of one field of an array (time, [field,] ...).
 
     Args:
@@ -18,16 +17,7 @@ class FieldArray(BackendArray):
     def __init__(self, path: Place, field: int | None):
         self._array = open_array(path)
         self._field = () if field is None else (field,)
-        self.shape = (self._array.shape[0], *self._array.shape[1 + len(self._field) :])
-        self.dtype = np.dtype(np.float32)
-
-    def lazy(self):
-        """Returns what xarray takes for values, and reads when they are used."""
-        return indexing.LazilyIndexedArray(self)
-
-    def __getitem__(self, key):
-        support = indexing.IndexingSupport.BASIC
-        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+        super().__init__((self._array.shape[0], *self._array.shape[1 + len(self._field) :]))
 
     def _read(self, key: tuple) -> np.ndarray:
         # Zarr takes no negative steps.

@@ -44,6 +44,7 @@ def test_it_holds_what_a_store_of_values_holds_but_these(source, path, tmp_path)
         dataset["temperature"].isel(part), wanted["temperature"].isel(part)
     )
     np.testing.assert_array_equal(dataset["temperature"][5], wanted["temperature"][5])
+    assert dataset["temperature"][3:3, 0].values.shape == (0, 3, 4)
 
 
 def test_some_time_steps(path, known):
