@@ -162,6 +162,8 @@ SMALL = {
     "STEPS": 2,
     "BATCH_SIZE": 2,
     "EMBED_DIM": 32,
+    "DenseEncoder.num_layers": 1,
+    "UNetDecoder.num_layers": 1,
     "Pretraining.steps_per_epoch": 2,
     "Pretraining.validation_batches": 1,
     "Scoring.num_samples": 2,
@@ -170,9 +172,11 @@ SMALL = {
 
 
 def _small(call):
-    # Of coupled models the sizes are those of their sources.
-    left_out = ("EMBED_DIM",) if "gin/couple_fields.gin" in call else ()
-    chosen = {name: value for name, value in SMALL.items() if name not in left_out}
+    # Models made of others have their sizes, but for the new field's.
+    layers = [name for name in SMALL if name.endswith("num_layers")]
+    left_out = {"gin/couple_fields.gin": [*layers, "EMBED_DIM"], "gin/add_field.gin": layers}
+    names = next((names for file, names in left_out.items() if file in call), ())
+    chosen = {name: value for name, value in SMALL.items() if name not in names}
     return [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
 
 
