@@ -10,7 +10,7 @@ from typing import Any
 
 from atmorep_k.errors import UserError
 
-# Share of a step's time that may be spent waiting for its batch before the loader is the limit.
+# Share of a step's time that may be spent waiting for its batch before that is worth a word.
 _WAIT = 0.05
 _WARM_UP = 3
 # More batches than a loader makes ahead of time.
@@ -32,8 +32,24 @@ def measure(task: Any, steps: int) -> dict[str, Any]:
     task.prepare()
     alone = _loader(task, steps)
     found = alone | _training(task, steps) | {"peak_memory_mib": _peak_memory()}
-    found["limit"] = "loader" if found["wait_share"] > _WAIT else "step"
-    return found
+    return found | {"limit": limit(found)}
+
+
+def limit(found: dict[str, Any]) -> str:
+    """Returns what a training is limited by.
+
+    Args:
+        found: what was measured.
+
+    Returns:
+        `"step"`; `"loader"`, where batches come more slowly than steps alone would take them; or
+        `"processors"`, where they would come fast enough, if the step left them the time.
+    """
+    if found["wait_share"] <= _WAIT:
+        return "step"
+    busy = (found["step_ms"] - found["wait_ms"]) / 1000
+    wanted = found["batch_size"] / busy if busy else float("inf")
+    return "loader" if found["samples_per_second"] < wanted else "processors"
 
 
 def _loader(task, steps: int) -> dict[str, float]:
@@ -104,6 +120,8 @@ def as_text(found: dict[str, Any]) -> str:
     verdict = {
         "loader": "the loader is the limit: store the data as int16, take more threads or windows "
         "from slabs (SlabDataset)",
+        "processors": "loader and step share the processors, which are the limit: alone, either is "
+        "faster",
         "step": "the step is the limit: the data keep up",
     }
     return "\n".join(

@@ -25,7 +25,7 @@ def test_it_measures_and_leaves_nothing(call, tmp_path):
     assert found["samples_per_second"] > 0 and found["peak_memory_mib"] > 10
     assert 0 <= found["wait_ms"] <= found["step_ms"]
     assert found["wait_share"] == pytest.approx(found["wait_ms"] / found["step_ms"])
-    assert found["limit"] in ("loader", "step")
+    assert found["limit"] == bench_data.limit(found)
     assert [p.name for p in tmp_path.iterdir()] == ["top.gin"]
 
 
@@ -42,6 +42,15 @@ def test_a_slow_loader_is_the_limit_and_is_said(call, monkeypatch):
     result = call("--steps", "4")
     assert result.exit_code == 0, result.stderr
     assert "the loader is the limit" in result.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "wait", "wanted"),
+    [(1000, 100, 4, "step"), (100, 100, 50, "loader"), (1000, 100, 8, "processors")],
+)
+def test_what_the_limit_is(rate, step, wait, wanted):
+    found = {"samples_per_second": rate, "batch_size": 16, "step_ms": step, "wait_ms": wait}
+    assert bench_data.limit(found | {"wait_share": wait / step}) == wanted
 
 
 def test_a_task_without_training():
