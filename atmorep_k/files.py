@@ -57,18 +57,29 @@ def writing_whole(path: Path) -> Iterator[Path]:
     """
     path = Path(path)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    new_parents = [p for p in path.absolute().parents if not p.exists()]
+    try:
+        with new_parents(path):
+            try:
+                yield partial
+                put_in_place(partial, path)
+            except BaseException:
+                _remove(partial)
+                raise
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+@contextlib.contextmanager
+def new_parents(path: Path) -> Iterator[None]:
+    """Makes the directories above a path; if the body fails, those that are empty go again."""
+    new = [p for p in path.absolute().parents if not p.exists()]
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        put_in_place(partial, path)
-    except BaseException as error:
-        _remove(partial)
-        for parent in new_parents:
+        yield
+    except BaseException:
+        for parent in new:
             with contextlib.suppress(OSError):
                 parent.rmdir()
-        if isinstance(error, OSError):
-            raise cannot_write(path, error) from error
         raise
 
 

@@ -14,17 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k._version import __version__
-from atmorep_k.data.executors import executor
 from atmorep_k.data.growing import Grown
 from atmorep_k.data.joining import Joined, check_grid, check_step
 from atmorep_k.data.layout import StoreDescription
-from atmorep_k.data.linked_store import LinkedStore, identity
-from atmorep_k.data.memory import Memory, parse_size
+from atmorep_k.data.linked_store import LinkedStore
 from atmorep_k.data.own_store import OwnStore
 from atmorep_k.data.pieces import Piece
-from atmorep_k.data.preparation import SCRATCH, Preparation
-from atmorep_k.data.prepare import MEMORY, begun, merged_attributes
+from atmorep_k.data.prepare import MEMORY, merged_attributes, working_on
+from atmorep_k.data.record import iso
 from atmorep_k.data.selection import Selection
+from atmorep_k.data.skeleton import SCRATCH
 from atmorep_k.data.sources import find_sources
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
@@ -74,23 +73,11 @@ def append(
     found = find_sources(sources)
     chosen, joined = _fitting(old, found, notify)
     description = _description(grown, chosen, joined)
-    total = parse_size(memory)
-    of = Memory.shared(total, 1 if scheduler else workers, joined, description)
-    preparation = Preparation(
-        store / STAGE,
-        description,
-        {j.name: j for j in joined},
-        of,
-        [identity(source) for source in found],
-        grown,
-    )
-    with begun(store / STAGE, preparation.store):
-        with executor(of.workers, scheduler) as (pool, at_once):
-            if preparation.begin():
-                notify(f"going on with the work found in {preparation.store}.")
-            preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
-        shutil.rmtree(preparation.store / SCRATCH)
-        preparation.store.rename(store / READY)
+    options = (memory, workers, scheduler, progress, notify)
+    stage = store / STAGE
+    with working_on(stage, stage, description, joined, found, options, grown):
+        shutil.rmtree(stage / SCRATCH)
+        stage.rename(store / READY)
     put_in_place(store)
     return store
 
@@ -129,17 +116,13 @@ def _fitting(
     after = int(np.searchsorted(joined[0].time, last, side="right"))
     if after == len(joined[0].time):
         raise UserError(
-            f"there is nothing to append: {old.path} ends at {_minute(last)}, the sources at "
-            f"{_minute(joined[0].time[-1])}."
+            f"there is nothing to append: {old.path} ends at {iso(last)}, the sources at "
+            f"{iso(joined[0].time[-1])}."
         )
     if after:
-        notify(f"left out {after} times up to {_minute(last)}, where the store ends.")
+        notify(f"left out {after} times up to {iso(last)}, where the store ends.")
     check_step(np.concatenate([old.time.astype("datetime64[s]"), joined[0].time[after:]]))
     return chosen, [of.after(after) for of in joined]
-
-
-def _minute(time: np.datetime64) -> str:
-    return str(np.datetime_as_string(time, "m"))
 
 
 def _description(
@@ -149,7 +132,7 @@ def _description(
     time = joined[0].time
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     found, attributes = merged_attributes(chosen), dict(old.attributes)
-    added = {"first": _minute(time[0]), "last": _minute(time[-1]), "source": found["source"]}
+    added = {"first": iso(time[0]), "last": iso(time[-1]), "source": found["source"]}
     attributes["history"] = f"{attributes['history']}\n{now} appended by atmorep_k {__version__}"
     attributes["appended"] = [*attributes.get("appended", []), added]
     return StoreDescription(

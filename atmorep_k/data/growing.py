@@ -9,7 +9,6 @@ import numpy as np
 from atmorep_k.data.layout import CODECS, Layout
 from atmorep_k.data.monthly_statistics import MonthlyStatistics
 from atmorep_k.data.own_store import OwnStore
-from atmorep_k.data.packing import Packing
 from atmorep_k.data.statistics import Moments
 from atmorep_k.errors import UserError
 
@@ -49,12 +48,6 @@ class Grown:
         codec = next((c for c in CODECS if f'"{c}"' in json.dumps(found)), "none")
         return Layout(*tiles, codec, str(array.dtype))
 
-    @property
-    def packings(self) -> dict[str, Packing]:
-        """The packing of each variable that is packed."""
-        found = {name: Packing.of(self._array(name).attrs) for name in self.store.variables}
-        return {name: packing for name, packing in found.items() if packing}
-
     def checksums(self, name: str) -> np.ndarray:
         """Returns CRC-32C of a variable's shards, `(time shard, lat shard, lon shard)`."""
         return self._array(f"checksums/{name}")[:]
@@ -63,7 +56,7 @@ class Grown:
         """Returns values `(time, level, lat, lon)` float32 of some time steps."""
         stored = self._array(name)[first:stop]
         stored = stored if stored.ndim == 4 else stored[:, None]
-        packing = self.packings.get(name)
+        packing = self.store.packing(name)
         return packing.unpack(stored) if packing else stored
 
     def give_moments(self, name: str, statistics: MonthlyStatistics) -> None:

@@ -24,9 +24,8 @@ from atmorep_k.data.joining import Joined
 from atmorep_k.data.layout import StoreDescription
 from atmorep_k.data.memory import Memory
 from atmorep_k.data.packing import Packing
-from atmorep_k.data.skeleton import create_skeleton
+from atmorep_k.data.skeleton import SCRATCH, create_skeleton
 
-SCRATCH = ".scratch"
 _PLAN, _MARK, _PACKINGS = "plan.pickle", "preparation", "packings.pickle"
 
 
@@ -56,6 +55,10 @@ class Job:
     def note(self) -> Path:
         """Where it is noted down that the job is done, and with what result."""
         return self.store / SCRATCH / f"{self.kind}-{self.variable}-{self.number}.json"
+
+    def result(self) -> Any:
+        """Returns what was noted down."""
+        return json.loads(self.note.read_text())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -143,12 +146,12 @@ class Preparation:
         jobs = {kind: self.jobs(kind) for kind in kinds}
         counted = _counted(progress, sum(self._bytes(j) for of in jobs.values() for j in of))
         if packed:
-            for job, _ in self._results(pool, at_once, jobs["range"]):
+            for job in self._done(pool, at_once, jobs["range"]):
                 counted(self._bytes(job))
         self._prepare_arrays(jobs.get("range", []))
         for name in self.variables if self.grown else ():
             self.grown.give_moments(name, self.block_writer(name).statistics)
-        for job, _ in self._results(pool, at_once, jobs["write"]):
+        for job in self._done(pool, at_once, jobs["write"]):
             self.block_writer(job.variable).merge(job.number, job.start, job.stop)
             counted(self._bytes(job))
         self._finish(jobs["write"])
@@ -156,8 +159,8 @@ class Preparation:
     def _bytes(self, job: Job) -> int:
         return 4 * (job.stop - job.start) * int(np.prod(self.description.shape(job.variable)[1:]))
 
-    def _results(self, pool, at_once: int, jobs: list[Job]) -> Iterator[tuple[Job, Any]]:
-        """Yields each job and its result, in their order; those noted down are not done again."""
+    def _done(self, pool, at_once: int, jobs: list[Job]) -> Iterator[Job]:
+        """Yields each job when it is done, in order; those noted down are not done again."""
         missing = [job for job in jobs if not job.note.exists()]
         # A few jobs wait, so that no process does while results are merged.
         ahead = 1 if at_once == 1 else 2 * at_once
@@ -166,16 +169,16 @@ class Preparation:
         for job in jobs:
             if job in todo:
                 next(results)
-            yield job, json.loads(job.note.read_text())
+            yield job
 
     def _prepare_arrays(self, ranges: list[Job]) -> None:
         """Makes the arrays once all is known that they need."""
         path = self.store / SCRATCH / _PACKINGS
         if path.exists():
             return
-        packings = self.grown.packings if self.grown else {}
+        packings = dict(self.grown.store.packings) if self.grown else {}
         for name in self.variables if ranges else ():
-            found = [json.loads(j.note.read_text()) for j in ranges if j.variable == name]
+            found = [j.result() for j in ranges if j.variable == name]
             low, high = (np.array([of[i] for of in found]) for i in (0, 1))
             packings[name] = Packing.of_range(low.min(axis=0), high.max(axis=0))
         create_skeleton(self.store, self.description, packings)
@@ -235,7 +238,7 @@ class Preparation:
 
     def _checksums(self, name: str, jobs: list[Job]) -> np.ndarray:
         own = [j for j in jobs if j.variable == name]
-        parts = [np.array(json.loads(j.note.read_text()), np.uint32) for j in own]
+        parts = [np.array(j.result(), np.uint32) for j in own]
         if self.grown:
             shards = own[0].start // self.description.layout.shard[0]
             parts.insert(0, self.grown.checksums(name)[:shards])

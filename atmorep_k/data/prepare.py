@@ -10,18 +10,20 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.executors import executor
+from atmorep_k.data.growing import Grown
 from atmorep_k.data.joining import Joined
 from atmorep_k.data.layout import Layout
 from atmorep_k.data.linked_store import identity, linked
 from atmorep_k.data.memory import Memory, parse_size
 from atmorep_k.data.pieces import Piece
-from atmorep_k.data.preparation import SCRATCH, Preparation
+from atmorep_k.data.preparation import Preparation
 from atmorep_k.data.selection import Selection
+from atmorep_k.data.skeleton import SCRATCH
 from atmorep_k.data.sources import find_sources
 from atmorep_k.data.store import StoreDescription, check_output
 from atmorep_k.data.writing import writing_to
 from atmorep_k.errors import UserError
-from atmorep_k.files import put_in_place
+from atmorep_k.files import new_parents, put_in_place
 
 MEMORY = "4GB"
 
@@ -90,49 +92,52 @@ def prepare(
     description = _describe(chosen, joined, attributes, layout or Layout())
     if link:
         description = linked(description, found)
-    total = parse_size(memory)
-    of = Memory.shared(total, 1 if scheduler else workers, joined, description)
-    preparation = Preparation(
-        output.with_name(f"{output.name}.partial"),
-        description,
-        {j.name: j for j in joined},
-        of,
-        [identity(source) for source in found],
-    )
-    with begun(output, preparation.store):
-        with executor(of.workers, scheduler) as (pool, at_once):
-            if preparation.begin():
-                notify(f"going on with the work found in {preparation.store}.")
-            preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
-        put_in_place(preparation.store, output)
+    partial = output.with_name(f"{output.name}.partial")
+    options = (memory, workers, scheduler, progress, notify)
+    with working_on(output, partial, description, joined, found, options):
+        put_in_place(partial, output)
         shutil.rmtree(output / SCRATCH)
     return output
 
 
 @contextlib.contextmanager
-def begun(output: Path, partial: Path) -> Iterator[None]:
-    """Work on a directory beside its final name: alone, removed where it fails, kept if stopped.
+def working_on(
+    output: Path,
+    partial: Path,
+    description: StoreDescription,
+    joined: Sequence[Joined],
+    sources: Sequence[str],
+    options: tuple,
+    grown: Grown | None = None,
+) -> Iterator[None]:
+    """Writes a store into a directory of its own; the body then puts it in place.
+
+    The work is removed where it fails, the body included, and kept where it is stopped from
+    outside.
+
+    Args:
+        output: what is written, for messages.
+        partial: the directory.
+        description: of the store.
+        joined: its variables.
+        sources: where they come from.
+        options: `memory`, `workers`, `scheduler`, `progress` and `notify`, see `prepare`.
+        grown: see `Preparation`.
 
     Raises:
-        UserError: where another process is at it, or the place cannot be written.
+        UserError: where another process is at it, a source is damaged, a value is missing, or the
+            place cannot be written.
     """
-    with _new_parents(output), _alone(partial), _kept_if_stopped(partial), writing_to(output):
+    memory, workers, scheduler, progress, notify = options
+    of = Memory.shared(parse_size(memory), 1 if scheduler else workers, joined, description)
+    variables, told = {j.name: j for j in joined}, [identity(source) for source in sources]
+    preparation = Preparation(partial, description, variables, of, told, grown)
+    with writing_to(output), new_parents(output), _alone(partial), _kept_if_stopped(partial):
+        with executor(of.workers, scheduler) as (pool, at_once):
+            if preparation.begin():
+                notify(f"going on with the work found in {partial}.")
+            preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
         yield
-
-
-@contextlib.contextmanager
-def _new_parents(output: Path) -> Iterator[None]:
-    """Makes the directory of the output; where the work fails it goes again, if it is empty."""
-    new = [p for p in output.absolute().parents if not p.exists()]
-    try:
-        with writing_to(output):
-            output.absolute().parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except BaseException:
-        for parent in new:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
 
 
 @contextlib.contextmanager

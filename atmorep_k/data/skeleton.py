@@ -11,6 +11,8 @@ import numpy as np
 from atmorep_k.data.layout import StoreDescription, encode_time, level_attributes
 from atmorep_k.data.packing import MISSING, Packing
 
+# Where, in a store being written, lies what is needed until it is complete.
+SCRATCH = ".scratch"
 # The coordinate of time is cut, so that a record that grows does not rewrite what it was.
 _TIME_CHUNK = 2**13
 _CHECKSUM_CHUNK = 2**10

@@ -17,13 +17,12 @@ from atmorep_k.data.blocks import BlockWriter
 from atmorep_k.data.finishing import finish
 from atmorep_k.data.layout import StoreDescription
 from atmorep_k.data.packing import Packing
-from atmorep_k.data.skeleton import create_skeleton
+from atmorep_k.data.skeleton import SCRATCH, create_skeleton
 from atmorep_k.data.variable_writer import VariableWriter
 from atmorep_k.errors import UserError
-from atmorep_k.files import put_in_place
+from atmorep_k.files import new_parents, put_in_place
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-_SCRATCH = ".scratch"
 
 
 def write_store(
@@ -57,26 +56,25 @@ def write_store(
     output = Path(output)
     check_output(output, overwrite)
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
-    new_parents = [p for p in output.absolute().parents if not p.exists()]
-    try:
+    with contextlib.ExitStack() as made:
         with writing_to(output):
-            writers = _writers(partial, description, packings or {})
-        for block in blocks:
+            made.enter_context(new_parents(output))
+        try:
             with writing_to(output):
-                for name, values in block.items():
-                    writers[name].add(values)
-            del block  # lest it is held while the next one is read
-            if progress:
-                progress(min(writer.end for writer in writers.values()))
-        with writing_to(output):
-            _finish(partial, description, writers)
-            put_in_place(partial, output)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        for parent in new_parents:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
+                writers = _writers(partial, description, packings or {})
+            for block in blocks:
+                with writing_to(output):
+                    for name, values in block.items():
+                        writers[name].add(values)
+                del block  # lest it is held while the next one is read
+                if progress:
+                    progress(min(writer.end for writer in writers.values()))
+            with writing_to(output):
+                _finish(partial, description, writers)
+                put_in_place(partial, output)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
     return output
 
 
@@ -108,7 +106,7 @@ def _writers(
 ) -> dict[str, VariableWriter]:
     if description.layout.packing == "int16" and set(packings) != set(description.variables):
         raise ValueError("a store packed as int16 needs the packing of every variable.")
-    scratch = path / _SCRATCH
+    scratch = path / SCRATCH
     scratch.mkdir(parents=True)
     create_skeleton(path, description, packings)
     shard = description.layout.shard[0]
@@ -128,7 +126,7 @@ def _finish(
     statistics = {name: of.statistics for name, of in writers.items()}
     checksums = {name: np.concatenate(of.checksums) for name, of in writers.items()}
     finish(path, description, statistics, checksums)
-    shutil.rmtree(path / _SCRATCH)
+    shutil.rmtree(path / SCRATCH)
 
 
 @contextlib.contextmanager
