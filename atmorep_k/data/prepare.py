@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,11 @@ def _kept_if_stopped(partial: Path) -> Iterator[None]:
     """Removes work that failed; what was stopped from outside can be gone on with."""
     try:
         yield
+    except BrokenExecutor as error:
+        raise UserError(
+            f"a worker process was killed, perhaps for want of memory; what is done lies in "
+            f"{partial}, and the same command goes on with it."
+        ) from error
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
         raise

@@ -1,6 +1,7 @@
 """From raw files to a store: joining, choosing, mistakes, real data."""
 
 import re
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
@@ -266,6 +267,18 @@ def test_stopped_work_goes_on_to_the_same_bytes(month, tmp_path, small_blocks, p
     assert sum("going on with the work" in sentence for sentence in said) == 3
     assert _bytes(store.path) == _bytes(whole)
     assert [p.name for p in stopped.iterdir()] == ["a.zarr"]
+
+
+def test_a_worker_that_was_killed_costs_no_work(month, tmp_path, small_blocks):
+    def killed(done, total):
+        if done > total / 2:
+            raise BrokenProcessPool
+
+    with pytest.raises(UserError, match="killed, perhaps for want of memory; what is done lies"):
+        _prepare(tmp_path, [month], progress=killed, workers=1)
+    said = []
+    _prepare(tmp_path, [month], notify=said.append, workers=1)
+    assert any("going on with the work" in sentence for sentence in said)
 
 
 def test_other_work_is_not_gone_on_with(month, tmp_path, small_blocks):
