@@ -39,8 +39,14 @@ def with_factors(
     if not factors:
         return optimizer
     kind = type(optimizer)
-    made = type(kind.__name__, (_Factors, kind), {}).from_config(optimizer.get_config())
+    made = copied(optimizer, type(kind.__name__, (_Factors, kind), {}))
     made.factors = MappingProxyType(dict(factors))
+    return made
+
+
+def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
+    """Returns a new optimiser with the configuration of another, of its class or a subclass."""
+    made = (kind or type(optimizer)).from_config(optimizer.get_config())
     # What is excluded from the decay of weights is no part of the configuration.
     for name, value in vars(optimizer).items():
         if name.startswith("_exclude_from_weight_decay"):

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from atmorep_k import dataflow
+from atmorep_k import dataflow, replicas
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
@@ -300,7 +300,10 @@ class AtmoRep(keras.Model):
             )
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Returns the loss of all fields that learn, weighted by their `loss_weight`."""
+        """Returns the loss of all fields that learn, weighted by their `loss_weight`.
+
+        Of replicas that share a batch (`atmorep_k.replicas`) each returns that of the whole batch.
+        """
         total, fields = 0.0, [f for f in self.predicted if f.name in self.learning]
         for field in fields:
             name = field.name
@@ -309,7 +312,8 @@ class AtmoRep(keras.Model):
             total = total + field.loss_weight * loss
         total = total / sum(f.loss_weight for f in fields)
         for penalty in self.losses:
-            total = total + ops.cast(penalty, total.dtype)
+            total = total + ops.cast(penalty, total.dtype) / replicas.count()
+        total = replicas.share(total)
         self.batch_loss.update_state(total)
         return total
 

@@ -149,7 +149,7 @@ def _discover_all() -> None:
     # Tasks are not part of a saved model. They import the model, which may be half imported when
     # the import of Keras sets off `discover`; here nothing is.
     discover()
-    for module in ("training", "coupled_model", "extended_model"):
+    for module in ("scoring", "training", "coupled_model", "extended_model"):
         importlib.import_module(f"atmorep_k.{module}")
     for kind, (module, names) in _BORROWED.items():
         for name in names:

@@ -12,49 +12,18 @@ import keras
 
 from atmorep_k import evaluation, plots
 from atmorep_k.callbacks import Checkpoint, History, Progress, StopAfter
+from atmorep_k.distribution import Engine, engine_for
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
-from atmorep_k.learning_rates import with_factors
+from atmorep_k.learning_rates import copied, with_factors
 from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
-from atmorep_k.progress import bar, counter
+from atmorep_k.progress import bar
 from atmorep_k.registry import Component, component
 from atmorep_k.run_directory import RunDirectory, environment
+from atmorep_k.scoring import Scoring
 from atmorep_k.versions import versions
-
-
-@component("scoring")
-class Scoring(Component):
-    """Scores a model on held-out windows, each task a masking.
-
-    Args:
-        maskings: task (`masked`, `forecast`, `interpolate`, `infill`) -> masking.
-        num_samples: held-out windows per task.
-        batch_size: windows predicted at once.
-        seed: which windows are drawn.
-    """
-
-    def __init__(
-        self, maskings: dict[str, Any], num_samples: int = 64, batch_size: int = 16, seed: int = 1
-    ):
-        self.maskings = dict(maskings)
-        self.num_samples = num_samples
-        self.batch_size = batch_size
-        self.seed = seed
-
-    def run(self, model: AtmoRep, dataset):
-        """Returns the `Evaluation` of the model."""
-        with bar("scoring", "windows/s") as shown:
-            return evaluation.evaluate(
-                model,
-                dataset,
-                self.maskings,
-                num_samples=self.num_samples,
-                batch_size=self.batch_size,
-                seed=self.seed,
-                progress=counter(shown, self.num_samples * len(self.maskings)),
-            )
 
 
 @component("task")
@@ -77,6 +46,7 @@ class Pretraining(Component):
         learning_rates: pattern of paths of weights -> factor of the learning rate, see
             `atmorep_k.patterns`.
         scoring: what to score at the end; nothing where None.
+        mesh: the devices, a `Mesh`; one device where None.
         seed: of weights, windows and masks.
 
     Raises:
@@ -99,6 +69,7 @@ class Pretraining(Component):
         adapters: Any = None,
         learning_rates: dict[str, float] | None = None,
         scoring: Scoring | None = None,
+        mesh: Any = None,
         seed: int = 0,
     ):
         self.source = model if isinstance(model, ModelSource) else None
@@ -117,6 +88,7 @@ class Pretraining(Component):
         self.adapters = adapters
         self.learning_rates = learning_rates
         self.scoring = scoring
+        self.mesh = mesh
         self.seed = seed
         for name in ("steps", "batch_size", "steps_per_epoch", "checkpoint_every"):
             if getattr(self, name) < 1:
@@ -139,7 +111,7 @@ class Pretraining(Component):
         names = inspect.signature(type(self)).parameters
         options = {name: getattr(self, name) for name in names if name != "model"}
         # An optimiser belongs to the weights that it has been built for.
-        options["optimizer"] = type(self.optimizer).from_config(self.optimizer.get_config())
+        options["optimizer"] = copied(self.optimizer)
         return type(self)(model, **{**options, **changes})
 
     def prepare(self) -> None:
@@ -157,17 +129,32 @@ class Pretraining(Component):
         if self.scoring:
             evaluation.check_tasks(self.scoring.maskings, self.model.fields)
         self.dataset.open(self.model.fields, self.model.normalizers)
+        self.engine = self._started_engine()
         keras.utils.set_random_seed(self.seed)
         self.model.provenance |= {**self.dataset.provenance(), "versions": versions()}
+        with self.engine.scope():
+            self._build()
+
+    def _started_engine(self) -> Engine:
+        engine = engine_for(self.mesh)
+        engine.start()
+        if self.mesh is not None:
+            self.mesh.check_batch(self.batch_size, engine.size)
+            engine.check(self.model, self.optimizer, self.mesh.rules(self.model, engine.size))
+        return engine
+
+    def _build(self) -> None:
         self.model.build()
         if self.source:
             self.source.start(self.model)
         if self.adapters:
             self.adapters.attach(self.model)
         weights = self.model.trainable_variables
-        optimizer = with_factors(self.optimizer, self.learning_rates or {}, weights)
+        # A copy: the optimiser's step counter has to be made within the scope, too.
+        optimizer = with_factors(copied(self.optimizer), self.learning_rates or {}, weights)
         self.model.compile(optimizer=optimizer, loss=self.loss)
         optimizer.build(weights)
+        self.engine.distribute(self.model)
 
     def run(self, run: RunDirectory, config_text: str, resume: bool = False) -> Path:
         """Trains (resumed: on from the last checkpoint), saves and scores.
@@ -214,6 +201,7 @@ class Pretraining(Component):
             self.seed,
             start_step=start,
             num_steps=stop - start,
+            part=self.engine.part,
         )
 
     def _train(self, run, start, seconds) -> dict:
@@ -238,16 +226,17 @@ class Pretraining(Component):
         epochs = max(1, (last - first) // self.steps_per_epoch)
         batches = self._batches(first, last)
         try:
-            self.model.fit(
-                batches,
-                steps_per_epoch=(last - first) // epochs,
-                initial_epoch=epoch,
-                epochs=epoch + epochs,
-                callbacks=callbacks,
-                validation_data=validation,
-                shuffle=False,
-                verbose=0,
-            )
+            with self.engine.scope():
+                self.model.fit(
+                    self.engine.feed(batches),
+                    steps_per_epoch=(last - first) // epochs,
+                    initial_epoch=epoch,
+                    epochs=epoch + epochs,
+                    callbacks=callbacks,
+                    validation_data=validation,
+                    shuffle=False,
+                    verbose=0,
+                )
         finally:
             batches.close()
 
@@ -260,6 +249,7 @@ class Pretraining(Component):
             self.masking,
             self.seed,
             num_steps=self.validation_batches,
+            part=self.engine.part,
         )
         return FixedBatches(list(batches))
 

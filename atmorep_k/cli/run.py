@@ -54,7 +54,9 @@ def start(files, overrides, output, dry_run):
 
 def _carry_out(directory, files, overrides, resume=False):
     from atmorep_k import config
+    from atmorep_k.distribution.devices import ask_for_devices
 
     configuration = config.load(files, overrides)
+    ask_for_devices(configuration.bindings)
     configuration.build().run(directory, configuration.text, resume=resume)
     click.echo(directory.path)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from atmorep_k import replicas
 from atmorep_k.errors import UserError
 
 # Added to the variance over the members, so that its root has a gradient where they all agree.
@@ -36,9 +37,12 @@ class EnsembleLoss(keras.losses.Loss):
         return 1.0
 
     def weighted_mean(self, target, members, weight, latitude):
-        """Returns the mean of the score with weights (batch, level, masked, value)."""
+        """Returns the mean of the score with weights (batch, level, masked, value).
+
+        Of replicas that share a batch each returns what its rows add to the mean of all.
+        """
         weight = weight * self.value_weight(latitude)
-        total = ops.sum(weight)
+        total = replicas.total(ops.sum(weight))
         weighted = ops.sum(weight * self.score(target, members))
         return weighted / ops.where(total > 0.0, total, 1.0)
 

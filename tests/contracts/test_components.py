@@ -16,7 +16,7 @@ from atmorep_k import components as c
 from atmorep_k import config, registry
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
-from atmorep_k.training import Scoring
+from atmorep_k.scoring import Scoring
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +84,7 @@ def _pretraining_arguments():
         "adapters": c.adapters.LowRankAdapters(rank=2),
         "learning_rates": {"*/coupled_*": 10.0},
         "scoring": Scoring({"forecast": c.maskings.Forecast()}, num_samples=3),
+        "mesh": c.distributions.Mesh((2, 1)),
         "seed": 5,
     }
 
@@ -269,6 +270,15 @@ CASES = {
             "batch_size": 2,
             "seed": 4,
         }
+    ),
+    "Mesh": Case(
+        lambda: {
+            "shape": (2, -1),
+            "axes": ("samples", "weights"),
+            "layout": {"*mlp/widen/kernel": (None, "weights")},
+            "shard_optimizer": True,
+        },
+        use=lambda mesh: str(mesh.rules(AtmoRep(**_model_arguments()), (2, 2))),
     ),
     "Pretraining": Case(_pretraining_arguments),
 }

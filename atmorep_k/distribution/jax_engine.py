@@ -1,0 +1,164 @@
+"""A mesh on JAX: one program over all devices, by `keras.distribution`."""
+
+import contextlib
+import math
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import jax
+import keras
+import numpy as np
+
+from atmorep_k.distribution.engine import Block, Engine
+from atmorep_k.distribution.processes import Processes
+from atmorep_k.errors import UserError
+
+
+class JaxEngine(Engine):
+    """Samples and weights are arrays over the devices of all processes; XLA adds the exchange."""
+
+    def start(self) -> None:
+        """Joins the processes, if there are several, and lays out the devices."""
+        here = Processes.from_environment()
+        self.process, self.num_processes = here.process, here.number
+        if here.number > 1:
+            jax.config.update("jax_cpu_collectives_implementation", "gloo")
+            # Without an address JAX asks the batch system.
+            several = (here.address, here.number, here.process) if here.address else (None,) * 3
+            keras.distribution.initialize(*several)
+        devices = jax.devices()
+        self.size = self.mesh.resolved(len(devices))
+        if here.number > 1 and math.prod(self.size) != len(devices):
+            raise UserError(
+                f"Mesh.shape is {self.size}, but {here.number} processes have {len(devices)} "
+                f"devices together: with several processes the mesh has to be all of them."
+            )
+        names = [f"{d.platform}:{d.id}" for d in devices[: math.prod(self.size)]]
+        self._devices = keras.distribution.DeviceMesh(self.size, self.mesh.axes, names)
+        self.part = self._part(np.array(devices[: math.prod(self.size)]).reshape(self.size))
+
+    def _part(self, devices: np.ndarray) -> tuple[int, int]:
+        """Returns which rows of a batch the devices of this process hold."""
+        rows = [r for r, row in enumerate(devices) if any(_is_here(d) for d in row)]
+        return rows[0] // len(rows), len(devices) // len(rows)
+
+    def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
+        """Refuses fields on devices of their own; prepares the layout of weights."""
+        if self.mesh.fields is not None:
+            raise UserError(
+                "JAX runs one program on all devices and cannot place fields (Mesh.fields); it can "
+                "split their weights: leave Mesh.fields away, or set KERAS_BACKEND=tensorflow."
+            )
+        layout = keras.distribution.LayoutMap(self._devices)
+        for path, axes in rules.items():
+            layout[f"^{re.escape(f'{model.name}/{path}')}$"] = axes
+        self._distribution = keras.distribution.ModelParallel(
+            layout_map=layout, batch_dim_name=self.mesh.axes[0], auto_shard_dataset=False
+        )
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Returns the scope of Keras's distribution."""
+        return self._distribution.scope()
+
+    def distribute(self, model: Any) -> None:
+        """Puts on the mesh what was made before it (metrics); splits slots if asked to."""
+        everywhere = self._sharding(())
+        for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables):
+            if isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding):
+                _place(variable, everywhere)
+        if self.mesh.shard_optimizer:
+            for slot in _slots(model.optimizer):
+                _place(slot, self._split_further(slot))
+
+    def _sharding(self, axes) -> jax.sharding.NamedSharding:
+        spec = jax.sharding.PartitionSpec(*axes)
+        return jax.sharding.NamedSharding(self._devices.backend_mesh, spec)
+
+    def _split_further(self, slot) -> jax.sharding.NamedSharding:
+        """Splits the first dimension that is whole and divides over the samples' axis."""
+        axes = list(slot.value.sharding.spec)
+        axes += [None] * (len(slot.shape) - len(axes))
+        for number, (length, axis) in enumerate(zip(slot.shape, axes, strict=True)):
+            if axis is None and length % self.size[0] == 0:
+                axes[number] = self.mesh.axes[0]
+                break
+        return self._sharding(axes)
+
+    def any(self, flag: bool) -> bool:
+        """Returns whether the flag is set in any process."""
+        if self.num_processes == 1:
+            return flag
+        return bool(_multihost().process_allgather(np.array(flag)).any())
+
+    def pieces(self, variable: Any) -> list[tuple[Block, np.ndarray]]:
+        """Returns the blocks that this process holds as the first of all."""
+        shape = variable.shape
+        return [
+            (_block(shard.index, shape), np.asarray(shard.data))
+            for shard in variable.value.addressable_shards
+            if shard.replica_id == 0
+        ]
+
+    def fill(self, variable: Any, read: Callable[[Block], np.ndarray]) -> None:
+        """Reads for each device what it holds."""
+        shape = tuple(variable.shape)
+        variable._value = jax.make_array_from_callback(
+            shape,
+            variable.value.sharding,
+            lambda index: np.asarray(read(_block(index, shape)), variable.dtype),
+        )
+
+    def collect(self, model: Any) -> None:
+        """Gathers all weights; afterwards the model is on one device of each process."""
+        model.optimizer = None
+        for variable in (*model.variables, *model.metrics_variables):
+            value = variable.value
+            if not value.is_fully_addressable:
+                value = _multihost().process_allgather(value, tiled=True)
+            variable._layout = None
+            variable._value = jax.device_put(np.asarray(value), jax.local_devices()[0])
+        model.train_function = model.test_function = model.predict_function = None
+
+    def held_bytes(self, variables: Iterable) -> int:
+        """Returns the bytes on the device of this process that holds most."""
+        held: dict[Any, int] = {}
+        for variable in variables:
+            for shard in variable.value.addressable_shards:
+                held[shard.device] = held.get(shard.device, 0) + shard.data.nbytes
+        return max(held.values(), default=0)
+
+    def barrier(self) -> None:
+        """Waits for all processes."""
+        if self.num_processes > 1:
+            _multihost().sync_global_devices("atmorep_k")
+
+    def stop(self) -> None:
+        """Parts from the other processes."""
+        if self.num_processes > 1:
+            jax.distributed.shutdown()
+
+
+def _is_here(device) -> bool:
+    return device.process_index == jax.process_index()
+
+
+def _place(variable, sharding) -> None:
+    variable._value = jax.make_array_from_callback(
+        tuple(variable.shape), sharding, np.asarray(variable.value).__getitem__
+    )
+
+
+def _slots(optimizer) -> list:
+    """Returns the variables of an optimiser that have the shape of a weight."""
+    return [v for v in optimizer.variables if len(v.shape)]
+
+
+def _block(index, shape) -> Block:
+    return tuple(slice(*s.indices(n)[:2]) for s, n in zip(index, shape, strict=True))
+
+
+def _multihost():
+    from jax.experimental import multihost_utils
+
+    return multihost_utils
