@@ -144,6 +144,8 @@ def _is_here(device) -> bool:
 
 
 def _place(variable, sharding) -> None:
+    # Keras assigns by the layout: without it a metric that is reset would leave the mesh.
+    variable._layout = sharding
     variable._value = jax.make_array_from_callback(
         tuple(variable.shape), sharding, np.asarray(variable.value).__getitem__
     )
