@@ -6,8 +6,10 @@ import time
 
 import keras
 
-from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole
+from atmorep_k.checkpoints import CheckpointWriter
+from atmorep_k.distribution import Engine
+from atmorep_k.errors import Interrupted, UserError
+from atmorep_k.interruption import Interruption
 from atmorep_k.progress import Bar
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 
@@ -21,13 +23,17 @@ class History(keras.callbacks.Callback):
         batch_size: samples of a step.
         steps_per_epoch: steps of an epoch.
         seconds: time the run took before it was resumed.
+        write: whether this process writes; of several one does, but all do the same with the loss.
 
     Raises:
         UserError: where the loss is not finite.
     """
 
-    def __init__(self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds=0.0):
+    def __init__(
+        self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds, write=True
+    ):
         super().__init__()
+        self.write = write
         self.run = run
         self.step = start_step
         self.batch_size = batch_size
@@ -68,45 +74,54 @@ class History(keras.callbacks.Callback):
         self._write()
 
     def _write(self):
-        if self.pending:
+        if self.pending and self.write:
             with self.run.history.open("a", newline="") as file:
                 csv.DictWriter(file, HISTORY_COLUMNS).writerow(self.pending)
         self.pending = None
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole state, optimiser included, every n steps; the last ones are kept.
+class Checkpointing(keras.callbacks.Callback):
+    """Saves the whole state, optimiser included, every n steps, and when a signal asks to stop.
 
     It comes after `History` in the list of callbacks: what a checkpoint has seen is written down.
 
     Args:
-        run: where to write.
+        writer: writes and keeps them.
         start_step: steps done before, in a resumed run.
-        every: steps between checkpoints.
-        keep: checkpoints to keep.
+        every: steps between checkpoints; where the best is kept, also after each epoch.
+        interruption: what may ask to stop.
+
+    Raises:
+        Interrupted: where it asked; a checkpoint is written.
     """
 
-    def __init__(self, run: RunDirectory, start_step: int, every: int, keep: int = 2):
+    def __init__(
+        self, writer: CheckpointWriter, start_step: int, every: int, interruption: Interruption
+    ):
         super().__init__()
-        self.run = run
+        self.writer = writer
         self.step = start_step
         self.every = every
-        self.keep = keep
+        self.interruption = interruption
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves where it is time to; after an epoch's last step only when it is validated."""
         self.step += 1
         if batch + 1 < self.params["steps"] and not self.model.stop_training:
-            self._save()
+            self._save({}, self.step % self.every == 0)
 
     def on_epoch_end(self, epoch, logs=None):
         """Saves where it is time to."""
-        self._save()
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        self._save(scores, self.step % self.every == 0 or self.writer.best in scores)
 
-    def _save(self):
-        if self.step % self.every == 0:
-            write_whole(self.run.checkpoint(self.step), self.model.save)
-            self.run.keep_last(self.keep)
+    def _save(self, scores, due):
+        asked = self.interruption.asked()
+        if due or asked:
+            self.writer.save(self.model, self.step, scores)
+        if asked:
+            self.writer.wait()
+            raise Interrupted(f"stopped by a signal after step {self.step}, which is saved.")
 
 
 class Progress(keras.callbacks.Callback):
@@ -147,14 +162,18 @@ class StopAfter(keras.callbacks.Callback):
     Args:
         minutes: of training, those before it was resumed included; None: without end.
         seconds: time the run took before it was resumed.
+        engine: of the training, whose processes stop at the same step.
     """
 
-    def __init__(self, minutes: float | None, seconds: float = 0.0):
+    def __init__(self, minutes: float | None, seconds: float, engine: Engine):
         super().__init__()
+        self.engine = engine
         self.end = math.inf if minutes is None else 60 * minutes
         self.begun = time.monotonic() - seconds
 
     def on_train_batch_end(self, batch, logs=None):
         """Stops where the time is over; the epoch ends, and with it the training."""
-        if time.monotonic() - self.begun >= self.end:
+        if self.end == math.inf:
+            return
+        if self.engine.any(time.monotonic() - self.begun >= self.end):
             self.model.stop_training = True

@@ -13,6 +13,16 @@ class UserError(ValueError):
     """
 
 
+class Interrupted(Exception):
+    """A signal has ended a training, whose state is saved.
+
+    A command that ends so has the exit code 75, EX_TEMPFAIL of sysexits.h: what failed may be tried
+    again. Launcher scripts resubmit on it.
+    """
+
+    exit_code = 75
+
+
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """Returns the one of `allowed` that is spelt most like `name`, whatever the case, if any is."""
     spellings = {str(a).casefold(): str(a) for a in allowed}

@@ -5,13 +5,13 @@ import itertools
 import json
 import os
 import platform
-import re
 import shutil
 import statistics
 import sys
 import time
 from pathlib import Path
 
+from atmorep_k.checkpoints import Checkpoint, checkpoints
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
 
@@ -57,8 +57,6 @@ class RunDirectory:
         """Raises a `UserError` where there is no run to continue."""
         if not self.config.is_file():
             raise UserError(f"{self.path} is no run: it has no config.gin.")
-        if not self.latest_checkpoint():
-            raise UserError(f"run {self.path} has no checkpoint to resume from; start it anew.")
 
     def create(self, config_text: str) -> None:
         """Makes the directory and writes the resolved configuration into it."""
@@ -89,23 +87,10 @@ class RunDirectory:
             times = [float(row["seconds"]) for row in csv.DictReader(file)]
         return statistics.median(b - a for a, b in itertools.pairwise([0.0, *times]))
 
-    def checkpoint(self, step: int) -> Path:
-        """Returns the path of the checkpoint after `step` steps."""
-        return self.checkpoints / f"step_{step:08d}.keras"
-
-    def latest_checkpoint(self) -> tuple[int, Path] | None:
-        """Returns step and path of the last complete checkpoint, or None."""
-        found = [
-            (int(match[1]), path)
-            for path in self.checkpoints.glob("step_*.keras")
-            if (match := re.fullmatch(r"step_(\d+)\.keras", path.name))
-        ]
-        return max(found, default=None)
-
-    def keep_last(self, number: int) -> None:
-        """Removes all but the last checkpoints."""
-        for path in sorted(self.checkpoints.glob("step_*.keras"))[:-number]:
-            path.unlink()
+    def latest_checkpoint(self) -> Checkpoint | None:
+        """Returns the last checkpoint, or None."""
+        found = checkpoints(self.checkpoints)
+        return found[-1] if found else None
 
     def cut_history(self, step: int) -> float:
         """Drops rows after `step`, which a resumed run writes anew; returns the seconds so far."""

@@ -2,28 +2,29 @@
 
 import functools
 import inspect
-import math
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 import keras
 
 from atmorep_k import evaluation, plots
-from atmorep_k.callbacks import Checkpoint, History, Progress, StopAfter
+from atmorep_k.checkpoints import clean
 from atmorep_k.distribution import Engine, engine_for
-from atmorep_k.errors import UserError
+from atmorep_k.errors import Interrupted, UserError
 from atmorep_k.files import write_whole
 from atmorep_k.learning_rates import copied, with_factors
+from atmorep_k.loop import Loop
 from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
-from atmorep_k.progress import bar
 from atmorep_k.registry import Component, component
 from atmorep_k.run_directory import RunDirectory, environment
 from atmorep_k.scoring import Scoring
 from atmorep_k.versions import versions
+
+_POSITIVE = ("steps", "batch_size", "steps_per_epoch", "checkpoint_every", "keep_checkpoints")
 
 
 @component("task")
@@ -41,6 +42,9 @@ class Pretraining(Component):
         batch_size: samples of a step.
         steps_per_epoch: steps between validations.
         checkpoint_every: steps between checkpoints.
+        keep_checkpoints: how many of the last checkpoints are kept.
+        best: the score by which one more checkpoint is kept, which becomes the model at the end;
+            None: the model is what the last step left.
         validation_batches: held-out batches whose loss is taken after each epoch.
         adapters: low-rank changes to train in place of chosen kernels; None: none.
         learning_rates: pattern of paths of weights -> factor of the learning rate, see
@@ -65,6 +69,8 @@ class Pretraining(Component):
         batch_size: int = 16,
         steps_per_epoch: int = 100,
         checkpoint_every: int = 100,
+        keep_checkpoints: int = 2,
+        best: Literal["val_loss", "loss"] | None = None,
         validation_batches: int = 4,
         adapters: Any = None,
         learning_rates: dict[str, float] | None = None,
@@ -84,17 +90,24 @@ class Pretraining(Component):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.checkpoint_every = checkpoint_every
+        self.keep_checkpoints = keep_checkpoints
+        self.best = best
         self.validation_batches = validation_batches
         self.adapters = adapters
         self.learning_rates = learning_rates
         self.scoring = scoring
         self.mesh = mesh
         self.seed = seed
-        for name in ("steps", "batch_size", "steps_per_epoch", "checkpoint_every"):
+        for name in _POSITIVE:
             if getattr(self, name) < 1:
                 raise UserError(
                     f"Pretraining.{name} must be at least 1, not {getattr(self, name)}."
                 )
+        if best == "val_loss" and not validation_batches:
+            raise UserError(
+                "Pretraining.best = 'val_loss' needs held-out batches: set "
+                "Pretraining.validation_batches above 0, or best = 'loss'."
+            )
 
     @functools.cached_property
     def model(self) -> AtmoRep:
@@ -157,103 +170,62 @@ class Pretraining(Component):
         self.engine.distribute(self.model)
 
     def run(self, run: RunDirectory, config_text: str, resume: bool = False) -> Path:
-        """Trains (resumed: on from the last checkpoint), saves and scores.
+        """Trains (resumed: on from the last checkpoint, if there is one), saves and scores.
 
         Returns the path of the saved model.
+
+        Raises:
+            Interrupted: where a signal asked to stop; the run can be resumed.
         """
         self.prepare()
-        if self.source:
+        if self.source and self.engine.is_main:
             for line in self.source.summary(self.model):
                 click.echo(line)
-        start = 0
-        if resume:
-            start, checkpoint = run.latest_checkpoint()
-            self.model.load_weights(checkpoint)
-        else:
-            self._first_batch()
-            run.create(config_text)
-        seconds = run.cut_history(start)
+        try:
+            return self._run(run, config_text, resume)
+        except Interrupted:
+            self.engine.stop()  # as all processes do
+            raise
+        except BaseException:
+            self.engine.abort()
+            raise
+
+    def _run(self, run, config_text, resume) -> Path:
+        loop = Loop(self, run)
+        checkpoint = run.latest_checkpoint() if resume else None
+        if self.engine.is_main:
+            if not resume:
+                loop.first_batch()
+                run.create(config_text)
+            self._record(run, loop, checkpoint, resume)
+        self.engine.barrier()
+        loop.resume(checkpoint)
+        try:
+            seconds = loop.train()
+        except (UserError, OSError):
+            if self.engine.is_main and not run.latest_checkpoint():
+                run.remove()
+            raise
+        self.engine.collect(self.model)
+        self.engine.stop()
+        if self.engine.is_main:
+            self._finish(run, {"training_seconds": round(seconds, 1)})
+        return run.model
+
+    def _record(self, run, loop, checkpoint, resume) -> None:
+        clean(run.checkpoints)
+        loop.seconds = run.cut_history(checkpoint.step if checkpoint else 0)
         run.write_record(
-            **({"resumed_from_step": start} if resume else environment()),
+            **({"resumed_from_step": checkpoint.step} if checkpoint else environment()),
             versions=versions(),
             seed=self.seed,
             store=self.model.provenance,
-        )
-        try:
-            timings = self._train(run, start, seconds)
-        except (UserError, OSError):
-            if not run.latest_checkpoint():
-                run.remove()
-            raise
-        return self._finish(run, timings)
-
-    def _first_batch(self):
-        # A store that cannot be read must be found out before a run directory exists.
-        batches = self._batches(0, 1)
-        next(batches)
-        batches.close()
-
-    def _batches(self, start: int, stop: int):
-        return self.dataset.batches(
-            "train",
-            self.batch_size,
-            self.masking,
-            self.seed,
-            start_step=start,
-            num_steps=stop - start,
-            part=self.engine.part,
+            steps=self.steps,
+            mesh=list(self.engine.size),
+            processes=self.engine.num_processes,
         )
 
-    def _train(self, run, start, seconds) -> dict:
-        validation = self._validation()
-        begun = time.monotonic()
-        with bar("training") as shown:
-            callbacks = [
-                StopAfter(self.minutes, seconds),
-                History(run, start, self.batch_size, self.steps_per_epoch, seconds),
-                Checkpoint(run, start, self.checkpoint_every),
-                Progress(shown, start, self.steps, self.batch_size),
-            ]
-            for first, last in _spans(start, self.steps, self.steps_per_epoch):
-                self._fit(first, last, callbacks, validation)
-                if self.model.stop_training:
-                    break
-        return {"training_seconds": round(time.monotonic() - begun + seconds, 1)}
-
-    def _fit(self, first, last, callbacks, validation):
-        """Trains from one step to another that is in the same epoch, or whole epochs."""
-        epoch = first // self.steps_per_epoch
-        epochs = max(1, (last - first) // self.steps_per_epoch)
-        batches = self._batches(first, last)
-        try:
-            with self.engine.scope():
-                self.model.fit(
-                    self.engine.feed(batches),
-                    steps_per_epoch=(last - first) // epochs,
-                    initial_epoch=epoch,
-                    epochs=epoch + epochs,
-                    callbacks=callbacks,
-                    validation_data=validation,
-                    shuffle=False,
-                    verbose=0,
-                )
-        finally:
-            batches.close()
-
-    def _validation(self):
-        if not self.validation_batches:
-            return None
-        batches = self.dataset.batches(
-            "validation",
-            self.batch_size,
-            self.masking,
-            self.seed,
-            num_steps=self.validation_batches,
-            part=self.engine.part,
-        )
-        return FixedBatches(list(batches))
-
-    def _finish(self, run: RunDirectory, timings: dict) -> Path:
+    def _finish(self, run: RunDirectory, timings: dict) -> None:
         # The optimiser's slots are twice the model's size and of no use to whoever predicts.
         self.model.optimizer = None
         if self.adapters:
@@ -270,30 +242,3 @@ class Pretraining(Component):
             print_table(scores.table(), stderr=True)
         if self.source:
             self.source.conclude(self, run)
-        return run.model
-
-
-class FixedBatches(keras.utils.PyDataset):
-    """The same few batches each time they are asked for.
-
-    Args:
-        batches: list of (inputs, targets, weights).
-    """
-
-    def __init__(self, batches: list):
-        super().__init__(workers=1)
-        self.batches = batches
-
-    def __len__(self):
-        return len(self.batches)
-
-    def __getitem__(self, index):
-        return self.batches[index]
-
-
-def _spans(start: int, stop: int, epoch: int) -> list[tuple[int, int]]:
-    """Cuts start..stop into the rest of a begun epoch, whole epochs, and a begun last epoch."""
-    whole_from = min(stop, math.ceil(start / epoch) * epoch)
-    whole_to = max(whole_from, stop // epoch * epoch)
-    cuts = [(start, whole_from), (whole_from, whole_to), (whole_to, stop)]
-    return [(a, b) for a, b in cuts if a < b]

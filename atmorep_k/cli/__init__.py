@@ -8,7 +8,7 @@ import traceback
 import click
 
 from atmorep_k._version import __version__
-from atmorep_k.errors import UserError, nearest
+from atmorep_k.errors import Interrupted, UserError, nearest
 
 # Name -> one line of help. The command `x-y` is `atmorep_k.cli.x_y.x_y`.
 _COMMANDS = {
@@ -61,6 +61,9 @@ class _LazyGroup(click.Group):
             if ctx.params["verbose"]:
                 traceback.print_exc(file=sys.stderr)
             raise _Failure(_sentence(error)) from None
+        except Interrupted as stopped:
+            click.echo(f"Interrupted: {stopped}", err=True)
+            ctx.exit(stopped.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             ctx.exit(130)

@@ -185,10 +185,8 @@ def test_an_output_that_cannot_be_written(call, top, tmp_path):
     assert "cannot write a run to file/run" in message
 
 
-def test_a_run_without_checkpoint_cannot_be_resumed(call, tmp_path):
+def test_only_a_run_can_be_resumed(call, tmp_path):
     assert "is no run" in one_sentence(call("run", "--resume", tmp_path))
-    RunDirectory(tmp_path / "begun").create("A = 1\n")
-    assert "has no checkpoint" in one_sentence(call("run", "--resume", "begun"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from atmorep_k.checkpoints import Checkpoint, path_of
 from atmorep_k.errors import UserError
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory, environment
 
@@ -57,29 +58,19 @@ def test_an_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
         RunDirectory(tmp_path / "deep" / "run").check_new()
 
 
-def test_only_a_run_with_a_checkpoint_can_be_resumed(run, tmp_path):
+def test_only_a_run_can_be_resumed(run, tmp_path):
     with pytest.raises(UserError, match=r"is no run: it has no config\.gin"):
         RunDirectory(tmp_path).check_resumable()
-    with pytest.raises(UserError, match="has no checkpoint to resume from; start it anew"):
-        run.check_resumable()
-    run.checkpoint(3).write_text("")
-    run.check_resumable()
+    run.check_resumable()  # without a checkpoint it starts anew
 
 
 def test_the_latest_checkpoint_is_the_last_complete_one(run):
-    for step in (900, 1000, 10_000_000):
-        run.checkpoint(step).write_text("")
-    (run.checkpoints / ".partial-1-step_99999999.keras").write_text("")
-    (run.checkpoints / "step_best.keras").write_text("")
-    assert run.latest_checkpoint() == (10_000_000, run.checkpoint(10_000_000))
-
-
-def test_the_last_checkpoints_are_kept(run):
-    for step in (8, 20, 100):
-        run.checkpoint(step).write_text("")
-    run.keep_last(2)
-    left = sorted(path.name for path in run.checkpoints.iterdir())
-    assert left == ["step_00000020.keras", "step_00000100.keras"]
+    for step in (900, 1000, 100_000_000):
+        path_of(run.checkpoints, step).mkdir()
+        (path_of(run.checkpoints, step) / "state.json").write_text("{}")
+    for name in (".partial-step_999999999", "step_best", "step_999999999"):
+        (run.checkpoints / name).mkdir()
+    assert run.latest_checkpoint() == Checkpoint(path_of(run.checkpoints, 100_000_000))
 
 
 def test_a_resumed_history_goes_on_where_the_checkpoint_is(run):

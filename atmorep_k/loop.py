@@ -1,0 +1,152 @@
+"""The loop over the steps of a training, from where it stopped."""
+
+import math
+import time
+from typing import Any
+
+import keras
+
+from atmorep_k.callbacks import Checkpointing, History, Progress, StopAfter
+from atmorep_k.checkpoints import Checkpoint, CheckpointWriter, checkpoints
+from atmorep_k.interruption import Interruption
+from atmorep_k.progress import bar
+from atmorep_k.run_directory import RunDirectory
+
+
+class Loop:
+    """Trains the prepared model of a task, epoch by epoch.
+
+    Args:
+        task: a `Pretraining` whose model is compiled.
+        run: where history and checkpoints go.
+
+    Attributes:
+        start: steps that were done before.
+        seconds: time that they took.
+    """
+
+    def __init__(self, task: Any, run: RunDirectory):
+        self.task = task
+        self.run = run
+        self.engine = task.engine
+        self.start = 0
+        self.seconds = 0.0
+
+    def first_batch(self) -> None:
+        """Reads one batch: a store that cannot be read is found out before a run exists."""
+        batches = self._batches(0, 1)
+        next(batches)
+        batches.close()
+
+    def resume(self, checkpoint: Checkpoint | None) -> None:
+        """Takes up the state of a checkpoint, if there is one."""
+        if checkpoint:
+            self.start = checkpoint.step
+            checkpoint.restore(self.task.model, self.engine)
+
+    def train(self) -> float:
+        """Trains to the end, and takes the best state where it is asked for.
+
+        Returns:
+            Seconds that the training took, from its very start.
+        """
+        task, begun = self.task, time.monotonic()
+        validation = self._validation()
+        interruption = Interruption(self.engine)
+        writer = CheckpointWriter(
+            self.run.checkpoints, self.engine, task.keep_checkpoints, task.best
+        )
+        try:
+            with bar("training") as shown, interruption.listening():
+                callbacks = self._callbacks(writer, interruption, shown)
+                spans = _spans(self.start, task.steps, task.steps_per_epoch)
+                for first, last in spans:
+                    self._fit(first, last, callbacks, validation)
+                    if task.model.stop_training:
+                        break
+        finally:
+            writer.close()
+        if task.best:
+            self._take_best()
+        return time.monotonic() - begun + self.seconds
+
+    def _callbacks(self, writer, interruption, shown) -> list:
+        task, is_main = self.task, self.engine.is_main
+        history = (self.run, self.start, task.batch_size, task.steps_per_epoch, self.seconds)
+        callbacks = [
+            StopAfter(task.minutes, self.seconds, self.engine),
+            History(*history, write=is_main),
+            Checkpointing(writer, self.start, task.checkpoint_every, interruption),
+        ]
+        if is_main:
+            callbacks.append(Progress(shown, self.start, task.steps, task.batch_size))
+        return callbacks
+
+    def _fit(self, first, last, callbacks, validation):
+        """Trains from one step to another that is in the same epoch, or whole epochs."""
+        per_epoch = self.task.steps_per_epoch
+        epoch, epochs = first // per_epoch, max(1, (last - first) // per_epoch)
+        batches = self._batches(first, last)
+        try:
+            with self.engine.scope():
+                self.task.model.fit(
+                    self.engine.feed(batches),
+                    steps_per_epoch=(last - first) // epochs,
+                    initial_epoch=epoch,
+                    epochs=epoch + epochs,
+                    callbacks=callbacks,
+                    validation_data=validation,
+                    shuffle=False,
+                    verbose=0,
+                )
+        finally:
+            batches.close()
+
+    def _batches(self, start: int, stop: int, split: str = "train"):
+        task = self.task
+        return task.dataset.batches(
+            split,
+            task.batch_size,
+            task.masking,
+            task.seed,
+            start_step=start,
+            num_steps=stop - start,
+            part=self.engine.part,
+        )
+
+    def _validation(self):
+        number = self.task.validation_batches
+        return FixedBatches(list(self._batches(0, number, "validation"))) if number else None
+
+    def _take_best(self) -> None:
+        """Lets the model be that of the checkpoint with the least score."""
+        name, found = self.task.best, checkpoints(self.run.checkpoints)
+        scored = [c for c in found if name in c.scores]
+        best = min(scored, key=lambda c: c.scores[name])
+        best.restore(self.task.model, self.engine)
+
+
+class FixedBatches(keras.utils.PyDataset):
+    """The same few batches each time they are asked for.
+
+    Args:
+        batches: list of (inputs, targets, weights).
+    """
+
+    def __init__(self, batches: list):
+        super().__init__(workers=1)
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+def _spans(start: int, stop: int, epoch: int) -> list[tuple[int, int]]:
+    """Cuts start..stop into the rest of a begun epoch, whole epochs, and a begun last epoch."""
+    whole_from = min(stop, math.ceil(start / epoch) * epoch)
+    whole_to = max(whole_from, stop // epoch * epoch)
+    cuts = [(start, whole_from), (whole_from, whole_to), (whole_to, stop)]
+    return [(a, b) for a, b in cuts if a < b]
