@@ -5,6 +5,7 @@ states of dropout and of the optimiser; `state.json` names the variables. It is 
 another name beside, and renamed when all files are there: one that has its name is whole.
 """
 
+import contextlib
 import dataclasses
 import functools
 import json
@@ -12,6 +13,7 @@ import math
 import re
 import shutil
 import time
+import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -104,9 +106,9 @@ class CheckpointWriter:
             _remove(final)
             partial.rename(final)
             self._drop_others(state["step"])
-        except OSError as error:
+        except (OSError, UserError) as error:
             shutil.rmtree(partial, ignore_errors=True)
-            raise cannot_write(final, error) from error
+            raise (cannot_write(final, error) if isinstance(error, OSError) else error) from error
 
     def _drop_others(self, last: int) -> None:
         found = checkpoints(self.folder)
@@ -171,20 +173,18 @@ class Checkpoint:
                 f"{self.path} is of another model than the configuration describes: they differ in "
                 f"{differing}."
             )
-        files = [np.load(file) for file in sorted(self.path.glob("process_*.npz"))]
         try:
-            places: dict[int, list] = {}
-            for file in files:
-                for key, (number, starts, stops) in json.loads(bytes(file[_INDEX])).items():
-                    places.setdefault(number, []).append((file, key, starts, stops))
-            for number, variable in enumerate(variables):
-                dtype = saved[number]["dtype"]
-                engine.fill(variable, functools.partial(_read, places[number], dtype))
-        except (OSError, ValueError, KeyError) as error:
+            with contextlib.ExitStack() as opened:
+                files = [opened.enter_context(np.load(file)) for file in self._files()]
+                places = _places(files)
+                for number, variable in enumerate(variables):
+                    dtype = saved[number]["dtype"]
+                    engine.fill(variable, functools.partial(_read, places[number], dtype))
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"checkpoint {self.path} is damaged: {error}.") from error
-        finally:
-            for file in files:
-                file.close()
+
+    def _files(self) -> list[Path]:
+        return [_file(self.path, number) for number in range(self.state["processes"])]
 
 
 def state_variables(model: Any) -> list:
@@ -238,6 +238,15 @@ def _save(pieces: Iterable[tuple[int, Block, np.ndarray]], path: Path) -> None:
         arrays[key] = np.frombuffer(np.ascontiguousarray(values).tobytes(), np.uint8)
     arrays[_INDEX] = np.frombuffer(json.dumps(index).encode(), np.uint8)
     np.savez(path, **arrays)
+
+
+def _places(files) -> dict[int, list]:
+    """Returns, by the number of a variable, (file, key, starts, stops) of its blocks."""
+    places: dict[int, list] = {}
+    for file in files:
+        for key, (number, starts, stops) in json.loads(bytes(file[_INDEX])).items():
+            places.setdefault(number, []).append((file, key, starts, stops))
+    return places
 
 
 def _read(places: Sequence, dtype: str, block: Block) -> np.ndarray:

@@ -21,7 +21,7 @@ _COMMANDS = {
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
-    "inspect": "Print what a saved model is.",
+    "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",
     "components": "List the components that a configuration may use.",
 }

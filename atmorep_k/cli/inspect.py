@@ -1,4 +1,4 @@
-"""`atmorep-k inspect`: what a saved model is."""
+"""`atmorep-k inspect`: what a saved model is, and where a run stands."""
 
 from pathlib import Path
 
@@ -15,27 +15,36 @@ import click
     help="Draw the model too; FILE ends in .svg, .png or .pdf.",
 )
 def inspect(model, as_json, diagram):
-    """Print what a saved model (or the model of a run) is, and draw it if asked.
+    """Print what a saved model is, and draw it if asked; of a run, where it stands, too.
 
     Of each field: how many weights it has, how many of them are frozen, a fingerprint that changes
-    with any bit of them, and the model that they were taken from.
+    with any bit of them, and the model that they were taken from. Of a run: steps, losses, rate
+    and checkpoints, while it trains and after.
 
     Example: atmorep-k inspect runs/pretrain_field --diagram model.svg
     """
     import json
 
     from atmorep_k.diagram import check_ending, draw_model
+    from atmorep_k.run_report import describe_run, is_run, print_run
     from atmorep_k.saved import describe
     from atmorep_k.saved_table import print_description
 
     if diagram:
         check_ending(diagram)
-    description = describe(model)
+    run = describe_run(model) if is_run(model) else None
+    unfinished = run and not run["finished"] and not diagram
+    description = {} if unfinished else describe(model)
     if diagram:
         draw_model(description, diagram)
     if as_json:
-        click.echo(json.dumps(description, indent=2))
-    else:
+        click.echo(json.dumps({**description, **({"run": run} if run else {})}, indent=2))
+        if diagram:
+            click.echo(diagram, err=True)  # JSON stays JSON
+        return
+    if run:
+        print_run(run)
+    if description:
         print_description(description)
     if diagram:
-        click.echo(diagram, err=as_json)  # JSON stays JSON
+        click.echo(diagram)
