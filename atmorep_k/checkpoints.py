@@ -106,9 +106,12 @@ class CheckpointWriter:
             _remove(final)
             partial.rename(final)
             self._drop_others(state["step"])
-        except (OSError, UserError) as error:
+        except UserError:
             shutil.rmtree(partial, ignore_errors=True)
-            raise (cannot_write(final, error) if isinstance(error, OSError) else error) from error
+            raise
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise cannot_write(final, error) from error
 
     def _drop_others(self, last: int) -> None:
         found = checkpoints(self.folder)

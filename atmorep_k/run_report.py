@@ -39,6 +39,7 @@ def describe_run(path: Path) -> dict[str, Any]:
         "steps": record.get("steps"),
         "mesh": record.get("mesh"),
         "processes": record.get("processes"),
+        "bytes_per_device": record.get("bytes_per_device"),
         "seconds_since_last_step": round(max(0.0, time.time() - written), 1),
         **_of_history(rows),
         "checkpoints": [
@@ -79,6 +80,11 @@ def print_run(told: dict[str, Any]) -> None:
     if told["mesh"]:
         many = "es" if told["processes"] > 1 else ""
         click.echo(f"mesh         {tuple(told['mesh'])}, {told['processes']} process{many}")
+    if told["bytes_per_device"]:
+        held = {name: size / 1e6 for name, size in told["bytes_per_device"].items()}
+        click.echo(
+            f"per device   weights {held['weights']:.3g} MB, optimiser {held['optimizer']:.3g} MB"
+        )
     for checkpoint in told["checkpoints"]:
         scores = "".join(f", {name} {value:.4g}" for name, value in checkpoint["scores"].items())
         click.echo(

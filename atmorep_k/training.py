@@ -197,7 +197,7 @@ class Pretraining(Component):
             if not resume:
                 loop.first_batch()
                 run.create(config_text)
-            self._record(run, loop, checkpoint, resume)
+            self._record(run, loop, checkpoint)
         self.engine.barrier()
         loop.resume(checkpoint)
         try:
@@ -212,7 +212,7 @@ class Pretraining(Component):
             self._finish(run, {"training_seconds": round(seconds, 1)})
         return run.model
 
-    def _record(self, run, loop, checkpoint, resume) -> None:
+    def _record(self, run, loop, checkpoint) -> None:
         clean(run.checkpoints)
         loop.seconds = run.cut_history(checkpoint.step if checkpoint else 0)
         run.write_record(
@@ -223,6 +223,10 @@ class Pretraining(Component):
             steps=self.steps,
             mesh=list(self.engine.size),
             processes=self.engine.num_processes,
+            bytes_per_device={
+                "weights": self.engine.held_bytes(self.model.weights),
+                "optimizer": self.engine.held_bytes(self.model.optimizer.variables),
+            },
         )
 
     def _finish(self, run: RunDirectory, timings: dict) -> None:

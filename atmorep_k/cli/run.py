@@ -58,5 +58,7 @@ def _carry_out(directory, files, overrides, resume=False):
 
     configuration = config.load(files, overrides)
     ask_for_devices(configuration.bindings)
-    configuration.build().run(directory, configuration.text, resume=resume)
-    click.echo(directory.path)
+    task = configuration.build()
+    task.run(directory, configuration.text, resume=resume)
+    if task.engine.is_main:
+        click.echo(directory.path)

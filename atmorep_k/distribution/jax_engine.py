@@ -13,6 +13,7 @@ import jax
 import keras
 import numpy as np
 
+from atmorep_k.distribution.devices import join
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.processes import Processes
 from atmorep_k.errors import UserError
@@ -26,10 +27,7 @@ class JaxEngine(Engine):
         here = Processes.from_environment()
         self.process, self.num_processes = here.process, here.number
         if here.number > 1:
-            jax.config.update("jax_cpu_collectives_implementation", "gloo")
-            # Without an address JAX asks the batch system.
-            several = (here.address, here.number, here.process) if here.address else (None,) * 3
-            keras.distribution.initialize(*several)
+            _joined(here)
         devices = jax.devices()
         self.size = self.mesh.resolved(len(devices))
         if here.number > 1 and math.prod(self.size) != len(devices):
@@ -67,7 +65,10 @@ class JaxEngine(Engine):
     def distribute(self, model: Any) -> None:
         """Puts on the mesh what was made before it (metrics); splits slots if asked to."""
         everywhere = self._sharding(())
-        for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables):
+        variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+        if self.num_processes > 1:
+            _pass_through(variables)
+        for variable in variables:
             if isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding):
                 _place(variable, everywhere)
         if self.mesh.shard_optimizer:
@@ -115,12 +116,13 @@ class JaxEngine(Engine):
     def collect(self, model: Any) -> None:
         """Gathers all weights; afterwards the model is on one device of each process."""
         model.optimizer = None
-        for variable in (*model.variables, *model.metrics_variables):
+        for variable in model.variables:
             value = variable.value
             if not value.is_fully_addressable:
                 value = _multihost().process_allgather(value, tiled=True)
-            variable._layout = None
-            variable._value = jax.device_put(np.asarray(value), jax.local_devices()[0])
+            _bring_home(variable, np.asarray(value))
+        for variable in model.metrics_variables:
+            _bring_home(variable, np.zeros(variable.shape, variable.dtype))
         model.train_function = model.test_function = model.predict_function = None
 
     def held_bytes(self, variables: Iterable) -> int:
@@ -147,14 +149,41 @@ class JaxEngine(Engine):
             atexit.register(_exit_failed)
 
 
+def _joined(processes: Processes) -> None:
+    if jax.distributed.is_initialized():
+        return
+    try:
+        join(processes)
+    except RuntimeError as error:
+        raise UserError(
+            "JAX has started before it knew of the other processes: call "
+            "atmorep_k.distribution.devices.ask_for_devices({}) before anything else is made."
+        ) from error
+
+
 def _exit_failed() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(1)
 
 
+def _bring_home(variable, value) -> None:
+    variable._layout = None
+    variable._value = jax.device_put(value, jax.local_devices()[0])
+
+
 def _is_here(device) -> bool:
     return device.process_index == jax.process_index()
+
+
+def _pass_through(variables) -> None:
+    """Makes values anew: JAX 0.10 cannot take apart local ones that it has put on the mesh."""
+    wanted = [v.value.sharding for v in variables]
+    held = [n for n, s in enumerate(wanted) if not isinstance(s, jax.sharding.SingleDeviceSharding)]
+    shardings = [wanted[n] for n in held]
+    values = jax.jit(lambda a: a, out_shardings=shardings)([variables[n].value for n in held])
+    for number, value in zip(held, values, strict=True):
+        variables[number]._value = value
 
 
 def _place(variable, sharding) -> None:
