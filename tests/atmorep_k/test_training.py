@@ -3,6 +3,7 @@
 import csv
 import errno
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,8 @@ import zarr
 
 import atmorep_k
 from atmorep_k import callbacks, components
-from atmorep_k.errors import UserError
+from atmorep_k.checkpoints import checkpoints
+from atmorep_k.errors import Interrupted, UserError
 from atmorep_k.model import AtmoRep
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.training import Pretraining
@@ -170,6 +172,44 @@ def test_a_resumed_run_repeats_the_numbers(
     for one, other in zip(weights(run), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
     assert json.loads(run.record.read_text())["resumed_from_step"] == last
+
+
+def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
+    run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_begin
+
+    def signalled(self, *arguments, **named):
+        original(self, *arguments, **named)
+        if self.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="after step 5, which is"):
+        patch.setattr(callbacks.Progress, "on_train_batch_begin", signalled)
+        make_task().run(run, "")
+    assert run.latest_checkpoint().step == 5
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    make_task().run(run, "", resume=True)
+    assert repeated(run) == repeated(whole)
+
+
+def test_the_best_state_becomes_the_model(make_task, tmp_path, monkeypatch):
+    run, original = RunDirectory(tmp_path / "run"), callbacks.Checkpointing.on_epoch_end
+
+    def worse(self, epoch, logs=None):
+        original(self, epoch, {**logs, "val_loss": logs["val_loss"] + epoch})
+
+    monkeypatch.setattr(callbacks.Checkpointing, "on_epoch_end", worse)
+    task = make_task(steps_per_epoch=2, keep_checkpoints=1, best="val_loss", steps=6)
+    task.run(run, "")
+    first = RunDirectory(tmp_path / "first")
+    make_task(steps=2, steps_per_epoch=2).run(first, "")
+    assert [c.step for c in checkpoints(run.checkpoints)] == [2, 6]
+    for one, other in zip(weights(run), weights(first), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_best_by_a_loss_that_is_not_taken(make_task):
+    with pytest.raises(UserError, match="needs held-out batches"):
+        make_task(best="val_loss", validation_batches=0)
 
 
 KILLED = """
