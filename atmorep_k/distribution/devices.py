@@ -18,12 +18,17 @@ def ask_for_devices(bindings: Mapping[str, Any]) -> None:
     """
     import keras
 
-    shape = bindings.get("Mesh.shape", (1, 1))
-    shape = bindings[shape.name] if hasattr(shape, "name") else shape
-    # A wrong shape is told when the mesh is made.
-    numbers = [n for n in shape if isinstance(n, int)] if isinstance(shape, tuple | list) else []
-    here = math.prod(max(n, 1) for n in numbers) // Processes.from_environment().number
+    devices = math.prod(max(n, 1) for n in mesh_shape(bindings))
+    here = devices // Processes.from_environment().number
     if keras.backend.backend() == "jax" and here > 1:
         import jax
 
         jax.config.update("jax_num_cpu_devices", here)
+
+
+def mesh_shape(bindings: Mapping[str, Any]) -> list[int]:
+    """Returns the shape of the mesh that a configuration asks for, as far as it has one."""
+    shape = bindings.get("Mesh.shape", (1, 1))
+    shape = bindings[shape.name] if hasattr(shape, "name") else shape
+    # A wrong shape is told when the mesh is made.
+    return [n for n in shape if isinstance(n, int)] if isinstance(shape, tuple | list) else []

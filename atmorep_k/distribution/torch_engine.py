@@ -98,7 +98,7 @@ class TorchEngine(Engine):
         return Split(tuple(variable.shape), axes.index(name) if name in axes else None)
 
     def _spread(self, optimizer) -> None:
-        shares = {key: split for key, split in self._splits.items()}
+        shares = dict(self._splits)
         if self.mesh.shard_optimizer and self.size[0] > 1:
             shares = {key: split.shared(self.size) for key, split in shares.items()}
         spread(optimizer, Shares(self._groups, self.size, self._place, shares))

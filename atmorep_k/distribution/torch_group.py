@@ -9,10 +9,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
+from atmorep_k.distribution.launch import BROKEN
 from atmorep_k.distribution.processes import Processes
 from atmorep_k.errors import UserError
-
-BROKEN = "the connection to another process of this training broke; its own message tells why."
 
 
 def join(mesh: Any) -> tuple[int, int]:
@@ -38,7 +37,7 @@ def join(mesh: Any) -> tuple[int, int]:
     if here.number == 1:
         dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
         return 0, 1
-    _take_device(local_number(os.environ))
+    _take_device(os.environ)
     set_address(os.environ)
     kinds = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     with told():
@@ -46,18 +45,19 @@ def join(mesh: Any) -> tuple[int, int]:
     return here.process, here.number
 
 
-def local_number(environment: Mapping[str, str]) -> int:
-    """Returns the number of this process among those on its machine."""
-    return int(environment.get("LOCAL_RANK") or environment.get("SLURM_LOCALID") or 0)
-
-
-def _take_device(number: int) -> None:
-    if not torch.cuda.is_available():
+def _take_device(environment: Mapping[str, str]) -> None:
+    devices = torch.cuda.device_count()
+    if not devices:
         return
-    if number >= torch.cuda.device_count():
+    if "LOCAL_RANK" in environment:
+        number = int(environment["LOCAL_RANK"])
+    else:
+        # SLURM may show each process the one GPU that is its own.
+        number = int(environment.get("SLURM_LOCALID", 0)) % devices
+    if number >= devices:
         raise UserError(
-            f"this is process {number + 1} on a machine with {torch.cuda.device_count()} GPUs; on "
-            f"PyTorch each process has its own: start fewer."
+            f"this is process {number + 1} on a machine with {devices} GPUs; on PyTorch each has "
+            f"its own: start no more, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
         )
     torch.cuda.set_device(number)
 
