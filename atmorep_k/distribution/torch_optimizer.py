@@ -25,6 +25,9 @@ class Shares:
         size: their numbers.
         place: of this process on both.
         splits: weight -> what this process updates of it, by the identity of the variable.
+        weights: all that are trained, where some are not updated as a whole.
+        slots: of them.
+        updated: the weights of the step that is being made.
     """
 
     groups: tuple[dist.ProcessGroup, dist.ProcessGroup]
@@ -33,6 +36,7 @@ class Shares:
     splits: Mapping[int, Split]
     weights: Sequence[keras.Variable] = ()
     slots: Sequence[keras.Variable] = ()
+    updated: Sequence[keras.Variable] = ()
 
     def of(self, variable) -> Split:
         """Returns what this process updates of a weight."""
@@ -147,7 +151,6 @@ class _Spread:
     """Stands before the class of an optimiser and hands it this process's share of the weights."""
 
     _shares: Shares
-    _updated: list
 
     def apply(self, grads, trainable_variables=None):
         """Updates the weights by gradients of this process's samples."""
@@ -155,15 +158,16 @@ class _Spread:
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         with torch.no_grad():
             gradients = self._shares.reduce([g for g, _ in pairs], [v for _, v in pairs])
-            self._updated = [v for _, v in pairs]
+            # Not in the optimiser itself: Keras would track these as its slots.
+            self._shares.updated = [v for _, v in pairs]
             with self._shares.updating():
-                super().apply(gradients, self._updated)
+                super().apply(gradients, self._shares.updated)
 
     def _clip_gradients(self, grads):
         bound = self.clipnorm or self.global_clipnorm
         if not bound or not self._shares.anything_split:
             return super()._clip_gradients(grads)
-        squares = self._shares.squares(grads, self._updated)
+        squares = self._shares.squares(grads, self._shares.updated)
         norms = torch.sqrt(squares.sum() if self.global_clipnorm else squares)
         # A norm that is not finite has to show.
         scales = bound / torch.clamp(norms, min=bound) + (norms - norms)
@@ -190,7 +194,7 @@ def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
     kind = type(optimizer)
     # In place: the model, its checkpoints and its schedule know this optimiser.
     object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
-    optimizer._shares, optimizer._updated = shares, []
+    optimizer._shares = shares
 
 
 def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
