@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from atmorep_k.distribution.processes import Processes
-from atmorep_k.errors import UserError
+from atmorep_k.errors import Interrupted, UserError
 
-# What a process returns that has saved its state after SIGTERM: the run is to be resumed.
-SAVED = 75
 BROKEN = "the connection to another process of this training broke; its own message tells why."
 
 # Descriptor of a pipe that ends with the launcher, and a folder for messages.
@@ -44,18 +42,20 @@ def launched(bindings: Mapping[str, Any], arguments: Sequence[str] | None = None
 
     Raises:
         UserError: with the message of the process that failed first.
-        SystemExit: with the code `SAVED` where the processes returned that.
+        SystemExit: with the code of `Interrupted` where the processes saved their state and ended.
     """
-    import keras
-
     if _LAUNCHER in os.environ:
         _follow_the_launcher()
         return False
+    import keras
+
     if keras.backend.backend() != "torch" or Processes.from_environment() != Processes():
         return False
     number = _number(bindings)
     if number > 1:
-        launch(number, sys.argv[1:] if arguments is None else arguments)
+        # -P: the folder one is in may hide libraries.
+        command = [sys.executable, "-P", "-m", "atmorep_k"]
+        launch(number, [*command, *(sys.argv[1:] if arguments is None else arguments)])
     return number > 1
 
 
@@ -74,34 +74,33 @@ def _number(bindings) -> int:
     return known
 
 
-def launch(number: int, arguments: Sequence[str]) -> None:
-    """Runs `atmorep-k ARGUMENTS` in several processes.
+def launch(number: int, command: Sequence[str]) -> None:
+    """Runs a command in several processes, which their environment tells who they are.
 
     The first has this one's output; what others say is shown only where they fail.
 
     Args:
         number: of processes.
-        arguments: of the command line.
+        command: with its arguments.
 
     Raises:
         UserError: with the message of the process that failed first.
-        SystemExit: with the code `SAVED`.
+        SystemExit: with the code of `Interrupted`, as in `launched`.
     """
     with tempfile.TemporaryDirectory(prefix="atmorep-k-") as folder:
-        with _started(number, arguments, Path(folder)) as processes, _handed_on(processes):
+        with _started(number, command, Path(folder)) as processes, _handed_on(processes):
             failed = _wait(processes)
         if failed:
             raise UserError(_message(Path(folder), failed))
-        if any(p.returncode == SAVED for p in processes):
-            raise SystemExit(SAVED)
+        if any(p.returncode == Interrupted.exit_code for p in processes):
+            raise SystemExit(Interrupted.exit_code)
 
 
 @contextlib.contextmanager
-def _started(number, arguments, folder) -> Iterator[list[subprocess.Popen]]:
+def _started(number, command, folder) -> Iterator[list[subprocess.Popen]]:
     alive, keep = os.pipe()
     processes: list[subprocess.Popen] = []
     environment = {**os.environ, **_common(number), _LAUNCHER: f"{alive}:{folder}"}
-    command = [sys.executable, "-P", "-m", "atmorep_k", *arguments]
     try:
         for place in range(number):
             own = {"RANK": str(place), "LOCAL_RANK": str(place)}
@@ -155,7 +154,7 @@ def _wait(processes) -> dict[int, int]:
     while True:
         running = [p.poll() for p in processes].count(None)
         for number, process in enumerate(processes):
-            if process.returncode not in (None, 0, SAVED):
+            if process.returncode not in (None, 0, Interrupted.exit_code):
                 failed.setdefault(number, process.returncode)
         if failed:
             deadline = min(deadline, time.monotonic() + _PATIENCE)

@@ -150,7 +150,8 @@ class TorchEngine(Engine):
         self.any(False)
 
     def stop(self) -> None:
-        """Parts from the other processes."""
+        """Parts from the other processes, which wait until the main one has come here, too."""
+        self.barrier()
         dist.destroy_process_group()
 
 

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import keras
 import mesh_worker
@@ -103,3 +102,63 @@ def test_two_processes(mesh, weights, slots, two_processes, alone):
 def test_four_processes(four_processes, alone):
     compare(four_processes, alone)
     np.testing.assert_allclose(shares(four_processes, alone), [0.51, 0.255], atol=0.01)
+
+
+@pytest.fixture
+def engine_on():
+    """Function (mesh) -> an engine of it that has started, with a process group of one."""
+    from atmorep_k.components.distributions import Mesh
+    from atmorep_k.distribution.torch_engine import TorchEngine
+
+    engine = TorchEngine(Mesh((-1, 1)))
+    engine.start()
+
+    def make(shape=(1, 1), **options):
+        engine.mesh, engine.size = Mesh(shape, **options), shape
+        return engine
+
+    yield make
+    engine.stop()
+
+
+@pytest.mark.parametrize(
+    ("mesh", "optimizer", "message"),
+    [
+        ({"fields": "spread"}, "AdamW", "KERAS_BACKEND=tensorflow"),
+        ({"shape": (1, 4)}, "AdamW", "kernel belongs to 2 heads, .* over 4 devices"),
+        (
+            {"layout": {"tail/*bias": ("batch", None)}, "shape": (2, 1)},
+            "AdamW",
+            "split over 'model' and slots of the optimiser also over samples",
+        ),
+        ({"shape": (1, 2)}, "Adafactor", "Adafactor cannot update parts of weights; choose SGD"),
+        (SPLIT, "Lamb", "Lamb cannot update parts"),
+    ],
+)
+def test_mistakes(mesh, optimizer, message, engine_on, make_batch):
+    engine = engine_on(**mesh)
+    model = mesh_worker.make_training(make_batch).model
+    rules = engine.mesh.rules(model, engine.size)
+    with pytest.raises(UserError, match=message):
+        engine.check(model, getattr(keras.optimizers, optimizer)(1e-3), rules)
+
+
+def test_replicas_draw_different_dropout(engine_on, make_batch):
+    engine = engine_on()
+
+    def predicted(row):
+        keras.utils.set_random_seed(0)
+        training = mesh_worker.make_training(make_batch, dropout=0.5)
+        model, optimizer = training.model, training.optimizer
+        engine.check(model, optimizer, {})
+        model.build()
+        model.compile(optimizer, training.loss)
+        optimizer.build(model.trainable_variables)
+        engine._place = (row, 0)
+        engine.distribute(model)
+        members = model(make_batch(model.fields)[0], training=True)["temperature"]
+        return keras.ops.convert_to_numpy(members)
+
+    first = predicted(0)
+    np.testing.assert_array_equal(predicted(0), first)
+    assert np.abs(predicted(1) - first).max() > 0.1 * first.std()
