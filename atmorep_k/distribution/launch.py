@@ -25,7 +25,6 @@ BROKEN = "the connection to another process of this training broke; its own mess
 # Descriptor of a pipe that ends with the launcher, and a folder for messages.
 _LAUNCHER = "ATMOREP_K_LAUNCHER"
 _PATIENCE = 5.0  # seconds for the others to end by themselves when one has failed
-_KILLED = -signal.SIGKILL
 
 
 def launched(bindings: Mapping[str, Any], arguments: Sequence[str] | None = None) -> bool:
@@ -179,10 +178,10 @@ def _message(folder: Path, failed: dict[int, int]) -> str:
     if not silent:
         return BROKEN
     number, code = silent[0], failed[silent[0]]
+    if code == -signal.SIGKILL:
+        return f"process {number} was killed (signal 9); a common reason is that memory ran out."
     if number:
         sys.stderr.write((folder / f"{number}.stderr").read_text(errors="replace"))
-    if code == _KILLED:
-        return f"process {number} was killed (signal 9); a common reason is that memory ran out."
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     return f"process {number} {ended}; what it said last is above."
 
