@@ -60,6 +60,10 @@ class _LazyGroup(click.Group):
                 raise  # the reader of a pipe has gone: click ends quietly
             if ctx.params["verbose"]:
                 traceback.print_exc(file=sys.stderr)
+            from atmorep_k.distribution.launch import report
+
+            if report(_sentence(error)):
+                ctx.exit(1)
             raise _Failure(_sentence(error)) from None
         except Interrupted as stopped:
             click.echo(f"Interrupted: {stopped}", err=True)

@@ -55,8 +55,11 @@ def start(files, overrides, output, dry_run):
 def _carry_out(directory, files, overrides, resume=False):
     from atmorep_k import config
     from atmorep_k.distribution.devices import ask_for_devices
+    from atmorep_k.distribution.launch import launched
 
     configuration = config.load(files, overrides)
+    if launched(configuration.bindings):
+        return
     ask_for_devices(configuration.bindings)
     task = configuration.build()
     task.run(directory, configuration.text, resume=resume)

@@ -178,6 +178,9 @@ def _random_batch():
 
 
 if __name__ == "__main__":
+    if os.environ["KERAS_BACKEND"] != "tensorflow":
+        # Keras looks for it on every backend; importing it takes longer than the training.
+        sys.modules["tensorflow"] = None
     port = int(os.environ["MASTER_PORT"])
     for number, mesh in enumerate(map(json.loads, sys.argv[2:])):
         # `torchrun` has one address for all; otherwise each group of processes gets its own.
