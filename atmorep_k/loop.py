@@ -67,6 +67,7 @@ class Loop:
         finally:
             writer.close()
         if task.best:
+            self.engine.barrier()  # the main process has given the last checkpoint its name
             self._take_best()
         return time.monotonic() - begun + self.seconds
 
