@@ -45,8 +45,10 @@ def start(files, overrides, output, dry_run, profile=0):
     from atmorep_k.run_directory import RunDirectory
 
     if dry_run:
+        from atmorep_k.compile_cache import use_compile_cache
         from atmorep_k.dry_run import dry_run as report
 
+        use_compile_cache()
         report(config.load(files, overrides).build())
         return
     directory = RunDirectory(output)
@@ -56,6 +58,7 @@ def start(files, overrides, output, dry_run, profile=0):
 
 def _carry_out(directory, files, overrides, resume=False, profile=0):
     from atmorep_k import config
+    from atmorep_k.compile_cache import use_compile_cache
     from atmorep_k.distribution.devices import ask_for_devices
     from atmorep_k.distribution.launch import launched
 
@@ -63,6 +66,7 @@ def _carry_out(directory, files, overrides, resume=False, profile=0):
     if launched(configuration.bindings):
         return
     ask_for_devices(configuration.bindings)
+    use_compile_cache()
     task = configuration.build()
     task.run(directory, configuration.text, resume=resume, profile=profile)
     if task.engine.is_main:
