@@ -75,3 +75,16 @@ def input_specs(fields, num_slots: dict[str, int]) -> dict[str, tuple[tuple[int,
             slots = (len(field.levels), num_slots[field.name])
             specs[f"{field.name}/masked_index"] = (slots, "int32")
     return specs
+
+
+def batch_specs(fields, num_slots: dict[str, int]) -> tuple[dict, dict, dict]:
+    """Returns name -> (shape without the batch axis, dtype) of inputs, of targets and of weights.
+
+    Args:
+        fields: the model's `FieldSpec`s.
+        num_slots: name of a predicted field -> masked slots per sample and level.
+    """
+    predicted = [f for f in fields if f.predicted]
+    slots = {f.name: (len(f.levels), num_slots[f.name]) for f in predicted}
+    targets = {f.name: ((*slots[f.name], f.token_values), "float32") for f in predicted}
+    return input_specs(fields, num_slots), targets, {n: (s, "float32") for n, s in slots.items()}

@@ -4,11 +4,11 @@ import itertools
 import math
 import time
 
-import numpy as np
+import keras
 
-from atmorep_k.batch import TOKEN_INFO, input_specs
-from atmorep_k.declared import count_parameters, declared
+from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError
+from atmorep_k.estimates import Estimate, estimate, mesh_size
 from atmorep_k.model import AtmoRep
 
 _MEASURED_STEPS = 3
@@ -20,6 +20,8 @@ def dry_run(task) -> None:
 
     for line in size_lines(task):
         click.echo(line)
+    if math.prod(mesh_size(task.mesh)) > 1:
+        return  # rates would be those of this machine
     try:
         task.dataset.open(task.model.fields, task.model.normalizers)
     except UserError as error:
@@ -30,31 +32,56 @@ def dry_run(task) -> None:
 
 
 def size_lines(task) -> list[str]:
-    """Returns lines on weights, memory and batch bytes, computed from shapes alone."""
-    model = task.model
-    parameters = count_parameters(model)
-    lines = [f"model            {field}" for field in model.fields]
-    lines.append(f"parameters       {parameters:,}")
-    unused = _unread_by_the_original(model)
+    """Returns lines on weights, memory per device, batch and operations, from shapes alone."""
+    found = estimate(task)
+    lines = [f"model            {field}" for field in task.model.fields]
+    lines.append(f"parameters       {found.parameters:,}")
+    unused = _unread_by_the_original(task.model)
     if unused:
         # The original stores one more token-information net, shared by all fields, and never
         # reads it once the fields have their own (reference: its `embed_token_info`).
         lines.append(
-            f"                 {parameters + unused:,} as the original counts: its files hold "
-            f"{unused} more, a shared token-information net that nothing reads"
+            f"                 {found.parameters + unused:,} as the original counts: its files "
+            f"hold {unused} more, a shared token-information net that nothing reads"
         )
-    trained = sum(math.prod(w.shape) for w in declared(model).trainable_variables)
-    if trained < parameters:
-        lines.append(f"trained          {trained:,}, the others are frozen")
-    # float32 weights; of those that are trained gradients and the two slots of AdamW
-    weights = 4 * (parameters + 3 * trained)
-    activations = activation_bytes(model, task.batch_size)
-    lines.append(
-        f"memory           {_size(weights + activations)} (weights, gradients and AdamW "
-        f"{_size(weights)}; activations about {_size(activations)})"
-    )
-    lines.append(f"batch            {_size(batch_bytes(task))} for {task.batch_size} samples")
+    if found.trained < found.parameters:
+        lines.append(f"trained          {found.trained:,}, the others are frozen")
+    lines += _mesh_lines(task.mesh, found)
+    lines.append(f"memory           {_size(found.total)}, of which")
+    lines += [f"  {word:<15}{_size(getattr(found, name))}" for name, word in _PARTS.items()]
+    return [*lines, *_flops_lines(task, found)]
+
+
+_PARTS = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "slots": "optimiser",
+    "activations": "activations",
+    "batch": "batch",
+}
+
+
+def _mesh_lines(mesh, found: Estimate) -> list[str]:
+    devices, backend = math.prod(found.size), keras.backend.backend()
+    if mesh is None or (devices == 1 and -1 not in mesh.shape):
+        return [f"devices          1, with {backend}"]
+    axes = " x ".join(f"{n} ({axis})" for n, axis in zip(found.size, mesh.axes, strict=True))
+    lines = [f"devices          {axes}, with {backend}; bytes are those of the fullest device"]
+    if -1 in mesh.shape:
+        lines.append("                 -1 (as many as there are) counts as 1: give numbers to plan")
+    if not found.is_split:
+        lines.append(
+            "                 activations and operations are not divided by the second axis: "
+            "a layer cannot be traced in parts"
+        )
     return lines
+
+
+def _flops_lines(task, found: Estimate) -> list[str]:
+    flops = f"{_size(found.flops, 'FLOP')} a step of {task.batch_size} samples"
+    if math.prod(found.size) > 1:
+        flops += f", {_size(found.device_flops, 'FLOP')} on a device"
+    return [f"operations       {flops}"]
 
 
 def _unread_by_the_original(model: AtmoRep) -> int:
@@ -63,52 +90,12 @@ def _unread_by_the_original(model: AtmoRep) -> int:
     return (len(TOKEN_INFO) + 1) * net.embed_dim if is_original else 0
 
 
-def batch_bytes(task) -> int:
-    """Returns the bytes of a batch: inputs, targets and weights."""
-    predicted = [f for f in task.model.fields if f.predicted]
-    slots = {f.name: task.masking.num_slots(f.num_tokens) for f in predicted}
-    values = sum(np.prod(shape) for shape, _ in input_specs(task.model.fields, slots).values())
-    for field in predicted:
-        values += len(field.levels) * slots[field.name] * (field.token_values + 1)
-    return int(4 * task.batch_size * values)
-
-
-def activation_bytes(model: AtmoRep, batch_size: int) -> int:
-    """Estimates the activations that a training step keeps, in bytes.
-
-    Counted per block and token: norms, queries, keys, values, heads, projection and the two layers
-    of the MLP, about 14 times the channels, and the scores twice (before and after the softmax);
-    of each coupling its queries and heads, the other field's keys and values, and the scores.
-    """
-    total = 0
-    for field in model.fields:
-        tokens = len(field.levels) * field.tokens_per_level
-        for role in ("encoder", "decoder") if field.predicted else ("encoder",):
-            part = model.templates.of(role, field.name)
-            per_block = tokens * 14 * field.embed_dim + 2 * part.num_heads * tokens**2
-            total += part.num_layers * per_block
-        total += model.templates.of("encoder", field.name).num_layers * _of_couplings(model, field)
-    return 4 * batch_size * total
-
-
-def _of_couplings(model: AtmoRep, field) -> int:
-    heads = getattr(model.templates.of("coupler", field.name), "num_heads", 0)
-    encoder = model.templates.of("encoder", field.name)
-    width = heads * field.embed_dim // encoder.num_heads
-    tokens, total = len(field.levels) * field.tokens_per_level, 0
-    for other in (f for f in model.fields if f.name in field.couplings):
-        others = len(other.levels) * other.tokens_per_level
-        total += 2 * width * (tokens + others) + tokens * field.embed_dim
-        total += 2 * heads * tokens * others
-    return total
-
-
-def _size(number: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000:
-            return f"{number:.3g} {unit}"
-        number /= 1000
-    return f"{number:.3g} TB"
+def _size(number: float, unit: str = "B") -> str:
+    prefixes = iter("kMGTPE")
+    prefix = ""
+    while number >= 1000:
+        number, prefix = number / 1000, next(prefixes)
+    return f"{number:.3g} {prefix}{unit}"
 
 
 def _loader_line(task) -> str:

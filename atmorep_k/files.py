@@ -115,6 +115,16 @@ def cannot_write(path: Path, error: OSError) -> UserError:
     return UserError(f"cannot write {path}: {error.strerror or error}.")
 
 
+def user_cache() -> Path:
+    """Returns where things are kept that can be made anew.
+
+    `$ATMOREP_K_CACHE`, else `$XDG_CACHE_HOME/atmorep_k`, else `~/.cache/atmorep_k`.
+    """
+    if "ATMOREP_K_CACHE" in os.environ:
+        return Path(os.environ["ATMOREP_K_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "atmorep_k"
+
+
 def file_sha256(path: Path) -> str:
     """Returns the SHA-256 of a file, as hexadecimal digits."""
     with Path(path).open("rb") as stream:

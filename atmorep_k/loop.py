@@ -9,6 +9,7 @@ import keras
 from atmorep_k.callbacks import Checkpointing, History, Progress, StopAfter
 from atmorep_k.checkpoints import Checkpoint, CheckpointWriter, checkpoints
 from atmorep_k.interruption import Interruption
+from atmorep_k.profiling import Profile
 from atmorep_k.progress import bar
 from atmorep_k.run_directory import RunDirectory
 
@@ -19,18 +20,21 @@ class Loop:
     Args:
         task: a `Pretraining` whose model is compiled.
         run: where history and checkpoints go.
+        profile: number of steps to measure; 0: none.
 
     Attributes:
         start: steps that were done before.
         seconds: time that they took.
     """
 
-    def __init__(self, task: Any, run: RunDirectory):
+    def __init__(self, task: Any, run: RunDirectory, profile: int = 0):
         self.task = task
         self.run = run
         self.engine = task.engine
         self.start = 0
         self.seconds = 0.0
+        wanted = profile and self.engine.is_main
+        self.profile = Profile(run.path / "profile", profile) if wanted else None
 
     def first_batch(self) -> None:
         """Reads one batch: a store that cannot be read is found out before a run exists."""
@@ -66,6 +70,8 @@ class Loop:
                         break
         finally:
             writer.close()
+        if self.profile:
+            self.profile.report()
         if task.best:
             self.engine.barrier()  # the main process has given the last checkpoint its name
             self._take_best()
@@ -81,6 +87,8 @@ class Loop:
         ]
         if is_main:
             callbacks.append(Progress(shown, self.start, task.steps, task.batch_size))
+        if self.profile:
+            callbacks.append(self.profile)  # the last, see there
         return callbacks
 
     def _fit(self, first, last, callbacks, validation):
@@ -88,10 +96,11 @@ class Loop:
         per_epoch = self.task.steps_per_epoch
         epoch, epochs = first // per_epoch, max(1, (last - first) // per_epoch)
         batches = self._batches(first, last)
+        watched = self.profile.watch(batches) if self.profile else batches
         try:
             with self.engine.scope():
                 self.task.model.fit(
-                    self.engine.feed(batches),
+                    self.engine.feed(watched),
                     steps_per_epoch=(last - first) // epochs,
                     initial_epoch=epoch,
                     epochs=epoch + epochs,

@@ -19,6 +19,7 @@ from atmorep_k.loop import Loop
 from atmorep_k.model import AtmoRep
 from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
+from atmorep_k.profiling import check_profile
 from atmorep_k.registry import Component, component
 from atmorep_k.run_directory import RunDirectory, environment
 from atmorep_k.scoring import Scoring
@@ -169,20 +170,31 @@ class Pretraining(Component):
         optimizer.build(weights)
         self.engine.distribute(self.model)
 
-    def run(self, run: RunDirectory, config_text: str, resume: bool = False) -> Path:
+    def run(
+        self, run: RunDirectory, config_text: str, resume: bool = False, profile: int = 0
+    ) -> Path:
         """Trains (resumed: on from the last checkpoint, if there is one), saves and scores.
 
-        Returns the path of the saved model.
+        Args:
+            run: where to write.
+            config_text: the resolved configuration.
+            resume: whether to go on with what is there.
+            profile: number of steps to measure, see `Profile`.
+
+        Returns:
+            The path of the saved model.
 
         Raises:
             Interrupted: where a signal asked to stop; the run can be resumed.
         """
+        if profile:
+            check_profile(profile, self.steps, self.steps_per_epoch)
         self.prepare()
         if self.source and self.engine.is_main:
             for line in self.source.summary(self.model):
                 click.echo(line)
         try:
-            return self._run(run, config_text, resume)
+            return self._run(run, config_text, resume, profile)
         except Interrupted:
             self.engine.stop()  # as all processes do
             raise
@@ -190,8 +202,8 @@ class Pretraining(Component):
             self.engine.abort()
             raise
 
-    def _run(self, run, config_text, resume) -> Path:
-        loop = Loop(self, run)
+    def _run(self, run, config_text, resume, profile) -> Path:
+        loop = Loop(self, run, profile)
         checkpoint = run.latest_checkpoint() if resume else None
         if self.engine.is_main:
             if not resume:

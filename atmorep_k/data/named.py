@@ -1,10 +1,8 @@
 """Stores that are known by a name: the embedded demo, made when it is first used."""
 
-import os
-from pathlib import Path
-
 from atmorep_k._version import __version__
 from atmorep_k.data.address import Place, place
+from atmorep_k.files import user_cache
 from atmorep_k.progress import bar
 
 DEMO = "demo"
@@ -13,8 +11,8 @@ DEMO = "demo"
 def store_path(store: str) -> Place:
     """Returns the path or address of a store; `"demo"` is the embedded one, made if need be.
 
-    It is kept in the user's cache (`$ATMOREP_K_CACHE`, else `$XDG_CACHE_HOME/atmorep_k`, else
-    `~/.cache/atmorep_k`), one for each version of this package.
+    It is kept in the user's cache (`atmorep_k.files.user_cache`), one for each version of this
+    package.
 
     Raises:
         UserError: where the cache cannot be written.
@@ -23,15 +21,9 @@ def store_path(store: str) -> Place:
         return place(store)
     from atmorep_k.data.demo import DAYS, demo_store
 
-    path = _cache() / f"demo-{DAYS}-days-{__version__}.zarr"
+    path = user_cache() / f"demo-{DAYS}-days-{__version__}.zarr"
     if not path.exists():
         with bar("simulating the demo atmosphere", "h/s") as shown:
             shown.say(f"making the demo data, a simulated atmosphere, once: {path}")
             demo_store(path, progress=lambda done: shown.advance(done, 24 * DAYS))
     return path
-
-
-def _cache() -> Path:
-    if "ATMOREP_K_CACHE" in os.environ:
-        return Path(os.environ["ATMOREP_K_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "atmorep_k"

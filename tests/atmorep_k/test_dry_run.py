@@ -3,13 +3,13 @@ import pytest
 
 from atmorep_k import components
 from atmorep_k.declared import count_parameters
-from atmorep_k.dry_run import activation_bytes, batch_bytes, dry_run, size_lines
+from atmorep_k.dry_run import dry_run, size_lines
 from atmorep_k.training import Pretraining
 
 
 @pytest.fixture
 def make_task(make_model, tiny_store):
-    def make(store=tiny_store, **parts):
+    def make(store=tiny_store, mesh=None, **parts):
         return Pretraining(
             make_model(**parts),
             dataset=components.datasets.WindowDataset(str(store)),
@@ -17,16 +17,10 @@ def make_task(make_model, tiny_store):
             loss=components.losses.EnsembleMSE(),
             optimizer=keras.optimizers.AdamW(1e-3),
             batch_size=3,
+            mesh=mesh,
         )
 
     return make
-
-
-def test_bytes_are_those_of_a_batch(make_task):
-    task = make_task()
-    task.dataset.open(task.model.fields)
-    batch = next(task.dataset.batches("train", 3, task.masking, 0, num_steps=1))
-    assert batch_bytes(task) == sum(a.nbytes for part in batch for a in part.values())
 
 
 def test_sizes_follow_from_shapes(make_task, tmp_path):
@@ -34,7 +28,7 @@ def test_sizes_follow_from_shapes(make_task, tmp_path):
     lines = "\n".join(size_lines(task))
     assert f"parameters       {count_parameters(task.model):,}\n" in lines
     assert "FieldSpec('temperature'" in lines
-    assert "for 3 samples" in lines
+    assert "a step of 3 samples" in lines
     assert not task.model.built
     assert not list(tmp_path.iterdir())
 
@@ -46,11 +40,21 @@ def test_both_counts_where_the_original_has_a_weight_more(make_task):
     assert f"{count + 45:,} as the original counts: its files hold 45 more" in with_unused
 
 
-def test_activations_grow_with_batch_and_blocks(make_model):
-    encoder = components.encoders.DenseEncoder(num_layers=4, num_heads=2)
-    small, large = make_model(), make_model(encoder=encoder)
-    assert activation_bytes(small, 6) == 3 * activation_bytes(small, 2)
-    assert activation_bytes(large, 2) == 1.5 * activation_bytes(small, 2)
+def test_a_mesh_is_counted_per_device(make_task, tmp_path, capsys):
+    mesh = components.distributions.Mesh((3, 2))
+    parts = {"tail": components.tails.LinearEnsemble(num_members=4)}
+    parts["decoder"] = components.decoders.UNetDecoder(num_layers=2, num_heads=4)
+    dry_run(make_task(store=tmp_path / "absent.zarr", mesh=mesh, **parts))
+    text = capsys.readouterr().out
+    assert f"devices          3 (batch) x 2 (model), with {keras.backend.backend()}" in text
+    assert "a step of 3 samples" in text
+    assert "on a device" in text
+    assert "loader" not in text
+
+
+def test_devices_that_are_not_counted_are_said(make_task):
+    mesh = components.distributions.Mesh((-1, 1))
+    assert "counts as 1: give numbers to plan" in "\n".join(size_lines(make_task(mesh=mesh)))
 
 
 def test_a_store_that_is_not_there_is_said_and_no_failure(make_task, tmp_path, capsys):

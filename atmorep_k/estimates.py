@@ -1,0 +1,209 @@
+"""What a training takes on each device of a mesh, from shapes alone."""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+from atmorep_k.batch import batch_specs
+from atmorep_k.declared import declared
+from atmorep_k.learning_rates import copied
+from atmorep_k.patterns import within
+from atmorep_k.tracing.step import cost
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """Bytes on the device that holds most, and operations of a step.
+
+    Args:
+        size: devices along the axes of samples and of the model.
+        parameters: weights in total.
+        trained: of these, those that are trained.
+        weights: bytes of weights.
+        gradients: bytes of gradients.
+        slots: bytes of the optimiser's state.
+        activations: bytes that a step needs beside these at once.
+        batch: bytes of the samples that a device is given.
+        flops: operations of a step on all devices.
+        device_flops: operations of a step on one device.
+        is_split: whether the axis of the model divides activations and operations.
+    """
+
+    size: tuple[int, int]
+    parameters: int
+    trained: int
+    weights: int
+    gradients: int
+    slots: int
+    activations: int
+    batch: int
+    flops: float
+    device_flops: float
+    is_split: bool
+
+    @property
+    def total(self) -> int:
+        """All bytes on the device."""
+        return self.weights + self.gradients + self.slots + self.activations + self.batch
+
+
+def estimate(task: Any) -> Estimate:
+    """Returns what a task takes on each device of its mesh; nothing is allocated.
+
+    Raises:
+        UserError: where its mesh does not fit its model or batch.
+    """
+    mesh, size = task.mesh, mesh_size(task.mesh)
+    rules, places = {}, {}
+    if mesh is not None:
+        mesh.check_batch(task.batch_size, size)
+        rules, places = mesh.rules(task.model, size), mesh.places(task.model, size)
+    model = declared(task.model)
+    shapes = {within(w.path): tuple(w.shape) for w in model.weights}
+    trained = {within(w.path) for w in model.trainable_variables}
+    local = {path: _local(shape, rules.get(path), mesh, size) for path, shape in shapes.items()}
+    slots = _slots(task, model, rules, size)
+    rows = task.batch_size // size[0]
+    step, is_split = _cost(task, local if local != shapes else None, rows)
+    share = _fullest(places, {f.name: _work(task.model, f) for f in task.model.fields})
+    total = step.flops
+    if is_split and local != shapes:
+        total = cost(model, task.loss, task.masking, rows).flops
+    return Estimate(
+        size=size,
+        parameters=sum(map(math.prod, shapes.values())),
+        trained=sum(math.prod(shapes[path]) for path in trained),
+        weights=_most(local, places),
+        gradients=_most({path: local[path] for path in trained}, places),
+        slots=_most(slots, places),
+        activations=int(share * step.activations),
+        batch=rows * sample_bytes(task),
+        flops=size[0] * total,
+        device_flops=share * step.flops,
+        is_split=is_split,
+    )
+
+
+def mesh_size(mesh: Any) -> tuple[int, int]:
+    """Returns the devices along the axes of a mesh, 1 where they are as many as there are."""
+    return (1, 1) if mesh is None else tuple(1 if n == -1 else n for n in mesh.shape)
+
+
+def sample_bytes(task: Any) -> int:
+    """Returns the bytes of a sample: inputs, targets and weights."""
+    fields = task.model.fields
+    slots = {f.name: task.masking.num_slots(f.num_tokens) for f in fields if f.predicted}
+    parts = batch_specs(fields, slots)
+    return sum(4 * math.prod(shape) for part in parts for shape, _ in part.values())
+
+
+def _local(shape, axes, mesh, size) -> tuple[int, ...]:
+    """Returns the shape of a device's block of an array."""
+    if axes is None:
+        return shape
+    sizes = dict(zip(mesh.axes, size, strict=True))
+    return tuple(n // sizes.get(a, 1) for n, a in zip(shape, axes, strict=True))
+
+
+def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of each of the optimiser's arrays on a device, by a path of its own."""
+    mesh, weights, kind = task.mesh, model.trainable_variables, type(task.optimizer)
+    optimizer = copied(task.optimizer, type(kind.__name__, (_ByIdentity, kind), {}))
+    with keras.StatelessScope():
+        optimizer.build(weights)
+        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
+    owners = {within(w.path).replace("/", "_"): within(w.path) for w in weights}
+    shapes = {}
+    for variable in optimizer.variables:
+        owner = _owner(variable.path, owners)
+        axes = rules.get(owner) if owner else None
+        shape = _local(tuple(variable.shape), axes, mesh, size)
+        if mesh is not None and mesh.shard_optimizer and shape:
+            shape = _split_further(shape, axes or (None,) * len(shape), size[0])
+        shapes[f"{owner or ''}/{variable.path}"] = shape
+    return shapes
+
+
+class _ByIdentity:
+    """Stands before the class of an optimiser whose weights have no values to tell them apart."""
+
+    def _var_key(self, variable):
+        return id(variable)
+
+
+def _owner(path: str, owners: dict[str, str]) -> str | None:
+    """Returns the path of the weight whose slot a variable of an optimiser is."""
+    words = path.rpartition("/")[2].split("_")
+    for start in range(len(words)):
+        for stop in range(len(words), start, -1):
+            if (found := owners.get("_".join(words[start:stop]))) is not None:
+                return found
+    return None
+
+
+def _split_further(shape, axes, number) -> tuple[int, ...]:
+    """Divides the first dimension that is whole and divides, as a mesh shards an optimiser."""
+    for position, (length, axis) in enumerate(zip(shape, axes, strict=True)):
+        if axis is None and length % number == 0:
+            return (*shape[:position], length // number, *shape[position + 1 :])
+    return shape
+
+
+def _most(shapes: dict[str, Sequence[int]], places: dict[str, int]) -> int:
+    """Returns the bytes on the place of a field that holds most; what has no field is on all."""
+    held = dict.fromkeys([0, *places.values()], 0)
+    for path, shape in shapes.items():
+        field = path.split("/")[1] if path.count("/") else ""
+        for place in [places[field]] if field in places else held:
+            held[place] += 4 * math.prod(shape)
+    return max(held.values())
+
+
+def _fullest(places: dict[str, int], work: dict[str, float]) -> float:
+    """Returns the share of the work that is done on the place with most of it."""
+    done = dict.fromkeys(places.values(), 0.0)
+    for field, place in places.items():
+        done[place] += work[field]
+    return max(done.values(), default=1.0) / (sum(work.values()) if done else 1.0)
+
+
+def _work(model, field) -> float:
+    """Returns what a field's layers have to do, relative to those of other fields."""
+    roles = ("encoder", "decoder") if field.predicted else ("encoder",)
+    layers = sum(model.templates.of(role, field.name).num_layers for role in roles)
+    tokens = len(field.levels) * field.tokens_per_level
+    return layers * tokens * field.embed_dim * (8 * field.embed_dim + 2 * tokens)
+
+
+def _cost(task, local, rows):
+    """Returns the `Cost` of a device's step, and whether the split of weights divides it."""
+    model = declared(task.model)
+    if local is not None:
+        try:
+            return cost(_cut(model, local), task.loss, task.masking, rows), True
+        except Exception:
+            # A layer that cannot be run on its part of the weights alone.
+            model = declared(task.model)
+    return cost(model, task.loss, task.masking, rows), local is None
+
+
+def _cut(model, local: dict[str, tuple[int, ...]]):
+    """Gives a declared model the shapes that its weights have on a device."""
+    split = {}
+    for weight in model.weights:
+        whole, weight._shape = tuple(weight.shape), local[within(weight.path)]
+        split[id(weight)] = whole[-1] // weight.shape[-1] if whole else 1
+    for layer in model._flatten_layers():
+        layer.input_spec = None  # what a layer expects is a whole width
+        if hasattr(layer, "num_heads"):
+            layer.num_heads //= _columns(layer._layers, split)
+    return model
+
+
+def _columns(layers: Iterable, split: dict[int, int]) -> int:
+    """Returns over how many devices the columns of maps into heads are split."""
+    own = [w for layer in layers for w in layer._trainable_variables]
+    return max((split[id(w)] for w in own), default=1)

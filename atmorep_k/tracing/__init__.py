@@ -1,0 +1,1 @@
+"""What a training step would compute and keep, found by tracing it without computing."""
