@@ -2,14 +2,17 @@
 
     python benchmarks/train_step.py [--backends jax torch tensorflow] [--steps 10]
 
-The configuration is benchmarks/train_step.gin with inputs that stay the same; `visible` is the same
-model with `AtmoRep.encode = 'visible'`: the encoder sees a fifth of the tokens. Each variant runs
-in a process of its own, with the steps and a product of two square float32 matrices timed in turns. `share` is the step's operations per second divided by the
-product's; operations are those of matrix products alone, three times the forward pass (once
-forward, twice backward). `processor` is the time of all cores together, which other work on the
-machine disturbs less. `memory` is the peak of the process above what it held before the model was
-built, the compiler's own included; `compiled` is the temporary memory of the compiled step by
-XLA's account. `traces` counts Python calls of the model over all steps.
+The configuration is benchmarks/train_step.gin with inputs that stay the same, four fifths of the
+tokens hidden. `visible` is the same model with `AtmoRep.encode = 'visible'`; `apart` with 'apart'
+and a decoder that attends to the encoder alone. Each variant runs in a process of its own, with the
+steps and a product of two square float32 matrices timed in turns.
+
+`share` is the step's operations per second divided by the product's; operations are those of matrix
+products alone, three times the forward pass (once forward, twice backward). `processor` is the time
+of all cores together, which other work on the machine disturbs less. `memory` is the peak of the
+process above what it held before the model was built, the compiler's own included; `compiled` is
+the temporary memory of the compiled step by XLA's account. `traces` counts Python calls of the
+model over all steps.
 
 A second table tells where the time of the full step goes: its pieces, forward and backward, each
 compiled by itself on the same shapes (benchmarks/step_pieces.py).
@@ -27,6 +30,7 @@ from pathlib import Path
 
 SIDE = 2048
 VARIANTS = {"full": (), "visible": ("AtmoRep.encode='visible'",)}
+VARIANTS["apart"] = ("AtmoRep.encode='apart'", "UNetDecoder.cross_ratio=1.0")
 HEADER = ("backend", "variant", "step", "of full", "processor", "GFLOP/s", "product", "share")
 HEADER += ("memory", "compiled", "traces")
 
@@ -210,11 +214,12 @@ def forward_operations(model, batch_size: int, slots: int) -> float:
     dim, levels = field.embed_dim, len(field.levels)
     encoder, decoder = model.templates["encoder"], model.templates["decoder"]
     tokens = levels * field.tokens_per_level
-    encoded = tokens - levels * slots if model.encode == "visible" else tokens
+    encoded = tokens if model.encode == "all" else tokens - levels * slots
+    decoded = levels * slots if model.encode == "apart" else tokens
     share = decoder.cross_heads / decoder.num_heads
-    read = share * encoded + (1 - share) * tokens
+    read = share * encoded + (1 - share) * decoded
     blocks = encoder.num_layers * block_operations(encoded, encoded, dim, encoder.mlp_ratio)
-    blocks += decoder.num_layers * block_operations(tokens, read, dim, decoder.mlp_ratio)
+    blocks += decoder.num_layers * block_operations(decoded, read, dim, decoder.mlp_ratio)
     members = model.templates["tail"].num_members
     tails = levels * slots * dim * members * field.token_values
     return 2 * batch_size * (blocks + tails + tokens * field.token_values * dim)
