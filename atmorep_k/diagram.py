@@ -93,7 +93,7 @@ def _title(axes, description: dict) -> None:
     name = file_name(Path(description["path"]))
     axes.text(0.2, -0.18, name, va="top", fontsize=13, weight="bold")
     rest = f"{description['weights']:,} weights, {description['dtype']}"
-    if description["encode"] == "visible":
+    if description["encode"] != "all":
         rest += ", encoders see visible tokens only"
     axes.text(0.2, -0.46, rest, va="top", fontsize=_SMALL + 1, color="0.35")
 

@@ -177,7 +177,7 @@ def forget_shapes(model) -> None:
     """
     import keras
 
-    if getattr(model, "encode", "all") == "visible" and keras.backend.backend() == "tensorflow":
+    if getattr(model, "encode", "all") != "all" and keras.backend.backend() == "tensorflow":
         model.make_predict_function(force=True)
 
 

@@ -40,7 +40,8 @@ class AtmoRep(keras.Model):
         coupler: lets a field attend to another; needed where a field has couplings.
         encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
-            arXiv:2111.06377).
+            arXiv:2111.06377). With `"apart"` the decoder has the hidden ones only, which look back
+            at the encoder by its cross attention alone (Fu et al. 2024, arXiv:2401.14391).
         parts: field -> role (`"encoder"`, ...) -> component that this field has of its own.
         freeze: patterns of the paths of weights that are not trained, see `atmorep_k.patterns`.
         provenance: what the model remembers of its data and software; set by the training.
@@ -65,7 +66,7 @@ class AtmoRep(keras.Model):
         tail: keras.layers.Layer,
         normalizer: Any,
         coupler: keras.layers.Layer | None = None,
-        encode: Literal["all", "visible"] = "all",
+        encode: Literal["all", "visible", "apart"] = "all",
         parts: dict[str, dict[str, Any]] | None = None,
         freeze: Sequence[str] = (),
         provenance: dict | None = None,
@@ -186,7 +187,7 @@ class AtmoRep(keras.Model):
     def _sequence(self, field: FieldSpec) -> tuple[int | None, ...]:
         """Returns the shape of a field's embedded tokens, without the axes of place."""
         levels, times = len(field.levels), field.num_tokens[0]
-        if self.encode == "visible":
+        if self.encode != "all":
             return (None, levels * field.tokens_per_level, field.embed_dim)
         return (None, levels, times, field.tokens_per_level // times, field.embed_dim)
 
@@ -209,7 +210,7 @@ class AtmoRep(keras.Model):
     def embed(self, field: FieldSpec, inputs):
         """Returns the embedded tokens of a field, (batch, level, time, space, channel).
 
-        With `encode = "visible"`: (batch, token, channel).
+        Unless `encode = "all"`: (batch, token, channel).
         """
         name = field.name
         values = self.part("tokenizer", name)(inputs[f"{name}/tokens"])
@@ -244,6 +245,9 @@ class AtmoRep(keras.Model):
             if name not in wanted:
                 continue
             hidden = ops.take_along_axis(embedded[name], back["hidden"][..., None], axis=1)
+            if self.encode == "apart":
+                starts[name] = hidden
+                continue
             both = ops.concatenate([encoded[name][-1], hidden], axis=1)
             starts[name] = ops.take_along_axis(both, back["order"][..., None], axis=1)
         return starts, encoded
@@ -273,7 +277,11 @@ class AtmoRep(keras.Model):
         name, masked = field.name, inputs[f"{field.name}/masked_index"]
         training = training and self.learns("decoder", name)
         decoded = self.part("decoder", name)(start, encoded, training=training)
-        return self.part("tail", name)(masked_tokens(field, decoded, masked))
+        if self.encode == "apart":
+            hidden = ops.reshape(decoded, (-1, *masked.shape[1:], decoded.shape[-1]))
+        else:
+            hidden = masked_tokens(field, decoded, masked)
+        return self.part("tail", name)(hidden)
 
     def compile(self, optimizer, loss, **kwargs):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).

@@ -134,10 +134,10 @@ class Pretraining(Component):
         Raises:
             UserError: where data and model do not fit.
         """
-        if self.model.encode == "visible" and not self.masking.hides_wholly:
+        if self.model.encode != "all" and not self.masking.hides_wholly:
             raise UserError(
-                f"AtmoRep.encode = 'visible' leaves masked tokens out of the encoder, but "
-                f"{type(self.masking).__name__} only noises or coarsens some: set its rate "
+                f"AtmoRep.encode = {self.model.encode!r} leaves masked tokens out of the encoder, "
+                f"but {type(self.masking).__name__} only noises or coarsens some: set its rate "
                 f"hidden = 1 and the others to 0."
             )
         if self.scoring:

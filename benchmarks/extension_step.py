@@ -25,7 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from train_step import matrix_product, peak_memory, seconds
+from train_step import matrix_product, peak_memory, seconds, temporary_memory
 
 VARIANTS = ("extension", "both", "whole", "alone")
 TARGET = {"step": 0.6, "memory": 0.7}
@@ -114,7 +114,7 @@ def step_times(arguments) -> dict[str, float]:
     times = {variant: [] for variant in VARIANTS}
     for _ in range(arguments.steps):
         for variant, step in steps.items():
-            times[variant].append(seconds(step))
+            times[variant].append(seconds(step)[0])
     return {variant: statistics.median(found) for variant, found in times.items()}
 
 
@@ -135,7 +135,7 @@ def memory_of(arguments) -> dict[str, float | None]:
     for _ in range(max(2, arguments.steps)):
         step()
     peak = peak_memory() - before
-    return {"peak": peak, "xla": temporary_memory(keras, model, batch)}
+    return {"peak": peak, "xla": temporary_memory(model, batch)}
 
 
 def prepared(variant: str, arguments):
@@ -198,26 +198,6 @@ def random_batch(task) -> tuple[dict, dict, dict]:
 
 def of_field(arrays: dict, name: str) -> dict:
     return {key: array for key, array in arrays.items() if key.split("/")[0] == name}
-
-
-def temporary_memory(keras, model, batch) -> float | None:
-    """Returns the MB that XLA says the compiled step takes besides its arguments; None elsewhere.
-
-    The step is compiled once more, as Keras does it.
-    """
-    if keras.backend.backend() != "jax":
-        return None
-    import jax
-
-    groups = (
-        model.trainable_variables,
-        model.non_trainable_variables,
-        model.optimizer.variables,
-        model.metrics_variables,
-    )
-    state = tuple([v.value for v in group] for group in groups)
-    step = jax.jit(model.train_step, donate_argnums=0).lower(state, batch).compile()
-    return step.memory_analysis().temp_size_in_bytes / 2**20
 
 
 if __name__ == "__main__":

@@ -2,11 +2,20 @@
 
     python benchmarks/train_step.py [--backends jax torch tensorflow] [--steps 10]
 
-Each backend runs in a process of its own, on the same configuration and batch. In that process the
-step and a product of two square float32 matrices are timed in turns; the share is the step's
-floating point operations per second divided by the product's. Operations are those of matrix
-products alone, three times the forward pass (once forward, twice backward). Memory is the peak of
-the process above what it held before the model was built.
+The configuration is benchmarks/train_step.gin with inputs that stay the same, four fifths of the
+tokens hidden. `visible` is the same model with `AtmoRep.encode = 'visible'`; `apart` with 'apart'
+and a decoder that attends to the encoder alone. Each variant runs in a process of its own, with the
+steps and a product of two square float32 matrices timed in turns.
+
+`share` is the step's operations per second divided by the product's; operations are those of matrix
+products alone, three times the forward pass (once forward, twice backward). `processor` is the time
+of all cores together, which other work on the machine disturbs less. `memory` is the peak of the
+process above what it held before the model was built, the compiler's own included; `compiled` is
+the temporary memory of the compiled step by XLA's account. `traces` counts Python calls of the
+model over all steps.
+
+A second table tells where the time of the full step goes: its pieces, forward and backward, each
+compiled by itself on the same shapes (benchmarks/step_pieces.py).
 """
 
 import argparse
@@ -17,81 +26,116 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
-CONFIG = ("pretrain_field.gin",)
 SIDE = 2048
+VARIANTS = {"full": (), "visible": ("AtmoRep.encode='visible'",)}
+VARIANTS["apart"] = ("AtmoRep.encode='apart'", "UNetDecoder.cross_ratio=1.0")
+HEADER = ("backend", "variant", "step", "of full", "processor", "GFLOP/s", "product", "share")
+HEADER += ("memory", "compiled", "traces")
 
 
 def main():
     arguments = parse()
     if arguments.child:
-        print(json.dumps(measure(arguments.steps)))
+        print(json.dumps(measure(arguments)))
         return
-    print(f"{'backend':<12}{'step':>9}{'samples/s':>11}{'GFLOP/s':>9}", end="")
-    print(f"{'product':>9}{'share':>7}{'memory':>9}{'traces':>8}")
+    print(*(f"{title:>10}" for title in HEADER), sep="")
+    pieces = {}
     for backend in arguments.backends:
-        row = run(backend, arguments.steps)
-        print(
-            f"{backend:<12}{row['step']:>7.3f} s{row['samples']:>11.1f}{row['rate']:>9.1f}"
-            f"{row['product']:>9.1f}{row['share']:>7.2f}{row['memory']:>6.0f} MB{row['traces']:>8}"
-        )
+        full = None
+        for variant in arguments.variants:
+            row = run(backend, variant, arguments)
+            full = full or row["step"]
+            print_row(backend, variant, row, full)
+            if "pieces" in row:
+                pieces[backend] = row["pieces"]
+    for backend, times in pieces.items():
+        print(f"\n{backend}, ms:", ", ".join(f"{n} {1e3 * t:.0f}" for n, t in times.items()))
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--backends", nargs="+", default=["jax", "torch", "tensorflow"])
+    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--config", default=str(Path(__file__).with_suffix(".gin")))
+    parser.add_argument("--set", action="append", default=[], help="NAME=VALUE, in all variants")
+    parser.add_argument("--pieces", action="store_true", help="tell where the time goes")
+    parser.add_argument("--child", choices=VARIANTS, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def run(backend: str, steps: int) -> dict:
-    command = [sys.executable, __file__, "--child", "--steps", str(steps)]
+def run(backend: str, variant: str, arguments) -> dict:
+    command = [sys.executable, __file__, "--child", variant, "--steps", str(arguments.steps)]
+    command += ["--config", arguments.config]
+    for binding in arguments.set:
+        command += ["--set", binding]
+    if arguments.pieces and variant == "full":
+        command.append("--pieces")
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
     result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def measure(steps: int) -> dict:
+def print_row(backend: str, variant: str, row: dict, full: float) -> None:
+    compiled = f"{row['compiled']:.0f} MB" if row["compiled"] else ""
+    values = (f"{row['step']:.3f} s", f"{row['step'] / full:.2f}", f"{row['processor']:.2f} s")
+    values += (f"{row['rate']:.1f}", f"{row['product']:.1f}", f"{row['share']:.2f}")
+    values += (f"{row['memory']:.0f} MB", compiled, row["traces"])
+    print(*(f"{value:>10}" for value in (backend, variant, *values)), sep="", flush=True)
+
+
+def measure(arguments) -> dict:
     import keras
 
     from atmorep_k import config
 
     keras.utils.set_random_seed(0)
-    task = config.load(CONFIG).build()
+    overrides = [*arguments.set, *VARIANTS[arguments.child]]
+    task = config.load([arguments.config], overrides).build()
     batch, slots = random_batch(task)
     product = matrix_product(keras)
     product()
     before = peak_memory()
+    model = compiled_model(task)
+    traces = count_calls(model)
+    for _ in range(2):
+        model.train_on_batch(*batch)
+    steps, products = [], []
+    for _ in range(arguments.steps):
+        steps.append(seconds(lambda: model.train_on_batch(*batch)))
+        products.append(seconds(product))
+    step, processor = (statistics.median(times) for times in zip(*steps, strict=True))
+    rate = 3 * forward_operations(model, task.batch_size, slots) / step / 1e9
+    speed = 2 * SIDE**3 / statistics.median(wall for wall, _ in products) / 1e9
+    result = {"step": step, "processor": processor, "rate": rate, "product": speed}
+    result |= {"share": rate / speed, "memory": peak_memory() - before}
+    result["traces"] = traces[0] if keras.backend.backend() != "torch" else "eager"
+    result["compiled"] = temporary_memory(model, batch)
+    if arguments.pieces:
+        from step_pieces import piece_times
+
+        times = piece_times(task, batch, arguments.steps)
+        result["pieces"] = {**times, "rest": step - sum(times.values()), "step": step}
+    return result
+
+
+def compiled_model(task):
+    """Returns the task's model, built and compiled, its optimiser built."""
     model = task.model
     model.build()
     model.compile(optimizer=task.optimizer, loss=task.loss)
     task.optimizer.build(model.trainable_variables)
-    traces = count_calls(model)
-    model.train_on_batch(*batch)
-    model.train_on_batch(*batch)
-    step_times, product_times = [], []
-    for _ in range(steps):
-        step_times.append(seconds(lambda: model.train_on_batch(*batch)))
-        product_times.append(seconds(product))
-    step, square = statistics.median(step_times), statistics.median(product_times)
-    rate = 3 * forward_operations(model, task.batch_size, slots) / step / 1e9
-    speed = 2 * SIDE**3 / square / 1e9
-    return {
-        "step": step,
-        "samples": task.batch_size / step,
-        "rate": rate,
-        "product": speed,
-        "share": rate / speed,
-        "memory": peak_memory() - before,
-        "traces": traces[0] if keras.backend.backend() != "torch" else "eager",
-    }
+    return model
 
 
-def seconds(function) -> float:
-    begun = time.perf_counter()
+def seconds(function) -> tuple[float, float]:
+    """Returns the time that a call took, and that of all processor cores."""
+    before, begun = os.times(), time.perf_counter()
     function()
-    return time.perf_counter() - begun
+    wall, after = time.perf_counter() - begun, os.times()
+    return wall, after.user + after.system - before.user - before.system
 
 
 def peak_memory() -> float:
@@ -142,17 +186,52 @@ def random_batch(task):
     return (inputs, {field.name: targets}, {field.name: weights}), slots
 
 
+def temporary_memory(model, batch) -> float | None:
+    """Returns the MB that XLA says the compiled step takes besides its arguments; None elsewhere.
+
+    The step is compiled once more, as Keras does it.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        return None
+    import jax
+
+    groups = (
+        model.trainable_variables,
+        model.non_trainable_variables,
+        model.optimizer.variables,
+        model.metrics_variables,
+    )
+    state = tuple([v.value for v in group] for group in groups)
+    step = jax.jit(model.train_step, donate_argnums=0).lower(state, batch).compile()
+    return step.memory_analysis().temp_size_in_bytes / 2**20
+
+
 def forward_operations(model, batch_size: int, slots: int) -> float:
     """Counts the operations of the matrix products of one forward pass."""
     (field,) = model.fields
-    tokens, dim = len(field.levels) * field.tokens_per_level, field.embed_dim
+    dim, levels = field.embed_dim, len(field.levels)
     encoder, decoder = model.templates["encoder"], model.templates["decoder"]
-    # Queries, keys, values, projection: 4 dim^2; MLP: 2 ratio dim^2; scores and their use: tokens.
-    block = tokens * (4 * dim**2 + 2 * encoder.mlp_ratio * dim**2 + 2 * tokens * dim)
-    blocks = (encoder.num_layers + decoder.num_layers) * block
+    tokens = levels * field.tokens_per_level
+    encoded = tokens if model.encode == "all" else tokens - levels * slots
+    decoded = levels * slots if model.encode == "apart" else tokens
+    share = decoder.cross_heads / decoder.num_heads
+    read = share * encoded + (1 - share) * decoded
+    blocks = encoder.num_layers * block_operations(encoded, encoded, dim, encoder.mlp_ratio)
+    blocks += decoder.num_layers * block_operations(decoded, read, dim, decoder.mlp_ratio)
     members = model.templates["tail"].num_members
-    tails = len(field.levels) * slots * dim * members * field.token_values
+    tails = levels * slots * dim * members * field.token_values
     return 2 * batch_size * (blocks + tails + tokens * field.token_values * dim)
+
+
+def block_operations(tokens: int, read: float, dim: int, mlp_ratio: float) -> float:
+    """Counts the multiplications of a block whose tokens attend to `read` others each.
+
+    Queries, keys, values, projection: 4 dim^2 (keys and values of a context count as of the tokens
+    themselves); MLP: 2 ratio dim^2; scores and their use: 2 read dim.
+    """
+    return tokens * (4 * dim**2 + 2 * mlp_ratio * dim**2 + 2 * read * dim)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from atmorep_k.components.blocks import blockwise_attention
 from atmorep_k.registry import Configured, component
 
 
@@ -45,8 +46,8 @@ class AttentionHeads(Configured, keras.layers.Layer):
 
     def _split(self, projected, parts):
         shape = (-1, projected.shape[1], self.num_heads, parts, self.head_dim)
-        heads = ops.reshape(projected, shape)
-        return [heads[:, :, :, part] for part in range(parts)]
+        # Its gradient is one array; that of a slice is filled up with zeros first.
+        return ops.unstack(ops.reshape(projected, shape), parts, axis=3)
 
     def call(self, x, context=None, query_norm=None, key_norm=None):
         """Returns the heads' outputs; the norms, where given, act on each head's channels."""
@@ -64,12 +65,29 @@ class AttentionHeads(Configured, keras.layers.Layer):
 def attend(query, key, value):
     """Returns softmax(q k^T / sqrt(head_dim)) v for (batch, token, head, channel) arrays.
 
-    PyTorch's fused kernel keeps no scores. Elsewhere scores are laid out key by query, and the sum
-    of the softmax comes out of the product with the values, as one channel more: XLA's reductions
-    over the last axis are slow on a CPU (benchmarks/README.md).
+    PyTorch, and JAX with an accelerator, have fused kernels, which keep no scores. Elsewhere many
+    scores are computed in blocks, few at once: laid out key by query, and the sum of the softmax
+    comes out of the product with the values, as one channel more, as XLA's reductions over the last
+    axis are slow on a CPU (benchmarks/README.md).
     """
-    if keras.backend.backend() == "torch":
+    if has_kernel():
         return ops.dot_product_attention(query, key, value)
+    if query.shape[2] * query.shape[1] * key.shape[1] > blockwise_attention.MAX_SCORES:
+        return blockwise_attention.blockwise_attention(query, key, value)
+    return plain_attention(query, key, value)
+
+
+def has_kernel() -> bool:
+    """Tells whether the backend computes attention by a kernel of its own on this device."""
+    if keras.backend.backend() != "jax":
+        return keras.backend.backend() == "torch"
+    import jax
+
+    return jax.default_backend() != "cpu"
+
+
+def plain_attention(query, key, value):
+    """Does what `attend` does, with all scores at once."""
     scale = ops.cast(query.shape[-1] ** -0.5, query.dtype)
     # Half precision loses too much in a sum over thousands of keys.
     scores = ops.cast(ops.einsum("bqhd,bkhd->bhkq", query * scale, key), "float32")

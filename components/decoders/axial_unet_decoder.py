@@ -26,6 +26,7 @@ class AxialUNetDecoder(UNetDecoder):
         self_qk_norm: layer norm of queries and keys in dense blocks, see `TransformerBlock`.
         mlp_norm: whether the input of each MLP is normalised.
         output_activation: see `MLP`.
+        remat: compute the inside of each block again in the backward pass, see `recomputed`.
 
     Shapes:
         input: x (batch, level, time, space, channel) and the encoder's outputs, likewise
@@ -46,6 +47,7 @@ class AxialUNetDecoder(UNetDecoder):
         self_qk_norm: Literal["none", "plain", "affine"] = "none",
         mlp_norm: bool = True,
         output_activation: bool = False,
+        remat: bool = False,
         **kwargs,
     ):
         super().__init__(
@@ -60,6 +62,7 @@ class AxialUNetDecoder(UNetDecoder):
             self_qk_norm=self_qk_norm,
             mlp_norm=mlp_norm,
             output_activation=output_activation,
+            remat=remat,
             **kwargs,
         )
         self.parallel = parallel

@@ -5,6 +5,7 @@ from typing import Literal
 import keras
 
 from atmorep_k.components.blocks import TransformerBlock
+from atmorep_k.components.blocks.recomputed import run_block
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured, component
 
@@ -32,6 +33,7 @@ class UNetDecoder(Configured, keras.layers.Layer):
             original of 2024 has weights in the former and none in the latter.
         mlp_norm: whether the input of each MLP is normalised.
         output_activation: see `MLP`.
+        remat: compute the inside of each block again in the backward pass, see `recomputed`.
 
     Shapes:
         input: x (batch, ..., channel) and the encoder's outputs, each (batch, ..., channel)
@@ -55,6 +57,7 @@ class UNetDecoder(Configured, keras.layers.Layer):
         self_qk_norm: Literal["none", "plain", "affine"] | None = None,
         mlp_norm: bool = True,
         output_activation: bool = False,
+        remat: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -70,6 +73,7 @@ class UNetDecoder(Configured, keras.layers.Layer):
         self.self_qk_norm = self_qk_norm
         self.mlp_norm = mlp_norm
         self.output_activation = output_activation
+        self.remat = remat
         if not 0 <= cross_ratio <= 1:
             raise UserError(
                 f"{type(self).__name__}.cross_ratio is a share of the heads between 0 and 1, "
@@ -140,12 +144,12 @@ class UNetDecoder(Configured, keras.layers.Layer):
         if layer is None:
             return x, None
         if self.self_attention:
-            x = self.self_blocks[number](x, training=training)
+            x = run_block(self.self_blocks[number], self.remat, x, training=training)
         return x, encoder_outputs[layer]
 
     def call(self, x, encoder_outputs, training=False):
         """Returns the decoded tokens."""
         for number, block in enumerate(self.blocks):
             x, context = self.inputs_of(number, x, encoder_outputs, training)
-            x = block(x, context, training=training)
+            x = run_block(block, self.remat, x, context, training=training)
         return x

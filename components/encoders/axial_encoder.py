@@ -22,6 +22,7 @@ class AxialEncoder(Encoder):
         dropout: rate of dropout in each block.
         mlp_norm: whether the input of the MLP is normalised.
         output_activation: see `MLP`.
+        remat: compute the inside of each block again in the backward pass, see `recomputed`.
 
     Shapes:
         input: (batch, level, time, space, channel)
@@ -42,9 +43,10 @@ class AxialEncoder(Encoder):
         dropout: float = 0.0,
         mlp_norm: bool = True,
         output_activation: bool = False,
+        remat: bool = False,
         **kwargs,
     ):
-        super().__init__(num_layers, **kwargs)
+        super().__init__(num_layers, remat, **kwargs)
         self.num_heads = num_heads
         self.reserved_heads = reserved_heads
         self.parallel = parallel

@@ -22,6 +22,7 @@ class DenseEncoder(Encoder):
         qk_norm: see `TransformerBlock`.
         norm: whether the inputs of attention and MLP are normalised.
         output_activation: see `MLP`.
+        remat: compute the inside of each block again in the backward pass, see `recomputed`.
 
     Shapes:
         input: (batch, ..., channel)
@@ -41,9 +42,10 @@ class DenseEncoder(Encoder):
         qk_norm: Literal["none", "plain", "affine"] = "none",
         norm: bool = True,
         output_activation: bool = False,
+        remat: bool = False,
         **kwargs,
     ):
-        super().__init__(num_layers, **kwargs)
+        super().__init__(num_layers, remat, **kwargs)
         self.num_heads = num_heads
         self.mlp_ratio = mlp_ratio
         self.mlp_layers = mlp_layers

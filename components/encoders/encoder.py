@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import keras
 
+from atmorep_k.components.blocks.recomputed import run_block
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured
 
@@ -22,9 +23,10 @@ class Encoder(Configured, keras.layers.Layer):
 
     make_block: Callable[[str], keras.layers.Layer]
 
-    def __init__(self, num_layers: int, **kwargs):
+    def __init__(self, num_layers: int, remat: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.num_layers = num_layers
+        self.remat = remat
         if num_layers < 1:
             raise UserError(
                 f"{type(self).__name__}.num_layers must be at least 1, not {num_layers}."
@@ -57,7 +59,7 @@ class Encoder(Configured, keras.layers.Layer):
 
     def step(self, number, x, others, training=False):
         """Returns the output of block `number`; `others` {field: state before the layer}."""
-        return self.blocks[number](x, others=others, training=training)
+        return run_block(self.blocks[number], self.remat, x, others=others, training=training)
 
     def call(self, x, training=False):
         """Returns the output of every block, the last one last, of a field without couplings."""
