@@ -14,6 +14,9 @@ import atmorep_k  # noqa: F401 (before Keras, so that JAX is the default backend
 # Many tests compile the same step. What one of them compiled serves the others, also in other
 # processes: xdist's workers and the programs that tests start inherit the environment.
 _CACHE = "JAX_COMPILATION_CACHE_DIR"
+# And they compile for seconds what runs for moments: it need not be the fastest code.
+_FLAGS = "XLA_FLAGS"
+os.environ.setdefault(_FLAGS, "--xla_backend_optimization_level=0")
 
 
 def pytest_configure(config):

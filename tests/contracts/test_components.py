@@ -134,8 +134,7 @@ CASES = {
     "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3, remat=True), (SEQUENCE,)),
     "AxialEncoder": Case(lambda: _block(reserved_heads=2, mlp_norm=False, remat=True), (PLACES,)),
     "AxialUNetDecoder": Case(
-        lambda: _block(num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain")
-        | {"remat": True},
+        lambda: _block(
             num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain", remat=True
         ),
         (PLACES, [PLACES, PLACES]),
