@@ -191,19 +191,29 @@ def _cost(task, local, rows):
 
 
 def _cut(model, local: dict[str, tuple[int, ...]]):
-    """Gives a declared model the shapes that its weights have on a device."""
-    split = {}
+    """Gives a declared model the shapes that its weights have on a device.
+
+    Where heads do not divide, they stay whole, and with them the other heads and maps beside them.
+    """
+    whole = {id(w): tuple(w.shape) for w in model.weights}
     for weight in model.weights:
-        whole, weight._shape = tuple(weight.shape), local[within(weight.path)]
-        split[id(weight)] = whole[-1] // weight.shape[-1] if whole else 1
+        weight._shape = local[within(weight.path)]
     for layer in model._flatten_layers():
         layer.input_spec = None  # what a layer expects is a whole width
-        if hasattr(layer, "num_heads"):
-            layer.num_heads //= _columns(layer._layers, split)
+        heads = [part for part in layer._layers if hasattr(part, "num_heads")]
+        if any(part.num_heads % _columns(part, whole) for part in heads):
+            for weight in _own((*layer._layers, *(p for h in heads for p in h._layers))):
+                weight._shape = whole[id(weight)]
+        for part in heads:
+            part.num_heads //= _columns(part, whole)
     return model
 
 
-def _columns(layers: Iterable, split: dict[int, int]) -> int:
+def _columns(heads, whole: dict[int, tuple[int, ...]]) -> int:
     """Returns over how many devices the columns of maps into heads are split."""
-    own = [w for layer in layers for w in layer._trainable_variables]
-    return max((split[id(w)] for w in own), default=1)
+    own = _own(heads._layers)
+    return max((whole[id(w)][-1] // w.shape[-1] for w in own), default=1)
+
+
+def _own(layers: Iterable) -> list:
+    return [w for layer in layers for w in layer._trainable_variables]

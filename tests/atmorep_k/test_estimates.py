@@ -99,6 +99,16 @@ def test_fields_on_places_divide_by_the_fullest(make_task):
     assert two.activations == pytest.approx(one.activations / 2, rel=0.01)
 
 
+def test_heads_that_do_not_divide_stay_whole(make_task):
+    one, two, four = (
+        estimate(make_task(mesh=components.distributions.Mesh((1, n)))) for n in (1, 2, 4)
+    )
+    # Four devices share neither the encoder's two heads nor the decoder's two of each kind.
+    assert four.is_split
+    assert four.weights < two.weights
+    assert two.device_flops < four.device_flops < one.device_flops
+
+
 def test_what_cannot_be_traced_in_parts_counts_as_whole(make_task):
     layout = {"tokenizer/*/kernel": (None, "model")}
     mesh = components.distributions.Mesh((1, 2), layout=layout)
