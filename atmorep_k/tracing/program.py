@@ -55,8 +55,8 @@ class Program:
 
     @property
     def flops(self) -> float:
-        """Operations of its products."""
-        return sum(operation.flops for operation in self.operations)
+        """Operations of the products that are needed."""
+        return sum(operation.flops for operation in self._needed())
 
     def peak_bytes(self) -> int:
         """Returns the bytes of all that is stored at the time when this is most."""

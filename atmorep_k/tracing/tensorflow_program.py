@@ -5,11 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.ops import while_v2
 
 from atmorep_k.tracing.program import Operation, Program, Value
 
 _VIEWS = {"Reshape", "Squeeze", "ExpandDims", "Identity", "StopGradient", "IdentityN", "Snapshot"}
 _PRODUCTS = {"MatMul", "BatchMatMulV2", "BatchMatMul", "Einsum", "GatherV2", "GatherNd", "TopKV2"}
+_LOOPS = {"While", "StatelessWhile"}
 _PRODUCTS |= {"ScatterNd", "TensorScatterUpdate", "UnsortedSegmentSum", "TensorScatterAdd"}
 _KEPT = {"Sum", "Mean", "Max", "Min", "Prod", "ArgMax", "ArgMin", "Exp", "Erf", "Erfc", "Log"}
 _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin", "Cos", "Expm1"}
@@ -52,10 +54,21 @@ def _program(graph) -> Program:
             continue
         # Axes and shapes are constants for the compiler.
         read = [value(t) for t in node.inputs if t.op.type != "Const"]
-        kind, made = _kind(node.type), [value(t) for t in node.outputs]
-        operations.append(Operation(kind, read, made, _flops(node)))
+        made = [value(t) for t in node.outputs]
+        if node.type in _LOOPS:
+            operations.append(Operation("product", read, made, *_loop(node)))
+        else:
+            operations.append(Operation(_kind(node.type), read, made, _flops(node)))
     inputs, outputs = ([value(t) for t in part] for part in (graph.inputs, graph.outputs))
     return Program(operations, inputs, outputs)
+
+
+def _loop(node) -> tuple[float, int]:
+    """Returns the operations of all rounds of a loop and the memory of one."""
+    body = _program(while_v2._get_graph(node, "body", "_body_graph"))
+    # Its first two inputs are where it begins to count and how many rounds there are.
+    rounds = tf.get_static_value(node.inputs[1])
+    return float(rounds or 1) * body.flops, body.peak_bytes()
 
 
 def _kind(name: str) -> str:

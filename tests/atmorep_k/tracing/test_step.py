@@ -60,9 +60,10 @@ def test_xla_needs_what_is_foretold(parts, make_batch, changes):
     model, loss, masking = parts(**changes)
     found = cost(declared(model), loss, masking, 1)
     xla = compiled(declared(model), loss, masking, make_batch)
-    assert found.flops == pytest.approx(xla.cost_analysis()["flops"], rel=0.15)
     temporary = xla.memory_analysis().temp_size_in_bytes
     assert found.activations == pytest.approx(temporary, rel=0.15)
+    # XLA counts one round of each loop, those over blocks of attention.
+    assert found.flops > 0.97 * xla.cost_analysis()["flops"]
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="PyTorch tells what it holds")
@@ -93,22 +94,23 @@ def test_pytorch_needs_what_is_foretold(parts, make_batch):
 def test_operations_are_those_of_the_formula(parts, encode):
     model, loss, masking = parts(encode=encode)
     found = cost(declared(model), loss, masking, 2)
-    # A sum beside eight channels; and fused attention computes its scores again.
-    rel = 0.2 if BACKEND == "torch" else 0.06
-    expected = 3 * 2 * sum(_products(model, field, masking, encode) for field in model.fields)
-    assert found.flops == pytest.approx(2 * expected, rel=rel)
+    products = [_products(model, field, masking, encode) for field in model.fields]
+    linear, attention = (sum(part) for part in zip(*products, strict=True))
+    # The backward pass has two products for each; fused and blockwise attention begin it with the
+    # scores again. The plain one has a channel more, for the sum.
+    least, most = 3 * (linear + attention), 3 * linear + 3.5 * attention
+    assert 0.98 * least < found.flops / (2 * 2) < 1.02 * most
 
 
 def _products(model, field, masking, encode):
-    """Multiplications of a forward pass for one sample."""
+    """Multiplications of a forward pass for one sample: of linear maps, of attention."""
     tokens, dim = len(field.levels) * field.tokens_per_level, field.embed_dim
     masked = len(field.levels) * masking.num_slots(field.num_tokens)
     seen = tokens - (masked if encode == "visible" else 0)
-    linear, net = 4 * dim**2, 4 * dim**2
-    coupling = seen * (4 * dim * dim // 4 + 2 * seen * dim // 4)
-    encoder = seen * (linear + net + 2 * seen * dim) + coupling
+    encoder = seen * (4 * dim**2 + 4 * dim**2 + dim * dim)  # the last is the coupling's
     # Half the heads of the decoder attend to the encoder's tokens, of which they make keys, values.
-    decoder = tokens * (3 * dim**2 + net + tokens * dim + seen * dim) + seen * dim**2
+    decoder = tokens * (3 * dim**2 + 4 * dim**2) + seen * dim**2
     tail = masked * dim * 3 * field.token_values
     embedding = tokens * (field.token_values * (dim - 4) + 12 * 4)
-    return 2 * encoder + 2 * decoder + tail + embedding
+    attention = 2 * (2 * seen**2 * dim + seen**2 * dim // 2 + tokens**2 * dim + tokens * seen * dim)
+    return 2 * encoder + 2 * decoder + tail + embedding, attention
