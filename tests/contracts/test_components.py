@@ -131,14 +131,16 @@ CASES = {
     "CuboidTokenizer": Case(lambda: {"embed_dim": 5}, (GRID,)),
     "TokenInfo": Case(lambda: {"embed_dim": 5, "hidden": (6, 7)}, (GRID,), always_float32=True),
     "HarmonicPosition": Case(lambda: {"original_rows": True}, (GRID,)),
-    "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3), (SEQUENCE,)),
-    "AxialEncoder": Case(lambda: _block(reserved_heads=2, mlp_norm=False), (PLACES,)),
+    "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3, remat=True), (SEQUENCE,)),
+    "AxialEncoder": Case(lambda: _block(reserved_heads=2, mlp_norm=False, remat=True), (PLACES,)),
     "AxialUNetDecoder": Case(
-        lambda: _block(num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain"),
+        lambda: _block(
+            num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain", remat=True
+        ),
         (PLACES, [PLACES, PLACES]),
     ),
     "UNetDecoder": Case(
-        lambda: _block(cross_ratio=1.0, cross_rate=0.5, qk_norm="affine"),
+        lambda: _block(cross_ratio=1.0, cross_rate=0.5, qk_norm="affine", remat=True),
         (SEQUENCE, [(2, 5, 16), (2, 5, 16)]),
     ),
     "LinearEnsemble": Case(
