@@ -9,7 +9,8 @@ steps and a product of two square float32 matrices timed in turns.
 
 `share` is the step's operations per second divided by the product's; operations are those of matrix
 products alone, three times the forward pass (once forward, twice backward). `processor` is the time
-of all cores together, which other work on the machine disturbs less. `memory` is the peak of the
+of all cores together and `by proc.` the share by it: where other work runs on the machine, most of
+all with one core (`taskset -c 0 python ...`), it is the one to read. `memory` is the peak of the
 process above what it held before the model was built, the compiler's own included; `compiled` is
 the temporary memory of the compiled step by XLA's account. `traces` counts Python calls of the
 model over all steps.
@@ -31,8 +32,8 @@ from pathlib import Path
 SIDE = 2048
 VARIANTS = {"full": (), "visible": ("AtmoRep.encode='visible'",)}
 VARIANTS["apart"] = ("AtmoRep.encode='apart'", "UNetDecoder.cross_ratio=1.0")
-HEADER = ("backend", "variant", "step", "of full", "processor", "GFLOP/s", "product", "share")
-HEADER += ("memory", "compiled", "traces")
+HEADER = ("backend", "variant", "step", "of full", "processor", "of full", "GFLOP/s", "product")
+HEADER += ("share", "by proc.", "memory", "compiled", "traces")
 
 
 def main():
@@ -46,7 +47,7 @@ def main():
         full = None
         for variant in arguments.variants:
             row = run(backend, variant, arguments)
-            full = full or row["step"]
+            full = full or row
             print_row(backend, variant, row, full)
             if "pieces" in row:
                 pieces[backend] = row["pieces"]
@@ -78,11 +79,13 @@ def run(backend: str, variant: str, arguments) -> dict:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def print_row(backend: str, variant: str, row: dict, full: float) -> None:
+def print_row(backend: str, variant: str, row: dict, full: dict) -> None:
     compiled = f"{row['compiled']:.0f} MB" if row["compiled"] else ""
-    values = (f"{row['step']:.3f} s", f"{row['step'] / full:.2f}", f"{row['processor']:.2f} s")
+    values = ()
+    for time_ in ("step", "processor"):
+        values += (f"{row[time_]:.3f} s", f"{row[time_] / full[time_]:.2f}")
     values += (f"{row['rate']:.1f}", f"{row['product']:.1f}", f"{row['share']:.2f}")
-    values += (f"{row['memory']:.0f} MB", compiled, row["traces"])
+    values += (f"{row['processor_share']:.2f}", f"{row['memory']:.0f} MB", compiled, row["traces"])
     print(*(f"{value:>10}" for value in (backend, variant, *values)), sep="", flush=True)
 
 
@@ -107,10 +110,13 @@ def measure(arguments) -> dict:
         steps.append(seconds(lambda: model.train_on_batch(*batch)))
         products.append(seconds(product))
     step, processor = (statistics.median(times) for times in zip(*steps, strict=True))
-    rate = 3 * forward_operations(model, task.batch_size, slots) / step / 1e9
-    speed = 2 * SIDE**3 / statistics.median(wall for wall, _ in products) / 1e9
-    result = {"step": step, "processor": processor, "rate": rate, "product": speed}
-    result |= {"share": rate / speed, "memory": peak_memory() - before}
+    square, square_processor = (statistics.median(times) for times in zip(*products, strict=True))
+    operations = 3 * forward_operations(model, task.batch_size, slots) / 1e9
+    product = 2 * SIDE**3 / 1e9
+    result = {"step": step, "processor": processor, "rate": operations / step}
+    result |= {"product": product / square, "share": operations / step * square / product}
+    result["processor_share"] = operations / processor * square_processor / product
+    result |= {"memory": peak_memory() - before}
     result["traces"] = traces[0] if keras.backend.backend() != "torch" else "eager"
     result["compiled"] = temporary_memory(model, batch)
     if arguments.pieces:
@@ -132,10 +138,9 @@ def compiled_model(task):
 
 def seconds(function) -> tuple[float, float]:
     """Returns the time that a call took, and that of all processor cores."""
-    before, begun = os.times(), time.perf_counter()
+    before, begun = time.process_time(), time.perf_counter()
     function()
-    wall, after = time.perf_counter() - begun, os.times()
-    return wall, after.user + after.system - before.user - before.system
+    return time.perf_counter() - begun, time.process_time() - before
 
 
 def peak_memory() -> float:

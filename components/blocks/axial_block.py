@@ -5,6 +5,7 @@ from keras import ops
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
 from atmorep_k.components.blocks.coupled_block import CoupledBlock
+from atmorep_k.components.blocks.materialized import materialized
 from atmorep_k.components.blocks.mlp import seeded_dropout
 from atmorep_k.components.blocks.transformer_block import head_size
 from atmorep_k.errors import UserError
@@ -129,7 +130,8 @@ class AxialBlock(CoupledBlock):
 
     def call(self, x, context=None, others=None, training=False):
         """Returns the block's output."""
-        return self.mlp(self.attend(x, context, others, training), training=training)
+        x = materialized(self.attend(x, context, others, training))
+        return materialized(self.mlp(x, training=training))
 
 
 def along(axis: int, layer, x, other=None):

@@ -8,6 +8,7 @@ from keras import ops
 
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
 from atmorep_k.components.blocks.coupled_block import CoupledBlock
+from atmorep_k.components.blocks.materialized import materialized
 from atmorep_k.components.blocks.mlp import seeded_dropout
 from atmorep_k.errors import UserError
 from atmorep_k.registry import component
@@ -114,8 +115,8 @@ class TransformerBlock(CoupledBlock):
 
     def call(self, x, context=None, others=None, training=False):
         """Returns the block's output."""
-        x = self.attend(x, context, others, training)
-        return self.mlp(x, training=training) if self.mlp else x
+        x = materialized(self.attend(x, context, others, training))
+        return materialized(self.mlp(x, training=training)) if self.mlp else x
 
 
 def head_size(channels: int, num_heads: int) -> int:
