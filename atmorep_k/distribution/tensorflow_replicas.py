@@ -3,10 +3,8 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -25,6 +23,8 @@ class TensorFlowReplicas(TensorFlowEngine):
     Of one process the replicas are its devices (MirroredStrategy), of several the devices of all
     (MultiWorkerMirroredStrategy).
     """
+
+    _distributed = False
 
     def start(self) -> None:
         """Finds devices, or joins the other processes."""
@@ -57,8 +57,10 @@ class TensorFlowReplicas(TensorFlowEngine):
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:
         """Makes variables on all replicas, and lets losses be those of the whole batch."""
-        number = self._strategy.num_replicas_in_sync
-        with self._strategy.scope(), replicas.summing(number, _sum):
+        # In the scope of the strategy, `fit` would distribute what it is fed. That takes iterators
+        # which wait for seconds when they are deleted; the steps find their rows themselves.
+        distributing = contextlib.nullcontext() if self._distributed else self._strategy.scope()
+        with distributing, replicas.summing(self._strategy.num_replicas_in_sync, _sum):
             yield
 
     def distribute(self, model: Any) -> None:
@@ -71,6 +73,7 @@ class TensorFlowReplicas(TensorFlowEngine):
                 variable._initialize(variable.numpy())
         # They are summed before, so that they can be clipped.
         optimizer._all_reduce_sum_gradients = list
+        self._distributed = True
         tensorflow_steps.install(model, self._compiled, lambda gradients, weights: _sum(gradients))
 
     def _spread_seed(self, variable, value: np.ndarray) -> None:
@@ -87,30 +90,27 @@ class TensorFlowReplicas(TensorFlowEngine):
             own.assign(value + np.array([number * 1_000_003, 0], value.dtype))
 
     def _compiled(self, step):
-        function = tf.function(lambda batch: self._strategy.run(step, (batch,)), autograph=False)
-        first = self._first
+        function = tf.function(lambda rows: self._strategy.run(step, (rows,)), autograph=False)
 
         def run(batch):
-            return {name: first(value) for name, value in function(batch).items()}
+            logs = function(self._rows(batch))
+            return {name: self._first(value) for name, value in logs.items()}
 
         return run
 
+    def _rows(self, batch):
+        """Returns the rows of each replica of this process, in order."""
+        number = self._strategy.num_replicas_in_sync // self.num_processes
+        first = self.process * number
+
+        def own(context):
+            place = int(context.replica_id_in_sync_group) - first
+            return tf.nest.map_structure(lambda array: _part(array, place, number), batch)
+
+        return self._strategy.experimental_distribute_values_from_function(own)
+
     def _first(self, value):
         return self._strategy.experimental_local_results(value)[0]
-
-    def feed(self, batches: Iterable) -> Iterable:
-        """Returns a dataset whose elements are the rows of each replica, in order."""
-        first, again = _peeked(batches)
-        number = self._strategy.num_replicas_in_sync // self.num_processes
-
-        def blocks():
-            for batch in again():
-                for place in range(number):
-                    yield _rows(batch, place, number)
-
-        spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, _tensors(_rows(first, 0, number)))
-        dataset = tf.data.Dataset.from_generator(blocks, output_signature=spec)
-        return self._strategy.distribute_datasets_from_function(lambda context: dataset)
 
     def any(self, flag: bool) -> bool:
         """Returns whether the flag is set in any process."""
@@ -148,20 +148,5 @@ def _sum(value):
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def _peeked(batches) -> tuple[Any, Callable[[], Iterable]]:
-    """Returns the first batch, and what returns all: of a `PyDataset` each time it is asked."""
-    if isinstance(batches, keras.utils.PyDataset):
-        return batches[0], lambda: (batches[n] for n in range(len(batches)))
-    first = next(batches)
-    return first, lambda: chain([first], batches)
-
-
-def _rows(batch, place: int, number: int):
-    def part(array):
-        return array[place * len(array) // number : (place + 1) * len(array) // number]
-
-    return tf.nest.map_structure(part, batch)
-
-
-def _tensors(batch):
-    return tf.nest.map_structure(tf.convert_to_tensor, batch)
+def _part(array, place: int, number: int):
+    return array[place * len(array) // number : (place + 1) * len(array) // number]

@@ -34,10 +34,18 @@ def resolver() -> Any:
             "the environment tells the address of the first process (MASTER_ADDR), but TensorFlow "
             "asks for those of all: start it by srun, or set TF_CONFIG in each process."
         )
-    # Else it asks nvidia-smi, also where there is none.
-    gpus = len(tf.config.list_physical_devices("GPU"))
-    return tf.distribute.cluster_resolver.SlurmClusterResolver(
-        gpus_per_node=gpus, gpus_per_task=gpus, auto_set_gpu=False
+    return _from_slurm()
+
+
+def _from_slurm():
+    # Given numbers, it does not look for GPUs itself, which fails where there are none.
+    found = tf.distribute.cluster_resolver.SlurmClusterResolver(
+        gpus_per_node=Processes.from_environment().number, gpus_per_task=1, auto_set_gpu=False
+    )
+    cluster, (job, index) = found.cluster_spec(), found.get_task_info()
+    gpus = {"GPU": len(tf.config.list_physical_devices("GPU"))}
+    return tf.distribute.cluster_resolver.SimpleClusterResolver(
+        cluster, job, index, rpc_layer="grpc", num_accelerators=gpus
     )
 
 
@@ -67,10 +75,7 @@ def _from_config():
 def place(found: Any) -> tuple[int, int]:
     """Returns the number of this process, from 0, and of all."""
     tasks = _tasks(found.cluster_spec())
-    kind, index = (found.task_type, found.task_id)
-    if kind is None and hasattr(found, "get_task_info"):
-        kind, index = found.get_task_info()
-    return tasks.index((kind, index)), len(tasks)
+    return tasks.index((found.task_type, found.task_id)), len(tasks)
 
 
 def _tasks(cluster) -> list[tuple[str, int]]:
