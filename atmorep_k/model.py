@@ -122,10 +122,22 @@ class AtmoRep(keras.Model):
         """Returns the layer that plays a role (`"encoder"`, ...) for a field."""
         return getattr(self, f"field_{field}_{role}")
 
+    def at(self, field: str, function, *states):
+        """Runs a function of a field's layers on the field's device, and returns what it returns.
+
+        There is one device, unless an engine that places fields replaces this method.
+
+        Args:
+            field: name of the field.
+            function: takes the states; makes layers if there are none.
+            states: arrays, or lists and dicts of them, that gradients flow through.
+        """
+        return function(*states)
+
     def build(self, input_shape=None):
         """Makes all layers; their shapes follow from the fields, so no input is needed."""
         for field in self.fields:
-            self._build_field(field)
+            self.at(field.name, functools.partial(self._build_field, field))
         self.built = True
         self.set_freeze(self.freeze)
 
@@ -199,7 +211,8 @@ class AtmoRep(keras.Model):
         """
         wanted = self.learning if training else [f.name for f in self.predicted]
         read = dataflow.embedded(self.fields, wanted)
-        embedded = {f.name: self.embed(f, inputs) for f in self.fields if f.name in read}
+        embed = {f.name: functools.partial(self.embed, f) for f in self.fields if f.name in read}
+        embedded = {name: self.at(name, function, inputs) for name, function in embed.items()}
         starts, encoded = self.encode_fields(embedded, inputs, training, wanted)
         return {
             f.name: self._predict(f, starts[f.name], encoded[f.name], inputs, training)
@@ -271,17 +284,22 @@ class AtmoRep(keras.Model):
         others = {name: states[name] for name in field.couplings}
         encoder = self.part("encoder", field.name)
         training = training and self.learns("encoder", field.name)
-        return encoder.step(number, states[field.name], others, training)
+        step = functools.partial(encoder.step, number, training=training)
+        return self.at(field.name, step, states[field.name], others)
 
     def _predict(self, field, start, encoded, inputs, training):
         name, masked = field.name, inputs[f"{field.name}/masked_index"]
         training = training and self.learns("decoder", name)
-        decoded = self.part("decoder", name)(start, encoded, training=training)
-        if self.encode == "apart":
-            hidden = ops.reshape(decoded, (-1, *masked.shape[1:], decoded.shape[-1]))
-        else:
-            hidden = masked_tokens(field, decoded, masked)
-        return self.part("tail", name)(hidden)
+
+        def predict(start, encoded):
+            decoded = self.part("decoder", name)(start, encoded, training=training)
+            if self.encode == "apart":
+                hidden = ops.reshape(decoded, (-1, *masked.shape[1:], decoded.shape[-1]))
+            else:
+                hidden = masked_tokens(field, decoded, masked)
+            return self.part("tail", name)(hidden)
+
+        return self.at(name, predict, start, encoded)
 
     def compile(self, optimizer, loss, **kwargs):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).
@@ -398,7 +416,8 @@ class LastValue(keras.metrics.Metric):
 
     def __init__(self, name="last_value", **kwargs):
         super().__init__(name=name, **kwargs)
-        self.value = self.add_variable((), "zeros", name="value")
+        # Replicas of a batch all have its loss.
+        self.value = self.add_variable((), "zeros", name="value", aggregation="mean")
 
     def update_state(self, value):
         """Takes the new value."""
@@ -406,4 +425,4 @@ class LastValue(keras.metrics.Metric):
 
     def result(self):
         """Returns the last value."""
-        return ops.convert_to_tensor(self.value)
+        return ops.copy(self.value)

@@ -8,26 +8,46 @@ from atmorep_k.distribution.processes import Processes
 
 
 def ask_for_devices(bindings: Mapping[str, Any]) -> None:
-    """Lets JAX have as many devices on a CPU as a mesh asks for, and joins its processes.
+    """Lets a backend have as many devices on a CPU as a mesh asks for, and joins its processes.
 
     Where there are GPUs these are used. It comes before anything is built: the step counter of an
-    optimiser is enough to start JAX.
+    optimiser is enough to start JAX or TensorFlow.
 
     Args:
         bindings: of a `Configuration`, of which `Mesh.shape` counts.
     """
     import keras
 
-    if keras.backend.backend() != "jax":
-        return
+    shape = mesh_shape(bindings)
+    wanted = math.prod(max(n, 1) for n in shape)
+    if keras.backend.backend() == "jax":
+        _ask_jax(wanted)
+    if keras.backend.backend() == "tensorflow" and shape != [1, 1]:
+        _ask_tensorflow(wanted)
+
+
+def _ask_jax(wanted: int) -> None:
     import jax
 
     processes = Processes.from_environment()
-    here = math.prod(max(n, 1) for n in mesh_shape(bindings)) // processes.number
+    here = wanted // processes.number
     if here > 1:
         jax.config.update("jax_num_cpu_devices", here)
     if processes.number > 1:
         join(processes)
+
+
+def _ask_tensorflow(wanted: int) -> None:
+    import tensorflow as tf
+
+    from atmorep_k.distribution import tensorflow_workers
+
+    if tensorflow_workers.number() > 1:
+        tensorflow_workers.strategy()
+        return
+    (processor,) = tf.config.list_physical_devices("CPU")
+    devices = [tf.config.LogicalDeviceConfiguration()] * wanted
+    tf.config.set_logical_device_configuration(processor, devices)
 
 
 def join(processes: Processes) -> None:

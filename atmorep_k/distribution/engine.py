@@ -13,7 +13,7 @@ Block = tuple[slice, ...]
 _ENGINES = {
     "jax": ("jax_engine", "JaxEngine"),
     "torch": ("torch_engine", "TorchEngine"),
-    "tensorflow": ("tensorflow_engine", "TensorFlowEngine"),
+    "tensorflow": ("tensorflow_engine", "tensorflow_engine"),
 }
 
 

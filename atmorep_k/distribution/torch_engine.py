@@ -13,12 +13,12 @@ from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.experimental import implicit_replication
 
 from atmorep_k import replicas
-from atmorep_k.declared import declared
 from atmorep_k.distribution import torch_group
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.torch_layers import SplitLayers, follow_values
-from atmorep_k.distribution.torch_optimizer import ELEMENTWISE, Shares, slots, spread
+from atmorep_k.distribution.torch_optimizer import ELEMENTWISE, Shares, spread
 from atmorep_k.distribution.torch_split import Split
+from atmorep_k.distribution.weights import check_heads, slots
 from atmorep_k.errors import UserError
 from atmorep_k.patterns import within
 
@@ -61,7 +61,7 @@ class TorchEngine(Engine):
                     f"optimiser also over samples (Mesh.shard_optimizer)."
                 )
         if rules:
-            _check_heads(model, rules, self.size[1])
+            check_heads(model, rules, self.size[1])
         if rules or self.mesh.shard_optimizer:
             _check_optimizer(optimizer, model)
         self._rules = rules
@@ -158,24 +158,6 @@ class TorchEngine(Engine):
 def _held(variable) -> torch.Tensor:
     value = variable._value.detach()
     return value.to_local() if isinstance(value, DTensor) else value
-
-
-def _check_heads(model, rules, devices: int) -> None:
-    """Refuses to split attention other than by whole heads."""
-    for layer in declared(model)._flatten_layers():
-        number = getattr(layer, "num_heads", None)
-        if number is None or number % devices == 0:
-            continue
-        if split := [p for p in map(within, _paths(layer)) if p in rules]:
-            raise UserError(
-                f"{split[0]} belongs to {number} heads, which cannot be spread over {devices} "
-                f"devices of the axis of the model: choose a Mesh.shape that divides them, or "
-                f"other numbers of heads."
-            )
-
-
-def _paths(layer) -> list[str]:
-    return [weight.path for weight in layer.weights]
 
 
 def _check_optimizer(optimizer, model) -> None:

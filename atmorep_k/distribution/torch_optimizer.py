@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import keras
 import torch
@@ -11,6 +10,7 @@ import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
 from atmorep_k.distribution.torch_split import Split
+from atmorep_k.distribution.weights import slots
 
 # Whose change of a value follows from this value, its gradient and its slots alone.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "RMSprop", "Adagrad", "Adadelta")
@@ -195,22 +195,6 @@ def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
     # In place: the model, its checkpoints and its schedule know this optimiser.
     object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
     optimizer._shares = shares
-
-
-def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
-    """Returns the slots of an optimiser, each with its weight.
-
-    An optimiser keeps lists in the order of its weights, one for each kind of slot.
-    """
-    weights = optimizer._trainable_variables
-    kept = {id(v) for v in optimizer.variables}
-    return [
-        (slot, weight)
-        for name, values in vars(optimizer).items()
-        if isinstance(values, list) and len(values) == len(weights) and name != "_variables"
-        for slot, weight in zip(values, weights, strict=True)
-        if id(slot) in kept
-    ]
 
 
 def _held(variable) -> torch.Tensor:

@@ -1,0 +1,117 @@
+"""The steps that `fit` and `evaluate` run where TensorFlow's devices share the work.
+
+Keras's own steps multiply the loss by the number of replicas, clip gradients before they are summed
+over them, and decide within a condition whether to update weights or to go on accumulating, where
+TensorFlow lets no device wait for another.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from atmorep_k.errors import UserError
+
+Step = Callable[[Any], dict]
+
+
+def check(optimizer: Any) -> None:
+    """Raises a `UserError` for an optimiser that these steps do not know how to handle."""
+    if optimizer.use_ema:
+        raise UserError(
+            f"TensorFlow keeps no moving average of weights where devices share samples or split "
+            f"weights: leave {type(optimizer).__name__}.use_ema away, or choose Mesh.fields or one "
+            f"device."
+        )
+
+
+def install(model: Any, compiled: Callable[[Step], Step], settle: Callable[[list, list], list]):
+    """Lets a compiled model train and be evaluated by own steps, until it is compiled anew.
+
+    Args:
+        model: whose `compute_loss` returns the loss of the whole batch.
+        compiled: makes of a step (one batch -> logs, on a device) what is called with what comes
+            out of the data's iterator.
+        settle: takes gradients and their weights; returns gradients of the whole batch.
+    """
+
+    def training(update):
+        return compiled(lambda batch: _train(model, functools.partial(update, settle), batch))
+
+    number = model.optimizer.gradient_accumulation_steps
+    if number:
+        train = _alternating(model.optimizer, training(_keep), training(_update_by_mean), number)
+    else:
+        train = training(_update)
+    model.train_function = _repeated(model, train)
+    model.test_function = _repeated(model, compiled(lambda batch: _test(model, batch)))
+
+
+def _repeated(model, step):
+    def function(iterator):
+        for _ in range(model.steps_per_execution):
+            logs = step(next(iterator))
+        return logs
+
+    return function
+
+
+def _alternating(optimizer, keep, update, number):
+    def step(batch):
+        done = int(optimizer._iterations.numpy()) + 1
+        return keep(batch) if done % number else update(batch)
+
+    return step
+
+
+def _train(model, update, batch):
+    inputs, targets, weights = batch
+    with tf.GradientTape() as tape:
+        predicted = model(inputs, training=True)
+        loss = model.compute_loss(inputs, targets, predicted, weights, training=True)
+    gradients = tape.gradient(loss, model.trainable_weights)
+    pairs = zip(gradients, model.trainable_weights, strict=True)
+    reached = [(g, w) for g, w in pairs if g is not None]
+    update(model.optimizer, [g for g, _ in reached], [w for _, w in reached])
+    return _logs(model, loss)
+
+
+def _test(model, batch):
+    inputs, targets, weights = batch
+    predicted = model(inputs, training=False)
+    loss = model.compute_loss(inputs, targets, predicted, weights, training=False)
+    return _logs(model, loss)
+
+
+def _logs(model, loss):
+    model._loss_tracker.update_state(loss)
+    return model.get_metrics_result()
+
+
+def _update(settle, optimizer, gradients, weights) -> None:
+    optimizer.apply(settle(gradients, weights), weights)
+
+
+def _keep(settle, optimizer, gradients, weights) -> None:
+    held = _held(optimizer, weights)
+    optimizer._backend_increment_gradient_accumulators(settle(gradients, weights), held)
+    optimizer._iterations.assign_add(1)
+
+
+def _update_by_mean(settle, optimizer, gradients, weights) -> None:
+    """Updates the weights by the mean of kept gradients and these, and keeps zeros."""
+    held, number = _held(optimizer, weights), optimizer.gradient_accumulation_steps
+    before = [tf.identity(slot.value) for slot in held]
+    gradients = settle(gradients, weights)
+    mean = [(g + h) / number for g, h in zip(gradients, before, strict=True)]
+    mean = optimizer._clip_gradients(mean)
+    optimizer._apply_weight_decay(weights)
+    optimizer._backend_update_step(mean, weights, optimizer.learning_rate)
+    optimizer._backend_increment_gradient_accumulators([-h for h in before], held)
+    optimizer._iterations.assign_add(1)
+
+
+def _held(optimizer, weights) -> list:
+    slots = optimizer._accumulated_gradients
+    return [slots[optimizer._get_variable_index(weight)] for weight in weights]

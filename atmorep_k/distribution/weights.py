@@ -1,0 +1,48 @@
+"""What engines ask about weights: which slots belong to them, and whether heads stay whole."""
+
+from typing import Any
+
+import keras
+
+from atmorep_k.declared import declared
+from atmorep_k.errors import UserError
+from atmorep_k.patterns import within
+
+
+def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
+    """Returns the slots of an optimiser that is built, each with its weight.
+
+    An optimiser keeps lists in the order of its weights, one for each kind of slot.
+    """
+    weights = optimizer._trainable_variables
+    kept = {id(v) for v in optimizer.variables}
+    return [
+        (slot, weight)
+        for name, values in vars(optimizer).items()
+        if isinstance(values, list) and len(values) == len(weights) and name != "_variables"
+        for slot, weight in zip(values, weights, strict=True)
+        if id(slot) in kept
+    ]
+
+
+def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
+    """Refuses to split attention other than by whole heads.
+
+    Args:
+        model: not yet built.
+        rules: see `Mesh.rules`.
+        devices: along the axis of the model.
+
+    Raises:
+        UserError: names a weight whose heads do not divide.
+    """
+    for layer in declared(model)._flatten_layers():
+        number = getattr(layer, "num_heads", None)
+        if number is None or number % devices == 0:
+            continue
+        if split := [p for p in (within(w.path) for w in layer.weights) if p in rules]:
+            raise UserError(
+                f"{split[0]} belongs to {number} heads, which cannot be spread over {devices} "
+                f"devices of the axis of the model: choose a Mesh.shape that divides them, or "
+                f"other numbers of heads."
+            )

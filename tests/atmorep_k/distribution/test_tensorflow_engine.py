@@ -1,0 +1,92 @@
+"""TensorFlow trains on any mesh what it trains on one device."""
+
+import json
+import socket
+
+import keras
+import numpy as np
+import pytest
+from mesh_runs import check, finish, shares, start
+
+from atmorep_k import components
+from atmorep_k.distribution import engine_for
+from atmorep_k.errors import UserError
+
+if keras.backend.backend() != "tensorflow":
+    pytest.skip("of the TensorFlow backend", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Runs on one device, and in one process on two."""
+    folder = tmp_path_factory.mktemp("runs")
+    meshes = {
+        "alone": None,
+        "batch": {"shape": [2, 1]},
+        "fields": {"shape": [1, 2], "fields": "spread"},
+        "tensors": {"shape": [1, 2]},
+    }
+    finish(start([[str(folder / name), mesh, False] for name, mesh in meshes.items()], [1, 2]))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def workers(folder):
+    """The run in two processes of one device each."""
+    with socket.socket() as one, socket.socket() as other:
+        for probe in (one, other):
+            probe.bind(("127.0.0.1", 0))
+        cluster = {"worker": [f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, other)]}
+    runs = [[str(folder / "workers"), {"shape": [2, 1]}, False]]
+    tasks = [{"cluster": cluster, "task": {"type": "worker", "index": n}} for n in range(2)]
+    finish(*(start(runs, [2, 1], TF_CONFIG=json.dumps(task)) for task in tasks))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "slots"), [("batch", 1, 1), ("fields", 0.5, 0.5), ("tensors", 0.516, 0.516)]
+)
+def test_devices_of_one_process(name, weights, slots, folder):
+    check(folder, name)
+    np.testing.assert_allclose(shares(folder, name), [weights, slots], atol=0.01)
+
+
+def test_two_workers(workers):
+    check(workers, "workers")
+    assert json.loads((workers / "workers" / "run.json").read_text())["processes"] == 2
+
+
+def refusal(model, optimizer=None, size=(1, 2), **options):
+    """Returns what a mesh on TensorFlow is refused with, as if there were enough devices."""
+    mesh = components.distributions.Mesh(shape=size, **options)
+    engine = engine_for(mesh)
+    engine.size, engine._devices = size, [f"CPU:{n}" for n in range(4)]
+    with pytest.raises(UserError) as error:
+        engine.check(model, optimizer or keras.optimizers.AdamW(), mesh.rules(model, size))
+    return str(error.value)
+
+
+def test_what_cannot_be_done_is_refused_with_what_can(make_model):
+    model, half = make_model(), make_model(dtype="mixed_float16")
+    assert "KERAS_BACKEND to jax or torch" in refusal(model, size=(2, 1), shard_optimizer=True)
+    assert "mixed_bfloat16" in refusal(half, size=(2, 1))
+    assert "(1, 2), or leave Mesh.fields away" in refusal(model, size=(2, 2), fields="spread")
+    assert "1 heads, which cannot be spread over 2 devices" in refusal(model)
+    by_rows = {"encoder/*widen/kernel": ("batch", None)}
+    assert "by Mesh.shape = (1, 2)" in refusal(model, size=(2, 1), layout=by_rows)
+    averaging = keras.optimizers.AdamW(use_ema=True)
+    assert "AdamW.use_ema away" in refusal(model, averaging, size=(2, 1))
+
+
+@pytest.mark.parametrize("mesh", [{"shape": (1, 2)}, {"shape": (2, 1), "fields": "spread"}])
+def test_several_processes_share_samples_only(mesh, monkeypatch):
+    task = {"type": "worker", "index": 1}
+    config = {"cluster": {"worker": ["a:2222", "b:2222"]}, "task": task}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(config))
+    with pytest.raises(UserError, match=r"choose Mesh.shape = \(2, 1\) without fields"):
+        engine_for(components.distributions.Mesh(**mesh)).start()
+
+
+def test_too_few_devices_are_told():
+    with pytest.raises(UserError, match="there is 1 device"):
+        engine_for(components.distributions.Mesh(shape=(1, 3))).start()
