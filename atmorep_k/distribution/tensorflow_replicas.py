@@ -11,6 +11,7 @@ import tensorflow as tf
 from atmorep_k import replicas
 from atmorep_k.distribution import tensorflow_steps, tensorflow_workers
 from atmorep_k.distribution.engine import Block
+from atmorep_k.distribution.launch import BROKEN
 from atmorep_k.distribution.tensorflow_engine import TensorFlowEngine
 from atmorep_k.errors import UserError
 
@@ -60,7 +61,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         # In the scope of the strategy, `fit` would distribute what it is fed. That takes iterators
         # which wait for seconds when they are deleted; the steps find their rows themselves.
         distributing = contextlib.nullcontext() if self._distributed else self._strategy.scope()
-        with distributing, replicas.summing(self._strategy.num_replicas_in_sync, _sum):
+        with _told(), distributing, replicas.summing(self._strategy.num_replicas_in_sync, _sum):
             yield
 
     def distribute(self, model: Any) -> None:
@@ -122,11 +123,16 @@ class TensorFlowReplicas(TensorFlowEngine):
             self._total(0.0)
 
     def _total(self, value: float) -> float:
-        return float(self._first(self._added(tf.constant(value))))
+        with _told():
+            return float(self._first(self._added(tf.constant(value))))
 
     @functools.cached_property
     def _added(self):
-        return tf.function(lambda value: self._strategy.run(_sum, (value,)), autograph=False)
+        def added(value):
+            # A sum is made where its value is, which an argument of a function does not tell.
+            return _sum(tf.identity(value))
+
+        return tf.function(lambda value: self._strategy.run(added, (value,)), autograph=False)
 
     def pieces(self, variable: Any) -> list[tuple[Block, np.ndarray]]:
         """Returns the whole value in the main process, which has what all have."""
@@ -142,6 +148,15 @@ class TensorFlowReplicas(TensorFlowEngine):
     def held_bytes(self, variables: Iterable) -> int:
         """Returns the bytes of all, as each device has all."""
         return sum(self._whole(variable).nbytes for variable in variables)
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Says in a sentence that another process is gone; TensorFlow notices within two minutes."""
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:
+        raise UserError(BROKEN) from error
 
 
 def _sum(value):

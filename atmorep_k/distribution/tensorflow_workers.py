@@ -45,7 +45,7 @@ def _from_slurm():
     cluster, (job, index) = found.cluster_spec(), found.get_task_info()
     gpus = {"GPU": len(tf.config.list_physical_devices("GPU"))}
     return tf.distribute.cluster_resolver.SimpleClusterResolver(
-        cluster, job, index, rpc_layer="grpc", num_accelerators=gpus
+        cluster, task_type=job, task_id=index, rpc_layer="grpc", num_accelerators=gpus
     )
 
 

@@ -16,31 +16,30 @@ if keras.backend.backend() != "tensorflow":
     pytest.skip("of the TensorFlow backend", allow_module_level=True)
 
 
+MESHES = {
+    "alone": None,
+    "batch": {"shape": [2, 1]},
+    "fields": {"shape": [1, 2], "fields": "spread"},
+    "tensors": {"shape": [1, 2]},
+}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Runs on one device, and in one process on two."""
+    """Runs on one device, in one process on two, and in two processes."""
     folder = tmp_path_factory.mktemp("runs")
-    meshes = {
-        "alone": None,
-        "batch": {"shape": [2, 1]},
-        "fields": {"shape": [1, 2], "fields": "spread"},
-        "tensors": {"shape": [1, 2]},
-    }
-    finish(start([[str(folder / name), mesh, False] for name, mesh in meshes.items()], [1, 2]))
+    runs = [[str(folder / name), mesh, False] for name, mesh in MESHES.items()]
+    finish(start(runs, [1, 2]), *start_workers([[str(folder / "workers"), MESHES["batch"], False]]))
     return folder
 
 
-@pytest.fixture(scope="module")
-def workers(folder):
-    """The run in two processes of one device each."""
+def start_workers(runs):
     with socket.socket() as one, socket.socket() as other:
         for probe in (one, other):
             probe.bind(("127.0.0.1", 0))
         cluster = {"worker": [f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, other)]}
-    runs = [[str(folder / "workers"), {"shape": [2, 1]}, False]]
     tasks = [{"cluster": cluster, "task": {"type": "worker", "index": n}} for n in range(2)]
-    finish(*(start(runs, [2, 1], TF_CONFIG=json.dumps(task)) for task in tasks))
-    return folder
+    return [start(runs, [2, 1], TF_CONFIG=json.dumps(task)) for task in tasks]
 
 
 @pytest.mark.parametrize(
@@ -51,9 +50,9 @@ def test_devices_of_one_process(name, weights, slots, folder):
     np.testing.assert_allclose(shares(folder, name), [weights, slots], atol=0.01)
 
 
-def test_two_workers(workers):
-    check(workers, "workers")
-    assert json.loads((workers / "workers" / "run.json").read_text())["processes"] == 2
+def test_two_workers(folder):
+    check(folder, "workers")
+    assert json.loads((folder / "workers" / "run.json").read_text())["processes"] == 2
 
 
 def refusal(model, optimizer=None, size=(1, 2), **options):
@@ -71,7 +70,9 @@ def test_what_cannot_be_done_is_refused_with_what_can(make_model):
     assert "KERAS_BACKEND to jax or torch" in refusal(model, size=(2, 1), shard_optimizer=True)
     assert "mixed_bfloat16" in refusal(half, size=(2, 1))
     assert "(1, 2), or leave Mesh.fields away" in refusal(model, size=(2, 2), fields="spread")
-    assert "1 heads, which cannot be spread over 2 devices" in refusal(model)
+    members = {"tail": components.tails.LinearEnsemble(num_members=4)}
+    heads = "1 heads, which cannot be spread over 2 devices"
+    assert heads in refusal(make_model(**members))
     by_rows = {"encoder/*widen/kernel": ("batch", None)}
     assert "by Mesh.shape = (1, 2)" in refusal(model, size=(2, 1), layout=by_rows)
     averaging = keras.optimizers.AdamW(use_ema=True)
