@@ -134,8 +134,11 @@ def _compare(source, task, run) -> None:
     click.echo(f"alone    {name} without the others, for the same {seconds / 60:.1f} minutes")
     alone = RunDirectory(run.path / "alone")
     alone.remove()
-    # Steps of one field are cheaper: time ends the training, not their number.
-    other = task.variant(source.alone(), minutes=seconds / 60, steps=100 * task.steps)
+    # The other processes of a mesh have ended; and steps of one field are cheaper: time ends the
+    # training, not their number.
+    mesh = task.mesh if task.engine.num_processes == 1 else None
+    changes = {"minutes": seconds / 60, "steps": 100 * task.steps, "mesh": mesh}
+    other = task.variant(source.alone(), **changes)
     other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)
