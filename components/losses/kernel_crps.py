@@ -1,5 +1,8 @@
 """The fair continuous ranked probability score of an ensemble."""
 
+import itertools
+
+import keras
 from keras import ops
 
 from atmorep_k.components.losses.ensemble_loss import EnsembleLoss, num_members
@@ -35,7 +38,20 @@ def _rank_differences(members, number: int):
     backward pass, it needs little memory and becomes one kernel under a compiler.
     """
     fixed = ops.stop_gradient(members)
+    if keras.backend.backend() == "torch":
+        return _rank_differences_of_pairs(fixed, number)
     differences = ops.zeros_like(fixed)
     for other in range(number):
         differences = differences + ops.sign(fixed - fixed[..., other : other + 1, :])
     return ops.stop_gradient(differences)
+
+
+def _rank_differences_of_pairs(members, number: int):
+    """Does the same with half the comparisons, which count where each is a kernel by itself."""
+    members = ops.unstack(members, number, axis=-2)
+    differences = [ops.zeros_like(members[0])] * number
+    for one, other in itertools.combinations(range(number), 2):
+        sign = ops.sign(members[one] - members[other])
+        differences[one] = differences[one] + sign
+        differences[other] = differences[other] - sign
+    return ops.stack(differences, axis=-2)
