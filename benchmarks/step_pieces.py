@@ -12,7 +12,7 @@ from train_step import seconds
 
 
 def piece_times(task, batch, repeats: int) -> dict[str, float]:
-    """Returns piece -> median seconds, for a model of one field that encodes all tokens."""
+    """Returns piece -> median seconds of all cores; the model has one field, encodes all."""
     model = task.model
     pieces = {**_block_pieces(model, task.batch_size), **_ending_pieces(task, batch)}
     calls = {name: (count, _differentiated(f, x)) for name, (count, f, x) in pieces.items()}
@@ -20,7 +20,7 @@ def piece_times(task, batch, repeats: int) -> dict[str, float]:
     times = {name: [] for name in calls}
     for _ in range(repeats):
         for name, (_, call) in calls.items():
-            times[name].append(seconds(call)[0])
+            times[name].append(seconds(call)[1])
     total = {name: calls[name][0] * statistics.median(t) for name, t in times.items()}
     attention = sum(t for name, t in total.items() if name.startswith("attention"))
     blocks = sum(t for name, t in total.items() if name.endswith("block")) - attention

@@ -15,7 +15,7 @@ process above what it held before the model was built, the compiler's own includ
 the temporary memory of the compiled step by XLA's account. `traces` counts Python calls of the
 model over all steps.
 
-A second table tells where the time of the full step goes: its pieces, forward and backward, each
+With `--pieces` a second table tells where the time of all cores goes in the full step: its pieces, forward and backward, each
 compiled by itself on the same shapes (benchmarks/step_pieces.py).
 """
 
@@ -52,7 +52,10 @@ def main():
             if "pieces" in row:
                 pieces[backend] = row["pieces"]
     for backend, times in pieces.items():
-        print(f"\n{backend}, ms:", ", ".join(f"{n} {1e3 * t:.0f}" for n, t in times.items()))
+        print(
+            f"\n{backend}, ms of all cores:",
+            ", ".join(f"{n} {1e3 * t:.0f}" for n, t in times.items()),
+        )
 
 
 def parse():
@@ -123,7 +126,7 @@ def measure(arguments) -> dict:
         from step_pieces import piece_times
 
         times = piece_times(task, batch, arguments.steps)
-        result["pieces"] = {**times, "rest": step - sum(times.values()), "step": step}
+        result["pieces"] = {**times, "rest": processor - sum(times.values()), "step": processor}
     return result
 
 
