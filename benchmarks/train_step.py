@@ -15,8 +15,8 @@ process above what it held before the model was built, the compiler's own includ
 the temporary memory of the compiled step by XLA's account. `traces` counts Python calls of the
 model over all steps.
 
-With `--pieces` a second table tells where the time of all cores goes in the full step: its pieces, forward and backward, each
-compiled by itself on the same shapes (benchmarks/step_pieces.py).
+With `--pieces` a second table tells where the time of all cores goes in the full step: its pieces,
+forward and backward, each compiled by itself on the same shapes (benchmarks/step_pieces.py).
 """
 
 import argparse
