@@ -112,17 +112,21 @@ class Mesh(Component):
             return {}
         if self.layout is not None:
             check(self.layout, shapes, "weight to split")
-        layout = LAYOUT if self.layout is None else self.layout
+        layout = self._shipped() if self.layout is None else self.layout
         sizes = dict(zip(self.axes, shape or self.shape, strict=True))
-        if self.layout is None:
-            names = {"model": self.axes[1], None: None}
-            layout = {p: tuple(names[axis] for axis in axes) for p, axes in LAYOUT.items()}
         found = {path: last_match(path, layout) for path in shapes}
         rules = {path: tuple(layout[p]) for path, p in found.items() if p is not None}
+        if self.layout is None:
+            # A component of a plug-in may have a weight of the same name and another kind.
+            rules = {path: axes for path, axes in rules.items() if len(axes) == len(shapes[path])}
         for path, axes in rules.items():
             self._check(path, shapes[path], axes, sizes)
         split = {a for a in self.axes if sizes[a] != 1}
         return {path: axes for path, axes in rules.items() if split & set(axes)}
+
+    def _shipped(self) -> Layout:
+        names = {"model": self.axes[1], None: None}
+        return {p: tuple(names[axis] for axis in axes) for p, axes in LAYOUT.items()}
 
     def _check(self, path, shape, axes, sizes) -> None:
         for axis in axes:

@@ -131,14 +131,14 @@ class Killed(BaseException):
 
 def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypatch):
     run, _ = added
-    save = callbacks.Checkpoint.on_train_batch_end
+    save = callbacks.Checkpointing.on_train_batch_end
 
     def killed(self, batch, logs=None):
         save(self, batch, logs)
         if self.step == 5:
             raise Killed
 
-    monkeypatch.setattr(callbacks.Checkpoint, "on_train_batch_end", killed)
+    monkeypatch.setattr(callbacks.Checkpointing, "on_train_batch_end", killed)
     output = folder / "cut"
     no = ("--set", "ExtendedModel.compare=False")
     with pytest.raises(Killed):

@@ -174,7 +174,7 @@ def test_a_process_that_is_killed_leaves_whole_checkpoints(tmp_path, request):
     rng = random.Random(0)
     process = None
     for _ in range(3):
-        arguments = [sys.executable, "-c", WRITING, str(tmp_path), str(request.path.parent)]
+        arguments = [sys.executable, "-P", "-c", WRITING, str(tmp_path), str(request.path.parent)]
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
         process.stdout.readline()
         for _ in range(7):  # looked at while it writes, as `inspect` does

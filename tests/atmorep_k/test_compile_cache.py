@@ -29,7 +29,10 @@ def call(**environment):
     ours = ("JAX_", "ATMOREP_K_")
     others = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     done = subprocess.run(
-        [sys.executable, "-c", STEP], env={**others, **environment}, capture_output=True, text=True
+        [sys.executable, "-P", "-c", STEP],
+        env={**others, **environment},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     folder, hits = done.stdout.split()

@@ -53,7 +53,9 @@ def test_a_device_of_a_mesh_holds_what_is_foretold(tiny_config, tmp_path):
     sizes = {"window": (12, 8, 16), "token_size": (1, 2, 2), "embed_dim": 64, "batch_size": 4}
     (tmp_path / "top.gin").write_text(tiny_config(bindings, **sizes))
     done = subprocess.run(
-        [sys.executable, "-c", COMPARE, str(tmp_path / "top.gin")], capture_output=True, text=True
+        [sys.executable, "-P", "-c", COMPARE, str(tmp_path / "top.gin")],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])

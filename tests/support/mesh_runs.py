@@ -35,7 +35,7 @@ def start(runs, shape, **variables):
         "PYTHONPATH": str(Path(mesh_worker.__file__).parent),
         **variables,
     }
-    command = [sys.executable, "-c", RUNS, json.dumps(runs), json.dumps(shape)]
+    command = [sys.executable, "-P", "-c", RUNS, json.dumps(runs), json.dumps(shape)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
 

@@ -28,7 +28,7 @@ def alone(monkeypatch):
 
 
 def python(*statements):
-    return [sys.executable, "-c", REPORT + "; ".join(statements)]
+    return [sys.executable, "-P", "-c", REPORT + "; ".join(statements)]
 
 
 def test_each_process_knows_who_it_is(tmp_path):

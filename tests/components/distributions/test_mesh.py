@@ -1,5 +1,6 @@
 """The mesh: what its rules split, and the mistakes that are told before anything is built."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -31,6 +32,21 @@ def test_the_shipped_rules_split_what_is_large(model):
     # What goes into heads and wide layers is split by columns, what comes back by rows.
     by_axis = {axes for path, axes in rules.items() if path.endswith("kernel")}
     assert by_axis == {(None, "model"), ("model", None), (None, "model", None)}
+
+
+@keras.saving.register_keras_serializable("tests")
+class _Other(components.tails.LinearEnsemble):
+    """A tail with one weight more, as that of a plug-in."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.mean = self.add_weight((input_shape[-1], 3), name="mean_kernel")
+
+
+def test_shipped_rules_leave_alone_what_only_looks_alike(make_model):
+    rules = Mesh((1, 2)).rules(make_model(tail=_Other(num_members=4)))
+    assert "tail/temperature/kernel" in rules
+    assert "tail/temperature/mean_kernel" not in rules
 
 
 def test_a_mesh_of_samples_splits_no_weight(model):
