@@ -52,10 +52,8 @@ def main():
             if "pieces" in row:
                 pieces[backend] = row["pieces"]
     for backend, times in pieces.items():
-        print(
-            f"\n{backend}, ms of all cores:",
-            ", ".join(f"{n} {1e3 * t:.0f}" for n, t in times.items()),
-        )
+        listed = ", ".join(f"{name} {1e3 * seconds_:.0f}" for name, seconds_ in times.items())
+        print(f"\n{backend}, ms of all cores: {listed}")
 
 
 def parse():
