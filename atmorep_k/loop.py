@@ -126,7 +126,9 @@ class Loop:
 
     def _validation(self):
         number = self.task.validation_batches
-        return FixedBatches(list(self._batches(0, number, "validation"))) if number else None
+        if not number:
+            return None
+        return self.engine.feed(FixedBatches(list(self._batches(0, number, "validation"))))
 
     def _take_best(self) -> None:
         """Lets the model be that of the checkpoint with the least score."""

@@ -3,8 +3,10 @@
 import contextlib
 import functools
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -113,6 +115,18 @@ class TensorFlowReplicas(TensorFlowEngine):
     def _first(self, value):
         return self._strategy.experimental_local_results(value)[0]
 
+    def feed(self, batches: Iterable) -> Iterable:
+        """Returns a dataset that does not tune itself: Keras's does, and its end is waited for.
+
+        The tuner sleeps twice as long each time, and ten seconds and more after a step was traced.
+        """
+        first, again = _peeked(batches)
+        spec = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), first)
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        dataset = tf.data.Dataset.from_generator(again, output_signature=spec)
+        return dataset.prefetch(2).with_options(options)
+
     def any(self, flag: bool) -> bool:
         """Returns whether the flag is set in any process."""
         return flag if self.num_processes == 1 else self._total(float(flag)) > 0
@@ -165,3 +179,11 @@ def _sum(value):
 
 def _part(array, place: int, number: int):
     return array[place * len(array) // number : (place + 1) * len(array) // number]
+
+
+def _peeked(batches) -> tuple[Any, Callable[[], Iterable]]:
+    """Returns the first batch, and what returns all: of a `PyDataset` each time it is asked."""
+    if isinstance(batches, keras.utils.PyDataset):
+        return batches[0], lambda: (batches[n] for n in range(len(batches)))
+    first = next(batches)
+    return first, lambda: chain([first], batches)
