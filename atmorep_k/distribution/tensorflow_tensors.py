@@ -1,19 +1,23 @@
 """Weights in parts over devices on TensorFlow: DTensors as values of Keras's variables."""
 
+import contextlib
 import functools
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
+from tensorflow.python.framework import error_interpolation
 
 from atmorep_k.distribution import tensorflow_steps
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.tensorflow_engine import TensorFlowEngine, num_bytes
 from atmorep_k.distribution.weights import check_heads, slots
+from atmorep_k.errors import UserError
 from atmorep_k.patterns import within
 
 
@@ -89,7 +93,8 @@ class TensorFlowTensors(TensorFlowEngine):
         function = tf.function(step, autograph=False)
 
         def run(batch):
-            logs = function(tf.nest.map_structure(self._rows_on_mesh, batch))
+            with _told(self.size):
+                logs = function(tf.nest.map_structure(self._rows_on_mesh, batch))
             return {name: dtensor.unpack(value)[0] for name, value in logs.items()}
 
         return run
@@ -135,6 +140,28 @@ class TensorFlowTensors(TensorFlowEngine):
         """Returns the bytes on each device."""
         shapes = [(v, [s.stop - s.start for s in self._blocks(v)[0]]) for v in variables]
         return sum(num_bytes(variable, shape) for variable, shape in shapes)
+
+
+@contextlib.contextmanager
+def _told(size) -> Iterator[None]:
+    """Says in a sentence what DTensor cannot split.
+
+    Its message has a million characters, which TensorFlow would search for names for hours.
+    """
+    search = error_interpolation.parse_message
+    error_interpolation.parse_message = lambda message: (message, [], [])
+    try:
+        yield
+    except tf.errors.OpError as error:
+        if "dtensor" not in error.message:
+            raise
+        reason = error.message.partition("error: ")[2].partition("\n")[0][:300]
+        raise UserError(
+            f"TensorFlow cannot split this model over {size[1]} devices ({reason}): choose "
+            f"Mesh.shape = ({math.prod(size)}, 1), which splits samples, or KERAS_BACKEND=jax."
+        ) from error
+    finally:
+        error_interpolation.parse_message = search
 
 
 def _then(call, change, *args, **options):

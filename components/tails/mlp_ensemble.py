@@ -44,5 +44,5 @@ class MLPEnsemble(LinearEnsemble):
         maps = [*self.hidden, (self.kernel, self.bias)]
         x = self.first_map(self.norm(x), *maps[0])
         for kernel, bias in maps[1:]:
-            x = ops.einsum("...mc,cmv->...mv", gelu(x), kernel) + bias
+            x = ops.einsum("blkmc,cmv->blkmv", gelu(x), kernel) + bias
         return x
