@@ -105,7 +105,7 @@ class CheckpointWriter:
             (partial / _STATE).write_text(json.dumps(state))
             _remove(final)
             partial.rename(final)
-            self._drop_others(state["step"])
+            self._drop_others()
         except UserError:
             shutil.rmtree(partial, ignore_errors=True)
             raise
@@ -113,14 +113,11 @@ class CheckpointWriter:
             shutil.rmtree(partial, ignore_errors=True)
             raise cannot_write(final, error) from error
 
-    def _drop_others(self, last: int) -> None:
+    def _drop_others(self) -> None:
         found = checkpoints(self.folder)
-        kept = {c.step for c in found[-self.keep :]}
-        scored = [c for c in found if self.best in c.scores]
-        if scored:
-            kept.add(min(scored, key=lambda c: c.scores[self.best]).step)
+        kept = [*found[-self.keep :], best_of(found, self.best)]
         for checkpoint in found:
-            if checkpoint.step not in kept:
+            if checkpoint not in kept:
                 _remove(checkpoint.path)
 
 
@@ -205,6 +202,12 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
     paths = [path for path in Path(folder).glob("step_*") if _NAME.fullmatch(path.name)]
     found = [Checkpoint(path) for path in paths if (path / _STATE).is_file()]
     return sorted(found, key=lambda checkpoint: checkpoint.step)
+
+
+def best_of(found: Iterable[Checkpoint], score: str | None) -> Checkpoint | None:
+    """Returns the checkpoint with the least score; None where none has it."""
+    scored = [checkpoint for checkpoint in found if score in checkpoint.scores]
+    return min(scored, key=lambda checkpoint: checkpoint.scores[score], default=None)
 
 
 def clean(folder: Path) -> None:

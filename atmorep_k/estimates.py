@@ -9,6 +9,8 @@ import keras
 
 from atmorep_k.batch import batch_specs
 from atmorep_k.declared import declared
+from atmorep_k.distribution.weights import dimension_to_share
+from atmorep_k.distribution.weights import slots as weights_of_slots
 from atmorep_k.learning_rates import copied
 from atmorep_k.patterns import within
 from atmorep_k.tracing.step import cost
@@ -115,15 +117,15 @@ def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
     with keras.StatelessScope():
         optimizer.build(weights)
         keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
-    owners = {within(w.path).replace("/", "_"): within(w.path) for w in weights}
+    owners = {id(slot): within(weight.path) for slot, weight in weights_of_slots(optimizer)}
     shapes = {}
     for variable in optimizer.variables:
-        owner = _owner(variable.path, owners)
-        axes = rules.get(owner) if owner else None
+        owner = owners.get(id(variable), "")
+        axes = rules.get(owner)
         shape = _local(tuple(variable.shape), axes, mesh, size)
-        if mesh is not None and mesh.shard_optimizer and shape:
-            shape = _split_further(shape, axes or (None,) * len(shape), size[0])
-        shapes[f"{owner or ''}/{variable.path}"] = shape
+        if owner and mesh is not None and mesh.shard_optimizer:
+            shape = _shared(shape, axes or (), size[0])
+        shapes[f"{owner}/{variable.path}"] = shape
     return shapes
 
 
@@ -134,22 +136,10 @@ class _ByIdentity:
         return id(variable)
 
 
-def _owner(path: str, owners: dict[str, str]) -> str | None:
-    """Returns the path of the weight whose slot a variable of an optimiser is."""
-    words = path.rpartition("/")[2].split("_")
-    for start in range(len(words)):
-        for stop in range(len(words), start, -1):
-            if (found := owners.get("_".join(words[start:stop]))) is not None:
-                return found
-    return None
-
-
-def _split_further(shape, axes, number) -> tuple[int, ...]:
-    """Divides the first dimension that is whole and divides, as a mesh shards an optimiser."""
-    for position, (length, axis) in enumerate(zip(shape, axes, strict=True)):
-        if axis is None and length % number == 0:
-            return (*shape[:position], length // number, *shape[position + 1 :])
-    return shape
+def _shared(shape, axes, number) -> tuple[int, ...]:
+    """Returns what a device has of a slot that is split over the samples, too."""
+    shared = dimension_to_share(shape, axes, number)
+    return tuple(n // number if place == shared else n for place, n in enumerate(shape))
 
 
 def _most(shapes: dict[str, Sequence[int]], places: dict[str, int]) -> int:

@@ -3,6 +3,7 @@
 import math
 
 from atmorep_k.patterns import matches
+from atmorep_k.random_states import is_random_state
 from atmorep_k.saved_file import ROLES
 
 
@@ -36,7 +37,7 @@ def frozen_weights(config: dict) -> dict[tuple[str, str], int]:
 
 
 def _is_frozen(variable, model: str, patterns) -> bool:
-    if variable.name == "seed_generator_state":  # of dropout, no weight
+    if is_random_state(variable):
         return False
     path = variable.path.removeprefix(f"{model}/")
     return matches(path, patterns) or not variable.trainable

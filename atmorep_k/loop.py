@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from atmorep_k.callbacks import Checkpointing, History, Progress, StopAfter
-from atmorep_k.checkpoints import Checkpoint, CheckpointWriter, checkpoints
+from atmorep_k.checkpoints import Checkpoint, CheckpointWriter, best_of, checkpoints
 from atmorep_k.interruption import Interruption
 from atmorep_k.profiling import Profile
 from atmorep_k.progress import bar
@@ -132,9 +132,7 @@ class Loop:
 
     def _take_best(self) -> None:
         """Lets the model be that of the checkpoint with the least score."""
-        name, found = self.task.best, checkpoints(self.run.checkpoints)
-        scored = [c for c in found if name in c.scores]
-        best = min(scored, key=lambda c: c.scores[name])
+        best = best_of(checkpoints(self.run.checkpoints), self.task.best)
         best.restore(self.task.model, self.engine)
 
 

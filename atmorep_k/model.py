@@ -14,6 +14,7 @@ from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
 from atmorep_k.patterns import check, matches, within
+from atmorep_k.random_states import is_random_state
 from atmorep_k.registry import clone, component
 from atmorep_k.templates import Templates
 from atmorep_k.tokens import masked_tokens, token_latitudes, visible_first
@@ -390,7 +391,7 @@ class AtmoRep(keras.Model):
                 state.assign(store[f"random_{number}"])
 
     def _random_states(self):
-        return [v for v in self.non_trainable_variables if v.name == "seed_generator_state"]
+        return [v for v in self.non_trainable_variables if is_random_state(v)]
 
     def save_assets(self, directory):
         """Puts each field's normalisation statistics beside the weights."""

@@ -16,6 +16,7 @@ import numpy as np
 from atmorep_k.distribution.devices import join
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.processes import Processes
+from atmorep_k.distribution.weights import dimension_to_share, slots
 from atmorep_k.errors import UserError
 
 
@@ -29,12 +30,7 @@ class JaxEngine(Engine):
         if here.number > 1:
             _joined(here)
         devices = jax.devices()
-        self.size = self.mesh.resolved(len(devices))
-        if here.number > 1 and math.prod(self.size) != len(devices):
-            raise UserError(
-                f"Mesh.shape is {self.size}, but {here.number} processes have {len(devices)} "
-                f"devices together: with several processes the mesh has to be all of them."
-            )
+        self.size = self.mesh.resolved(len(devices), here.number)
         names = [f"{d.platform}:{d.id}" for d in devices[: math.prod(self.size)]]
         self._devices = keras.distribution.DeviceMesh(self.size, self.mesh.axes, names)
         self.part = self._part(np.array(devices[: math.prod(self.size)]).reshape(self.size))
@@ -72,7 +68,7 @@ class JaxEngine(Engine):
             if isinstance(variable.value.sharding, jax.sharding.SingleDeviceSharding):
                 _place(variable, everywhere)
         if self.mesh.shard_optimizer:
-            for slot in _slots(model.optimizer):
+            for slot, _ in slots(model.optimizer):
                 _place(slot, self._split_further(slot))
 
     def _sharding(self, axes) -> jax.sharding.NamedSharding:
@@ -80,13 +76,12 @@ class JaxEngine(Engine):
         return jax.sharding.NamedSharding(self._devices.backend_mesh, spec)
 
     def _split_further(self, slot) -> jax.sharding.NamedSharding:
-        """Splits the first dimension that is whole and divides over the samples' axis."""
+        """Splits a slot over the samples' axis, too, where it divides."""
         axes = list(slot.value.sharding.spec)
-        axes += [None] * (len(slot.shape) - len(axes))
-        for number, (length, axis) in enumerate(zip(slot.shape, axes, strict=True)):
-            if axis is None and length % self.size[0] == 0:
-                axes[number] = self.mesh.axes[0]
-                break
+        shared = dimension_to_share(slot.shape, axes, self.size[0])
+        if shared is not None:
+            axes += [None] * (len(slot.shape) - len(axes))
+            axes[shared] = self.mesh.axes[0]
         return self._sharding(axes)
 
     def any(self, flag: bool) -> bool:
@@ -192,11 +187,6 @@ def _place(variable, sharding) -> None:
     variable._value = jax.make_array_from_callback(
         tuple(variable.shape), sharding, np.asarray(variable.value).__getitem__
     )
-
-
-def _slots(optimizer) -> list:
-    """Returns the variables of an optimiser that have the shape of a weight."""
-    return [v for v in optimizer.variables if len(v.shape)]
 
 
 def _block(index, shape) -> Block:

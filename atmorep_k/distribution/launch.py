@@ -5,6 +5,7 @@ the others 30 seconds after a batch system's SIGTERM, and it returns 1 whatever 
 """
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -63,9 +64,7 @@ def _number(bindings) -> int:
     from atmorep_k.distribution.devices import mesh_shape
 
     shape = mesh_shape(bindings)
-    known = 1
-    for length in shape:
-        known *= max(length, 1)
+    known = math.prod(max(length, 1) for length in shape)
     if -1 in shape:
         import torch
 

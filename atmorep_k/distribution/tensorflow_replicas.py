@@ -16,8 +16,7 @@ from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.launch import BROKEN
 from atmorep_k.distribution.tensorflow_engine import TensorFlowEngine
 from atmorep_k.errors import UserError
-
-_SEED = "seed_generator_state"
+from atmorep_k.random_states import SEED_STEP, is_random_state
 
 
 class TensorFlowReplicas(TensorFlowEngine):
@@ -39,12 +38,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         self._strategy = tensorflow_workers.strategy()
         self.process, self.num_processes = self.part = tensorflow_workers.place(cluster)
         devices = self._strategy.num_replicas_in_sync
-        self.size = self.mesh.resolved(devices)
-        if self.size[0] != devices:
-            raise UserError(
-                f"Mesh.shape is {self.size}, but {self.num_processes} processes have {devices} "
-                f"devices together: with several processes the mesh has to be all of them."
-            )
+        self.size = self.mesh.resolved(devices, self.num_processes)
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
         """Refuses to split weights, too."""
@@ -70,7 +64,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         """Puts on all replicas what was made before the scope; takes over the steps."""
         optimizer = model.optimizer
         for variable in (*model.variables, *model.metrics_variables, *optimizer.variables):
-            if variable.name == _SEED:
+            if is_random_state(variable):
                 self._spread_seed(variable, variable.numpy())
             elif not isinstance(variable.value, tf.distribute.DistributedValues):
                 variable._initialize(variable.numpy())
@@ -90,7 +84,7 @@ class TensorFlowReplicas(TensorFlowEngine):
             )
         here = self._strategy.experimental_local_results(variable.value)
         for number, own in enumerate(here, self.process * len(here)):
-            own.assign(value + np.array([number * 1_000_003, 0], value.dtype))
+            own.assign(value + np.array([number * SEED_STEP, 0], value.dtype))
 
     def _compiled(self, step):
         function = tf.function(lambda rows: self._strategy.run(step, (rows,)), autograph=False)
@@ -156,7 +150,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         """Sets the variable on all replicas."""
         with self._strategy.scope():
             super().fill(variable, read)
-        if variable.name == _SEED:
+        if is_random_state(variable):
             self._spread_seed(variable, variable.numpy())
 
     def held_bytes(self, variables: Iterable) -> int:

@@ -9,21 +9,18 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.experimental import implicit_replication
 
 from atmorep_k import replicas
 from atmorep_k.distribution import torch_group
 from atmorep_k.distribution.engine import Block, Engine
-from atmorep_k.distribution.torch_layers import SplitLayers, follow_values
+from atmorep_k.distribution.torch_layers import SplitLayers, follow_values, held
 from atmorep_k.distribution.torch_optimizer import ELEMENTWISE, Shares, spread
 from atmorep_k.distribution.torch_split import Split
 from atmorep_k.distribution.weights import check_heads, slots
 from atmorep_k.errors import UserError
 from atmorep_k.patterns import within
-
-# Between the seeds of two replicas; a seed that is one higher draws what the next step would.
-_SEED_STEP = 1_000_003
+from atmorep_k.random_states import SEED_STEP, is_random_state
 
 
 class TorchEngine(Engine):
@@ -87,7 +84,7 @@ class TorchEngine(Engine):
                 self._layers.add(part, lambda variable: self._splits[id(variable)])
         follow_values(model._flatten_layers())
         self._spread(model.optimizer)
-        self._seeds = {id(v) for v in model.variables if v.name == "seed_generator_state"}
+        self._seeds = {id(v) for v in model.variables if is_random_state(v)}
         for variable in model.variables:
             if id(variable) in self._seeds:
                 self._set(variable, keras.ops.convert_to_numpy(variable._value))
@@ -116,7 +113,7 @@ class TorchEngine(Engine):
         split = self._splits.get(id(variable), Split(tuple(variable.shape)))
         if not split.is_first(self._place):
             return []
-        value = keras.ops.convert_to_numpy(_held(variable))
+        value = keras.ops.convert_to_numpy(held(variable))
         return [(split.block(self.size, self._place), value)]
 
     def fill(self, variable: Any, read: Callable[[Block], np.ndarray]) -> None:
@@ -127,11 +124,11 @@ class TorchEngine(Engine):
     def _set(self, variable, value: np.ndarray) -> None:
         if id(variable) in self._seeds:
             # Each replica draws its own dropout, those that share its rows the same.
-            value = value.astype("int64") + _SEED_STEP * self._place[0] * np.array([1, 0])
+            value = value.astype("int64") + SEED_STEP * self._place[0] * np.array([1, 0])
             value %= 2**31
         tensor = keras.ops.convert_to_tensor(value, dtype=variable.dtype)
         with torch.no_grad():
-            _held(variable).copy_(tensor)
+            held(variable).copy_(tensor)
 
     def collect(self, model: Any) -> None:
         """Makes all weights whole in every process, and the model one of a single device."""
@@ -143,7 +140,7 @@ class TorchEngine(Engine):
 
     def held_bytes(self, variables: Iterable) -> int:
         """Returns the bytes that this process holds, as each other does."""
-        return sum(_held(v).numel() * _held(v).element_size() for v in variables)
+        return sum(held(v).numel() * held(v).element_size() for v in variables)
 
     def barrier(self) -> None:
         """Waits for all processes."""
@@ -153,11 +150,6 @@ class TorchEngine(Engine):
         """Parts from the other processes, which wait until the main one has come here, too."""
         self.barrier()
         dist.destroy_process_group()
-
-
-def _held(variable) -> torch.Tensor:
-    value = variable._value.detach()
-    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _check_optimizer(optimizer, model) -> None:

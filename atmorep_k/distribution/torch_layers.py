@@ -10,6 +10,7 @@ from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tenso
 from torch.distributed.tensor.experimental import register_sharding
 
 from atmorep_k.distribution.torch_split import Split
+from atmorep_k.random_states import is_random_state
 
 
 class SplitLayers:
@@ -39,7 +40,7 @@ class SplitLayers:
             splits: returns how a weight is split.
         """
         for variable in part.variables:
-            if variable.name != "seed_generator_state":
+            if not is_random_state(variable):
                 self._distribute(variable, splits(variable).model)
         for layer in part._flatten_layers():
             layer.__dict__["call"] = functools.partial(self._call, layer.call)
@@ -77,6 +78,12 @@ class SplitLayers:
                     value = variable._value.detach().full_tensor()
                     variable._value = torch.nn.Parameter(value, requires_grad=variable.trainable)
         self._layers = []
+
+
+def held(variable: keras.Variable) -> torch.Tensor:
+    """Returns what this process holds of a variable, without a gradient."""
+    value = variable._value.detach()
+    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def follow_values(layers: Iterable[keras.layers.Layer]) -> None:

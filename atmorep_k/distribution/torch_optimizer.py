@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
+from atmorep_k.distribution.torch_layers import held
 from atmorep_k.distribution.torch_split import Split
 from atmorep_k.distribution.weights import slots
 
@@ -58,6 +59,14 @@ class Shares:
         length = value.shape[dimension] // self.size[0]
         return value.narrow(dimension, number * length, length)
 
+    def _all_cuts(self, values, variables) -> list:
+        """Returns the shares of all processes along the samples, one process after the other."""
+        return [
+            self._cut(value, variable, number)
+            for number in range(self.size[0])
+            for value, variable in zip(values, variables, strict=True)
+        ]
+
     def reduce(self, gradients: list, variables: list) -> list:
         """Returns the shares of gradients, summed over the samples."""
         local = [_local(g, v) for g, v in zip(gradients, variables, strict=True)]
@@ -71,7 +80,7 @@ class Shares:
             # Equal but for kernels that add in any order; so that weights stay equal to the bit.
             split = [self.of(v).model is not None for v in variables]
             means = _together(_without(split, result), self._mean_over_model)
-            result = _merge(split, [g for g, s in zip(result, split, strict=True) if s], means)
+            result = _merge(split, *_chosen(split, result), means)
         return result
 
     def _sum(self, axis) -> Callable:
@@ -88,11 +97,7 @@ class Shares:
     def _scatter(self, gradients, variables) -> list:
         """Returns the shares of gradients, each summed where it is needed."""
         shares = [self.cut(g, v) for g, v in zip(gradients, variables, strict=True)]
-        parts = [
-            self._cut(g, v, number)
-            for number in range(self.size[0])
-            for g, v in zip(gradients, variables, strict=True)
-        ]
+        parts = self._all_cuts(gradients, variables)
 
         def scatter(flat):
             result = flat.new_empty(flat.numel() // self.size[0])
@@ -104,13 +109,9 @@ class Shares:
     def gather(self) -> None:
         """Completes the weights of which each process has updated its share."""
         weights = [v for v in self.weights if self.of(v).samples is not None]
-        held = [_held(v) for v in weights]
-        shares = [self.cut(h, v) for h, v in zip(held, weights, strict=True)]
-        places = [
-            self._cut(h, v, number)
-            for number in range(self.size[0])
-            for h, v in zip(held, weights, strict=True)
-        ]
+        values = [held(v) for v in weights]
+        shares = [self.cut(h, v) for h, v in zip(values, weights, strict=True)]
+        places = self._all_cuts(values, weights)
 
         def collect(flat):
             result = flat.new_empty(flat.numel() * self.size[0])
@@ -135,7 +136,7 @@ class Shares:
         """Lets variables be this process's shares; at the end weights are complete."""
         kept = [(v, v._value, v._shape) for v in (*self.weights, *self.slots)]
         for weight in self.weights:
-            weight._value = self.cut(_held(weight), weight)
+            weight._value = self.cut(held(weight), weight)
         for variable, _, _ in kept:
             variable._shape = tuple(variable._value.shape)
         try:
@@ -195,12 +196,6 @@ def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
     # In place: the model, its checkpoints and its schedule know this optimiser.
     object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
     optimizer._shares = shares
-
-
-def _held(variable) -> torch.Tensor:
-    """Returns what this process holds of a weight."""
-    value = variable._value.detach()
-    return value.to_local() if isinstance(value, DTensor) else value
 
 
 def _local(gradient, variable) -> torch.Tensor:

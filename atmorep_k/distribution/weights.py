@@ -1,5 +1,6 @@
 """What engines ask about weights: which slots belong to them, and whether heads stay whole."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -23,6 +24,19 @@ def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
         for slot, weight in zip(values, weights, strict=True)
         if id(slot) in kept
     ]
+
+
+def dimension_to_share(shape: Sequence[int], axes: Sequence[str | None], number: int) -> int | None:
+    """Returns the first dimension that no axis splits and that divides, None where there is none.
+
+    Args:
+        shape: of a slot.
+        axes: the axis that each dimension is split over, or None; may end early.
+        number: of devices along the axis of samples, over which an optimiser is sharded.
+    """
+    axes = (*axes, *[None] * (len(shape) - len(axes)))
+    whole = [n for n, axis in enumerate(axes) if axis is None and shape[n] % number == 0]
+    return whole[0] if whole else None
 
 
 def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from atmorep_k.random_states import is_random_state
+
 
 def run_block(block, remat: bool, *inputs, training=False, **named):
     """Calls a block; with `remat`, where there will be a backward pass, by `recomputed`."""
@@ -25,7 +27,7 @@ def recomputed(block, *inputs, training=False, **named):
         named: arrays, dicts of arrays, or None.
     """
     weights, others = block.trainable_variables, block.non_trainable_variables
-    drawn = [n for n, v in enumerate(others) if v.name == "seed_generator_state"]
+    drawn = [n for n, v in enumerate(others) if is_random_state(v)]
     # PyTorch assigns in place, and the second run needs the states of before the first.
     fixed = [ops.copy(v.value) if n in drawn else v.value for n, v in enumerate(others)]
     leaves = keras.tree.flatten((inputs, named))

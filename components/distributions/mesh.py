@@ -1,7 +1,7 @@
 """The devices of a training, and what of a model lies on which."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from atmorep_k.errors import UserError, unknown
@@ -79,11 +79,16 @@ class Mesh(Component):
         if layout and fields:
             raise UserError("Mesh takes either a layout or fields: choose one of the two.")
 
-    def resolved(self, devices: int) -> tuple[int, int]:
+    def resolved(self, devices: int, processes: int = 1) -> tuple[int, int]:
         """Returns the shape with -1 replaced by what so many devices allow.
 
+        Args:
+            devices: that there are.
+            processes: that have them.
+
         Raises:
-            UserError: where the devices do not suffice, or do not divide.
+            UserError: where the devices do not suffice, or do not divide, or several processes have
+                more than the mesh takes.
         """
         known = math.prod(n for n in self.shape if n > 0)
         if -1 in self.shape and devices % known == 0:
@@ -91,6 +96,11 @@ class Mesh(Component):
         if -1 in self.shape or known > devices:
             raise UserError(
                 f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape of no more."
+            )
+        if processes > 1 and known != devices:
+            raise UserError(
+                f"Mesh.shape is {self.shape}, but {processes} processes have {devices} devices "
+                f"together: with several processes the mesh has to be all of them."
             )
         return self.shape
 
@@ -105,15 +115,15 @@ class Mesh(Component):
             UserError: where a pattern fits no weight, names an unknown axis or has another number
                 of dimensions, or a dimension does not divide.
         """
+        sizes = dict(zip(self.axes, shape or self.shape, strict=True))
+        if self.fields is not None or (self.layout is None and sizes[self.axes[1]] == 1):
+            return {}  # nothing to look for in the model, of which a copy would be declared
         from atmorep_k.declared import declared
 
         shapes = {within(w.path): tuple(w.shape) for w in declared(model).weights}
-        if self.fields is not None:
-            return {}
         if self.layout is not None:
             check(self.layout, shapes, "weight to split")
         layout = self._shipped() if self.layout is None else self.layout
-        sizes = dict(zip(self.axes, shape or self.shape, strict=True))
         found = {path: last_match(path, layout) for path in shapes}
         rules = {path: tuple(layout[p]) for path, p in found.items() if p is not None}
         if self.layout is None:
@@ -174,11 +184,6 @@ class Mesh(Component):
                 f"a batch of {batch_size} cannot be spread over {shape[0]} devices: choose "
                 f"Pretraining.batch_size as a multiple."
             )
-
-
-def per_device(shape: Sequence[int], axes: Sequence[str | None], sizes: Mapping[str, int]) -> int:
-    """Returns how many values of a weight are on a device, split as its axes say."""
-    return math.prod(shape) // math.prod(sizes[a] for a in axes if a is not None)
 
 
 def _are(devices: int) -> str:

@@ -99,6 +99,13 @@ def test_as_many_devices_as_there_are():
         Mesh((-1, 3)).resolved(4)
 
 
+def test_several_processes_leave_no_device_out():
+    assert Mesh((2, 2)).resolved(4, processes=2) == (2, 2)
+    assert Mesh((-1, 1)).resolved(4, processes=4) == (4, 1)
+    with pytest.raises(UserError, match=r"2 processes have 4 devices together"):
+        Mesh((2, 1)).resolved(4, processes=2)
+
+
 def test_a_batch_that_does_not_divide():
     Mesh((2, 1)).check_batch(4, (2, 1))
     with pytest.raises(UserError, match="a batch of 3 cannot be spread over 2 devices"):
