@@ -157,6 +157,7 @@ def test_no_room_leaves_nothing(tmp_path, monkeypatch):
 
 
 WRITING = """
+import itertools
 import sys
 import numpy as np
 sys.path[:0] = [sys.argv[2]]
@@ -164,7 +165,7 @@ from test_checkpoints import Rows, made
 from atmorep_k.checkpoints import CheckpointWriter
 
 writer = CheckpointWriter(sys.argv[1], Rows(0, 1))
-for step in range(1, 10**6):
+for step in itertools.count(int(sys.argv[3])):
     writer.save(made(seed=step), step, {})
     print(step, flush=True)
 """
@@ -173,9 +174,9 @@ for step in range(1, 10**6):
 def test_a_process_that_is_killed_leaves_whole_checkpoints(tmp_path, request):
     rng = random.Random(0)
     process = None
-    for _ in range(3):
-        arguments = [sys.executable, "-P", "-c", WRITING, str(tmp_path), str(request.path.parent)]
-        process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    for first in (1, 10**6, 10**7):  # as a resumed run, which writes no step again
+        arguments = [sys.executable, "-P", "-c", WRITING, tmp_path, request.path.parent, first]
+        process = subprocess.Popen(map(str, arguments), stdout=subprocess.PIPE, text=True)
         process.stdout.readline()
         for _ in range(7):  # looked at while it writes, as `inspect` does
             time.sleep(rng.uniform(0, 0.05))
