@@ -14,8 +14,40 @@ from atmorep_k.progress import Bar
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 
 
-class History(keras.callbacks.Callback):
-    """Appends a row to history.csv after each step.
+class StepCallback(keras.callbacks.Callback):
+    """Counts steps; several of them may be between two calls (`steps_per_execution`).
+
+    Args:
+        start_step: steps done before, in a resumed run.
+
+    Attributes:
+        step: number of the last step that is done.
+        done: steps since the call before.
+    """
+
+    def __init__(self, start_step: int = 0):
+        super().__init__()
+        self.step = start_step
+        self.done = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes when the steps begin."""
+        self.begun = time.monotonic()
+        self._first = batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts; Keras names a last step as if none were missing to several."""
+        last = min(batch, self.params["steps"] - 1)
+        self.done = last + 1 - self._first
+        self.step += self.done
+
+    def epoch_goes_on(self, batch) -> bool:
+        """Whether this was not the last step of an epoch."""
+        return batch + 1 < self.params["steps"] and not self.model.stop_training
+
+
+class History(StepCallback):
+    """Appends a row to history.csv after each step; after several that are one execution, one row.
 
     Args:
         run: where to write.
@@ -32,24 +64,23 @@ class History(keras.callbacks.Callback):
     def __init__(
         self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds, write=True
     ):
-        super().__init__()
+        super().__init__(start_step)
         self.write = write
         self.run = run
-        self.step = start_step
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.started = time.monotonic() - seconds
         self.pending = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Notes when the step began and its learning rate, which the step moves on."""
+        """Notes the learning rate, too, which the step moves on."""
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        self.begun = time.monotonic()
+        super().on_train_batch_begin(batch)
 
     def on_train_batch_end(self, batch, logs=None):
         """Writes the row of the step; that of an epoch's last step waits for the validation."""
-        now = time.monotonic()
-        epoch, self.step = self.step // self.steps_per_epoch, self.step + 1
+        now, epoch = time.monotonic(), self.step // self.steps_per_epoch
+        super().on_train_batch_end(batch)
         loss = float(logs["batch_loss"])
         if not abs(loss) < float("inf"):
             raise UserError(
@@ -61,10 +92,10 @@ class History(keras.callbacks.Callback):
             "epoch": epoch,
             "loss": repr(loss),
             "learning_rate": f"{self.rate:.6g}",
-            "samples_per_second": f"{self.batch_size / (now - self.begun):.2f}",
+            "samples_per_second": f"{self.done * self.batch_size / (now - self.begun):.2f}",
             "seconds": f"{now - self.started:.2f}",
         }
-        if batch + 1 < self.params["steps"] and not self.model.stop_training:
+        if self.epoch_goes_on(batch):
             self._write()
 
     def on_epoch_end(self, epoch, logs=None):
@@ -80,7 +111,7 @@ class History(keras.callbacks.Callback):
         self.pending = None
 
 
-class Checkpointing(keras.callbacks.Callback):
+class Checkpointing(StepCallback):
     """Saves the whole state, optimiser included, every n steps, and when a signal asks to stop.
 
     It comes after `History` in the list of callbacks: what a checkpoint has seen is written down.
@@ -98,16 +129,15 @@ class Checkpointing(keras.callbacks.Callback):
     def __init__(
         self, writer: CheckpointWriter, start_step: int, every: int, interruption: Interruption
     ):
-        super().__init__()
+        super().__init__(start_step)
         self.writer = writer
-        self.step = start_step
         self.every = every
         self.interruption = interruption
 
     def on_train_batch_end(self, batch, logs=None):
         """Saves where it is time to; after an epoch's last step only when it is validated."""
-        self.step += 1
-        if batch + 1 < self.params["steps"] and not self.model.stop_training:
+        super().on_train_batch_end(batch)
+        if self.epoch_goes_on(batch):
             self._save({}, self.step % self.every == 0)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -124,7 +154,7 @@ class Checkpointing(keras.callbacks.Callback):
             raise Interrupted(f"stopped by a signal after step {self.step}, which is saved.")
 
 
-class Progress(keras.callbacks.Callback):
+class Progress(StepCallback):
     """Shows loss, samples per second and time left.
 
     Args:
@@ -135,21 +165,16 @@ class Progress(keras.callbacks.Callback):
     """
 
     def __init__(self, bar: Bar, start_step: int, steps: int, batch_size: int):
-        super().__init__()
+        super().__init__(start_step)
         self.bar = bar
-        self.step = start_step
         self.steps = steps
         self.batch_size = batch_size
         self.bar.advance(start_step, steps, "compiling")
 
-    def on_train_batch_begin(self, batch, logs=None):
-        """Notes when the step began."""
-        self.begun = time.monotonic()
-
     def on_train_batch_end(self, batch, logs=None):
         """Shows the step's figures."""
-        self.step += 1
-        rate = self.batch_size / (time.monotonic() - self.begun)
+        super().on_train_batch_end(batch)
+        rate = self.done * self.batch_size / (time.monotonic() - self.begun)
         figures = f"{self.step}/{self.steps}  loss {float(logs['loss']):.4f}  {rate:.1f} samples/s"
         self.bar.advance(self.step, self.steps, figures)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from atmorep_k.callbacks import StepCallback
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
 from atmorep_k.printing import print_table
@@ -54,7 +55,7 @@ class Shares:
         return f"{calls}, {self.batch_bytes:,} bytes to the device per step"
 
 
-class Profile(keras.callbacks.Callback):
+class Profile(StepCallback):
     """Writes a trace of some steps of one epoch, and a table of what their time was spent on.
 
     The first step, which is compiled, is left out. It comes last in the list of callbacks, so that
@@ -71,7 +72,7 @@ class Profile(keras.callbacks.Callback):
         self.steps = steps
         self.shares: Shares | None = None
         self._tracer = tracer()
-        self._begun: float | None = None
+        self._tracing_since: float | None = None
         self._seen = self._calls = self._bytes = 0
         self._waited = 0.0
 
@@ -90,9 +91,10 @@ class Profile(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Begins after a first step where an epoch has steps enough left; ends after the last."""
-        if self._begun is not None:
-            self._seen += 1
-            if self._seen == self.steps:
+        super().on_train_batch_end(batch)
+        if self._tracing_since is not None:
+            self._seen += self.done
+            if self._seen >= self.steps:
                 self._end()
         elif self.shares is None and batch + self.steps < self.params["steps"]:
             self._begin()
@@ -101,14 +103,14 @@ class Profile(keras.callbacks.Callback):
         self.folder.mkdir(parents=True, exist_ok=True)
         self._count_calls()
         self._tracer.start(self.folder)
-        self._waited, self._begun = 0.0, time.perf_counter()
+        self._waited, self._tracing_since = 0.0, time.perf_counter()
 
     def _end(self):
-        seconds = time.perf_counter() - self._begun
-        waited, self._begun = self._waited, None
+        seconds = time.perf_counter() - self._tracing_since
+        waited, self._tracing_since = self._waited, None
         del self.model.call
         computing, exchanging = self._tracer.stop(self.folder)
-        self.shares = _shares(seconds, waited, computing, exchanging, self.steps)
+        self.shares = _shares(seconds, waited, computing, exchanging, self._seen)
         compiled = keras.backend.backend() != "torch"
         self.shares = dataclasses.replace(
             self.shares,
@@ -135,7 +137,7 @@ class Profile(keras.callbacks.Callback):
             click.echo("nothing was profiled: no epoch had so many steps left", err=True)
             return
         print_table(self.shares.table(), stderr=True)
-        click.echo(f"{self.steps} steps: {self.shares.sentence()}", err=True)
+        click.echo(f"{self._seen} steps: {self.shares.sentence()}", err=True)
         click.echo(f"{self._tracer.viewer}: {self.folder}", err=True)
 
 

@@ -25,7 +25,14 @@ from atmorep_k.run_directory import RunDirectory, environment
 from atmorep_k.scoring import Scoring
 from atmorep_k.versions import versions
 
-_POSITIVE = ("steps", "batch_size", "steps_per_epoch", "checkpoint_every", "keep_checkpoints")
+_POSITIVE = (
+    "steps",
+    "batch_size",
+    "steps_per_epoch",
+    "steps_per_execution",
+    "checkpoint_every",
+    "keep_checkpoints",
+)
 
 
 @component("task")
@@ -42,6 +49,8 @@ class Pretraining(Component):
         minutes: time after which the training ends, even if there are steps left; None: never.
         batch_size: samples of a step.
         steps_per_epoch: steps between validations.
+        steps_per_execution: steps between two looks at them (history, progress, signals); 1 on
+            PyTorch.
         checkpoint_every: steps between checkpoints.
         keep_checkpoints: how many of the last checkpoints are kept.
         best: the score by which one more checkpoint is kept, which becomes the model at the end;
@@ -55,7 +64,7 @@ class Pretraining(Component):
         seed: of weights, windows and masks.
 
     Raises:
-        UserError: where a number is not positive.
+        UserError: where a number is not positive, or steps per execution do not divide others.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class Pretraining(Component):
         minutes: float | None = None,
         batch_size: int = 16,
         steps_per_epoch: int = 100,
+        steps_per_execution: int = 1,
         checkpoint_every: int = 100,
         keep_checkpoints: int = 2,
         best: Literal["val_loss", "loss"] | None = None,
@@ -90,6 +100,7 @@ class Pretraining(Component):
         self.minutes = minutes
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
+        self.steps_per_execution = steps_per_execution
         self.checkpoint_every = checkpoint_every
         self.keep_checkpoints = keep_checkpoints
         self.best = best
@@ -104,11 +115,26 @@ class Pretraining(Component):
                 raise UserError(
                     f"Pretraining.{name} must be at least 1, not {getattr(self, name)}."
                 )
+        self._check_execution()
         if best == "val_loss" and not validation_batches:
             raise UserError(
                 "Pretraining.best = 'val_loss' needs held-out batches: set "
                 "Pretraining.validation_batches above 0, or best = 'loss'."
             )
+
+    def _check_execution(self) -> None:
+        number = self.steps_per_execution
+        if number > 1 and keras.backend.backend() == "torch":
+            raise UserError(
+                f"PyTorch runs each step by itself: leave Pretraining.steps_per_execution = 1, not "
+                f"{number}, or set KERAS_BACKEND to jax or tensorflow."
+            )
+        for name in ("steps_per_epoch", "checkpoint_every"):
+            if getattr(self, name) % number:
+                raise UserError(
+                    f"Pretraining.{name} = {getattr(self, name)} is no multiple of "
+                    f"Pretraining.steps_per_execution = {number}."
+                )
 
     @functools.cached_property
     def model(self) -> AtmoRep:
@@ -166,7 +192,9 @@ class Pretraining(Component):
         weights = self.model.trainable_variables
         # A copy: the optimiser's step counter has to be made within the scope, too.
         optimizer = with_factors(copied(self.optimizer), self.learning_rates or {}, weights)
-        self.model.compile(optimizer=optimizer, loss=self.loss)
+        self.model.compile(
+            optimizer=optimizer, loss=self.loss, steps_per_execution=self.steps_per_execution
+        )
         optimizer.build(weights)
         self.engine.distribute(self.model)
 

@@ -6,6 +6,7 @@ TensorFlow lets no device wait for another.
 """
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -50,8 +51,9 @@ def install(model: Any, compiled: Callable[[Step], Step], settle: Callable[[list
 
 def _repeated(model, step):
     def function(iterator):
-        for _ in range(model.steps_per_execution):
-            logs = step(next(iterator))
+        logs = step(next(iterator))
+        for batch in itertools.islice(iterator, model.steps_per_execution - 1):
+            logs = step(batch)
         return logs
 
     return function

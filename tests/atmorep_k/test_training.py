@@ -4,6 +4,7 @@ import csv
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,26 @@ def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     make_task().run(run, "", resume=True)
     assert repeated(run) == repeated(whole)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs step by step")
+def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    make_task(steps_per_execution=2, steps=9).run(run, "")
+    seen = [2, 4, 6, 8, 9]
+    assert [int(row["step"]) for row in rows(run)] == seen
+    assert [c.step for c in checkpoints(run.checkpoints)] == [4, 8]
+    for row, step in zip(rows(run), seen, strict=True):
+        assert float(row["loss"]) == pytest.approx(float(rows(whole)[step - 1]["loss"]), rel=1e-5)
+    shutil.rmtree(run.checkpoints / "step_00000008")
+    make_task(steps_per_execution=2, steps=9).run(run, "", resume=True)
+    assert [int(row["step"]) for row in rows(run)] == seen
+
+
+def test_steps_that_cannot_run_together(make_task):
+    message = "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 is no multiple of"
+    with pytest.raises(UserError, match=message):
+        make_task(steps_per_execution=3)
 
 
 def test_the_best_state_becomes_the_model(make_task, tmp_path, monkeypatch):
