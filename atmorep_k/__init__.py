@@ -11,10 +11,10 @@ import sys
 import wrapt
 
 from atmorep_k._version import __version__
+from atmorep_k.backend_choice import default_backend
 
-# JAX is the one backend that is always installed with this package; KERAS_BACKEND decides.
 if "keras" not in sys.modules:
-    os.environ.setdefault("KERAS_BACKEND", "jax")
+    os.environ.setdefault("KERAS_BACKEND", default_backend())
 
 __all__ = ["__version__", "load_model"]
 

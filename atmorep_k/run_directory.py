@@ -54,9 +54,18 @@ class RunDirectory:
             raise UserError(f"cannot write a run to {self.path}: {above} is not writable.")
 
     def check_resumable(self) -> None:
-        """Raises a `UserError` where there is no run to continue."""
+        """Raises a `UserError` where there is no run to continue, or one of another backend."""
         if not self.config.is_file():
             raise UserError(f"{self.path} is no run: it has no config.gin.")
+        if self.latest_checkpoint():
+            import keras
+
+            backend = json.loads(self.record.read_text())["versions"]["backend"]
+            if backend != keras.backend.backend():
+                raise UserError(
+                    f"{self.path} was trained on {backend}, and Keras runs on "
+                    f"{keras.backend.backend()}: continue it with KERAS_BACKEND={backend}."
+                )
 
     def create(self, config_text: str) -> None:
         """Makes the directory and writes the resolved configuration into it."""

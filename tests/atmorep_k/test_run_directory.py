@@ -2,6 +2,7 @@ import csv
 import json
 import os
 
+import keras
 import pytest
 
 from atmorep_k.checkpoints import Checkpoint, path_of
@@ -62,6 +63,16 @@ def test_only_a_run_can_be_resumed(run, tmp_path):
     with pytest.raises(UserError, match=r"is no run: it has no config\.gin"):
         RunDirectory(tmp_path).check_resumable()
     run.check_resumable()  # without a checkpoint it starts anew
+
+
+def test_a_run_goes_on_on_its_own_backend(run):
+    path_of(run.checkpoints, 900).mkdir()
+    (path_of(run.checkpoints, 900) / "state.json").write_text("{}")
+    run.write_record(versions={"backend": keras.backend.backend()})
+    run.check_resumable()
+    run.write_record(versions={"backend": "another"})
+    with pytest.raises(UserError, match=r"was trained on another.*with KERAS_BACKEND=another\."):
+        run.check_resumable()
 
 
 def test_the_latest_checkpoint_is_the_last_complete_one(run):
