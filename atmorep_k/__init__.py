@@ -23,6 +23,7 @@ _TASKS = {
     "interpolate": "inference",
     "reconstruct": "inference",
     "point": "tasks.point",
+    "rollout": "tasks.rollout",
 }
 
 __all__ = ["__version__", "load_model", *_TASKS]

@@ -114,7 +114,10 @@ class Frame:
 
     def times(self, start: int) -> np.ndarray:
         """Returns the times of a window that starts at an index of the store, also after it."""
-        return self.store.time[start] + np.arange(self.window.shape[0]) * step(self.window)
+        time = self.store.time
+        after = max(0, start - (len(time) - 1))
+        first = time[start - after] + (after * np.diff(time[-2:])[0] if after else 0)
+        return first + np.arange(self.window.shape[0]) * step(self.window)
 
     def samples(self, starts: np.ndarray) -> list[Position]:
         """Returns all windows of the first start, and one of each other."""
