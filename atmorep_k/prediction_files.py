@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,32 +20,43 @@ _UNITS = {
 }
 
 
-def check_output(output: Path, overwrite: bool) -> None:
+def check_output(
+    output: Path,
+    overwrite: bool,
+    endings: Sequence[str] = ENDINGS,
+    dim: str = "prediction_timedelta",
+) -> None:
     """Checks that a prediction may be written to `output`, before any work.
+
+    Args:
+        output: where it is to lie.
+        overwrite: whether a directory or file that is there may be replaced.
+        endings: what the name may end in.
+        dim: a dimension that tells a directory that may be replaced from any other.
 
     Raises:
         UserError: where its ending is unknown, it exists (and is not to be replaced) or the
             place cannot be written.
     """
-    if output.suffix not in ENDINGS:
+    if output.suffix not in endings:
         raise UserError(
-            f"the ending of {output} is unknown: an output ends in {' or '.join(ENDINGS)}."
+            f"the ending of {output} is unknown: an output ends in {' or '.join(endings)}."
         )
     if output.exists() and not overwrite:
         raise UserError(f"{output} exists already; give another name or --overwrite.")
     if output.exists() and output.is_dir() != (output.suffix == ".zarr"):
         raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
-    if output.is_dir() and not _is_prediction(output):
+    if output.is_dir() and not _is_prediction(output, dim):
         raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
     place = next(p for p in output.absolute().parents if p.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
 
 
-def _is_prediction(path: Path) -> bool:
+def _is_prediction(path: Path, dim: str) -> bool:
     try:
         with open_prediction(path) as found:
-            return "prediction_timedelta" in found.dims
+            return dim in found.dims
     except (OSError, ValueError, KeyError):
         return False
 

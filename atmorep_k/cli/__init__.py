@@ -20,6 +20,7 @@ _COMMANDS = {
     "forecast": "Forecast the hours after given times with a saved model.",
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
+    "attention": "Show where one token of a window looks.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",

@@ -16,17 +16,19 @@ def _names(context, option, text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
+stores_option = click.option(
+    "--store-of",
+    "stores",
+    multiple=True,
+    metavar="FIELD=STORE",
+    callback=_stores,
+    help="Another store for a field; may be repeated.",
+)
+
 _SHARED = (
     click.argument("model", metavar="MODEL"),
     click.option("--store", required=True, help="Store, or 'demo'."),
-    click.option(
-        "--store-of",
-        "stores",
-        multiple=True,
-        metavar="FIELD=STORE",
-        callback=_stores,
-        help="Another store for a field; may be repeated.",
-    ),
+    stores_option,
     click.option(
         "--fields",
         metavar="A,B",
