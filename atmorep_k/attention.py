@@ -16,12 +16,18 @@ from atmorep_k.attention_record import Arrangement, AttentionRecord
 from atmorep_k.data.layout import encode_time, level_attributes
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import Store, open_store
-from atmorep_k.data.variables import canonical_name
-from atmorep_k.errors import UserError, unknown
+from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.files import writing_whole
 from atmorep_k.planning import Hours
-from atmorep_k.token_states import decodes_all, seen_whole, states, token_centres
+from atmorep_k.token_states import (
+    chosen_field,
+    decodes_all,
+    seen_hours,
+    seen_whole,
+    states,
+    token_centres,
+)
 from atmorep_k.tokens import visible_first
 
 
@@ -113,20 +119,6 @@ def attention(
     return found
 
 
-def chosen_field(model, name: str | None) -> FieldSpec:
-    """Returns the field of a name or an alias; the first that is predicted if None.
-
-    Raises:
-        UserError: where the model does not have it.
-    """
-    if name is None:
-        return model.predicted[0]
-    found = [f for f in model.fields if f.name == canonical_name(name)]
-    if not found:
-        raise unknown("field of the model", name, [f.name for f in model.fields])
-    return found[0]
-
-
 def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
     """Returns the hours of the window, the last visible of which has the time, and the masking."""
     most = min(f.num_tokens[0] for f in model.predicted) - 1
@@ -142,8 +134,7 @@ def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
 
         masking = registry.lookup("Forecast", "masking")(num_tokens=hide)
         return planning.hidden_hours(masking, model.fields, [field]), masking
-    last = {f.name: f.window.shape[0] - 1 for f in model.fields}
-    return Hours(np.arange(last[field.name] + 1), last[field.name], last), None
+    return seen_hours(model, field), None
 
 
 def _check_layer(model, field: FieldSpec, layer: int | None) -> None:

@@ -80,9 +80,11 @@ def attention_maps(
     for row, (axes, label) in enumerate(zip(panels, labels, strict=True)):
         _draw_row(found, shares.isel(row=row), times, at, bars, axes, lines)
         axes[0].set_ylabel(label)
+    own = weights.attrs["looks_at"] == found.attrs["field"]
     for axes, time in zip(panels[0], times, strict=False):
         words = np.datetime_as_string(shares["time"].values[time], unit="m").replace("T", " ")
-        axes.set_title(f"{words} UTC{_hidden(found, time, shares)}", fontsize=8)
+        hidden = own and found["hidden"].isel(time=time).any()
+        axes.set_title(f"{words} UTC{', hidden' if hidden else ''}", fontsize=8)
     for axes, dim in zip(panels[0][len(times) :], bars, strict=True):
         axes.set_title(f"by {dim}, %", fontsize=8)
     return figure
@@ -146,11 +148,6 @@ def _draw_bars(axes, shares: xr.DataArray, dim: str, at: int) -> None:
         words = np.datetime_as_string(sums[dim].values, unit="m")
         axes.set_xticks(places, [w[5:].replace("T", "\n") for w in words], fontsize=6)
     axes.tick_params(labelsize=7)
-
-
-def _hidden(found: xr.Dataset, time: int, shares: xr.DataArray) -> str:
-    nearest = _nearest(found["time"], shares["time"][time])
-    return ", hidden" if found["hidden"].isel(time=nearest).any() else ""
 
 
 def _nearest(coordinate: xr.DataArray, value: xr.DataArray) -> int:

@@ -100,9 +100,9 @@ def _write_zarr(piece: xr.Dataset, encoding, path: Path, number: int) -> None:
 
 
 def _chunks(variable: xr.DataArray) -> tuple[int, ...]:
-    """Returns chunks of one time, cut along member and lead time until they are small enough."""
+    """Returns chunks of one time, cut along other axes until they are small enough."""
     sizes = {d: 1 if d == "time" else n for d, n in variable.sizes.items()}
-    for dim in ("number", "prediction_timedelta", "level"):
+    for dim in ("number", "prediction_timedelta", "token_time", "level", "latitude"):
         while dim in sizes and sizes[dim] > 1 and _bytes(sizes, variable) > _CHUNK_BYTES:
             sizes[dim] = math.ceil(sizes[dim] / 2)
     return tuple(sizes.values())

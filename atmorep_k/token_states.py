@@ -1,5 +1,6 @@
 """Windows with nothing hidden: what a model is given of them, what it makes of their tokens."""
 
+import dataclasses
 import functools
 from typing import Any
 
@@ -7,8 +8,31 @@ import numpy as np
 
 from atmorep_k import dataflow
 from atmorep_k.batch import tokenize
+from atmorep_k.data.variables import canonical_name
+from atmorep_k.errors import unknown
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.maps import unwrap
+from atmorep_k.planning import Hours, all_hours
+
+
+def chosen_field(model, name: str | None) -> FieldSpec:
+    """Returns the field of a name or an alias; the first that is predicted if None.
+
+    Raises:
+        UserError: where the model does not have it.
+    """
+    if name is None:
+        return model.predicted[0]
+    found = [f for f in model.fields if f.name == canonical_name(name)]
+    if not found:
+        raise unknown("field of the model", name, [f.name for f in model.fields])
+    return found[0]
+
+
+def seen_hours(model, field: FieldSpec) -> Hours:
+    """Returns all hours of a window of which nothing is hidden; the last one has its time."""
+    hours = all_hours(model.fields, [field])
+    return dataclasses.replace(hours, reference=int(hours.shown[-1]))
 
 
 def seen_whole(model, dataset, position: Position) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ _COMMANDS = {
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
     "attention": "Show where one token of a window looks.",
+    "features": "Write the last hidden layer of each token for other models.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",
