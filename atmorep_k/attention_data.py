@@ -17,7 +17,8 @@ _ATTRIBUTES = {
     "longitude": {"standard_name": "longitude", "units": "degrees_east", "axis": "X"},
 }
 _PATH = re.compile(
-    r"(?:.*/)?(?P<part>encoder|decoder)/(?P<field>[^/]+)/(?P<block>.+?)_(?P<layer>\d+)/(?P<rest>.+)"
+    r"(?:.*/)?(?P<part>encoder|decoder)/(?P<field>[^/]+)/(?P<block>[^/]+)_(?P<layer>\d+)"
+    r"(?:/(?P<rest>.+))?"
 )
 _COUPLED = re.compile(r"(?:\w+_)?coupled_(?P<other>\w+)/heads")
 
@@ -62,15 +63,13 @@ def place_of(path: str) -> Place | None:
     if not found:
         return None
     part, field, block, layer, rest = found.groups()
-    coupled = _COUPLED.fullmatch(rest)
-    keys = (part, field)
+    coupled = _COUPLED.fullmatch(rest or "")
+    source, keys = "self" if block == "block" else "before", (part, field)
     if coupled:
         source, keys = coupled["other"], (part, coupled["other"])
-    elif rest.endswith("cross_heads"):
+    elif rest and rest.endswith("cross_heads"):
         source, keys = "encoder", ("encoder", field)
-    elif rest.endswith("self_heads"):
-        source = "self" if block == "block" else "before"
-    else:  # a block of somebody else's
+    elif rest and not rest.endswith("self_heads"):  # of somebody else's block
         source = rest.replace("/", "_")
     return Place(part, field, int(layer), f"{part}_{source}", keys)
 

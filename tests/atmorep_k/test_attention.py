@@ -15,8 +15,11 @@ from atmorep_k.attention_maps import attention_maps
 from atmorep_k.attention_record import AttentionRecord
 from atmorep_k.cli import main
 from atmorep_k.components.blocks import AttentionHeads, blockwise_attention
+from atmorep_k.components.blocks.attention_heads import attend
 from atmorep_k.components.blocks.axial_block import along
+from atmorep_k.components.encoders.encoder import Encoder
 from atmorep_k.errors import UserError
+from atmorep_k.registry import Configured, component
 
 from known_truth import write
 
@@ -147,6 +150,36 @@ def test_weights_sum_to_one_in_every_layer_and_head(make, store, case):
     looked = weights["decoder_encoder" if hide else next(iter(weights))].isel(layer=0, head=0)
     if hide:  # the hidden tokens are not encoded: they cannot be looked at there
         assert looked.isel(time=-1).isnull().all() and looked.isel(time=0).notnull().all()
+
+
+def test_a_block_of_somebody_elses_is_recorded(make_model, store, scratch_registry):
+    @component("block")
+    class Mean(Configured, keras.layers.Layer):
+        """Attends with zeros: to all tokens alike."""
+
+        def call(self, x, others=None, training=False):
+            rows = keras.ops.reshape(x, (-1, 32, 1, 16))
+            return x + keras.ops.reshape(attend(0 * rows, rows, rows), (-1, *x.shape[1:]))
+
+    @component("encoder")
+    class Means(Encoder):
+        """Such blocks."""
+
+        def __init__(self, **kwargs):
+            super().__init__(2, **kwargs)
+
+        def make_block(self, name):
+            return Mean(name=name)
+
+        def get_config(self):
+            return {"name": self.name}
+
+    model = make_model(encoder=Means())
+    components.datasets.WindowDataset(store).open(model.fields, model.normalizers)
+    model.build()
+    found = attention(model, store, TIME, (0, 0))["encoder_self"]
+    assert found.sizes["layer"] == 2
+    np.testing.assert_allclose(found.isel(head=0), 1 / 32, rtol=1e-6)
 
 
 def test_a_query_of_zeros_looks_at_all_tokens_alike(make, store):
