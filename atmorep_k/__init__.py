@@ -22,8 +22,10 @@ _TASKS = {
     "forecast": "inference",
     "interpolate": "inference",
     "reconstruct": "inference",
-    "point": "tasks.point",
     "rollout": "tasks.rollout",
+    "point": "tasks.point",
+    "attention": "tasks.attention",
+    "features": "tasks.features",
 }
 
 __all__ = ["__version__", "load_model", *_TASKS]

@@ -1,6 +1,5 @@
 """Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,15 +13,13 @@ from atmorep_k.errors import UserError
 from atmorep_k.evaluation import predict_batch, scatter
 from atmorep_k.fields import Position
 from atmorep_k.prepared import prepare
+from atmorep_k.reading_ahead import THREADS, read_ahead
 from atmorep_k.stitching import Canvas, Frame
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from atmorep_k.places import Place
-
-# Threads that read windows while the model predicts.
-_THREADS = 2
 
 
 def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) -> "xr.Dataset":
@@ -250,7 +247,7 @@ def predict(
     """
     done, total = 0, len(starts) * len(frame.tiling)
     size = min(batch_size, len(frame.tiling))
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="atmorep_k-windows") as pool:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
             canvases = {}
             for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
@@ -266,18 +263,12 @@ def predict(
 
 
 def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):
-    """Yields numbers and samples of one batch after the other, while the next one is read."""
-    tiles = frame.tiling.tiles(int(start))
+    """Returns a generator of numbers and samples of one batch after the other."""
 
-    def sample(number: int):
-        tile = tiles[number]
+    def sample(tile: Position):
         return dataset.sample(tile, masking, _rng(seed, frame, tile))
 
-    batches = [range(n, min(n + size, len(tiles))) for n in range(0, len(tiles), size)]
-    waiting = [pool.submit(sample, number) for number in batches[0]]
-    for numbers, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
-        ready, waiting = waiting, [pool.submit(sample, number) for number in after]
-        yield numbers, [future.result() for future in ready]
+    return read_ahead(pool, sample, frame.tiling.tiles(int(start)), size)
 
 
 def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:

@@ -10,7 +10,7 @@ from atmorep_k.data.store import Store
 from atmorep_k.data.variables import VariableInfo
 from atmorep_k.fields import Position
 from atmorep_k.planning import Hours, step
-from atmorep_k.tiling import Tiling
+from atmorep_k.tiling import Tiling, without_jump
 
 _HOUR = np.timedelta64(1, "h")
 
@@ -217,10 +217,7 @@ class Frame:
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns latitudes and longitudes of the covered grid, longitudes without a jump."""
         latitude = self.store.latitude[self.tiling.rows.points]
-        longitude = self.store.longitude[self.tiling.columns.points]
-        if np.any(np.diff(longitude) < 0):
-            longitude = np.where(longitude >= longitude[0], longitude - 360, longitude)
-        return latitude, longitude
+        return latitude, without_jump(self.store.longitude[self.tiling.columns.points])
 
     def encoding(self) -> dict[str, dict]:
         """Returns how times are written, the same for all of them."""

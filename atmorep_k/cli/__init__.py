@@ -22,6 +22,8 @@ _COMMANDS = {
     "reconstruct": "Hide random tokens and predict them from the others.",
     "rollout": "Forecast further than a window reaches.",
     "point": "Predict time series with their uncertainty at places.",
+    "attention": "Show where one token of a window looks.",
+    "features": "Write the last hidden layer of each token for other models.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",
