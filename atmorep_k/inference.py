@@ -17,6 +17,7 @@ from atmorep_k.evaluation import forget_shapes, predict_batch, scatter
 from atmorep_k.fields import Position
 from atmorep_k.planning import all_hours, hidden_hours
 from atmorep_k.stitching import Canvas, Frame
+from atmorep_k.variants import Variants
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -27,6 +28,7 @@ _TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "reconstruct": "Reconstruction of random tokens",
+    "counterfactual": "Prediction told the truth and something else",
 }
 
 
@@ -49,6 +51,11 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
     Raises:
         UserError: where something does not fit, before work begins.
     """
+    return run("forecast", model, store, times, last_tokens(tokens), **options)
+
+
+def last_tokens(tokens: int = 1) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of a forecast, see `forecast`."""
 
     def task(model):
         most = min(f.num_tokens[0] for f in model.predicted) - 1
@@ -56,7 +63,7 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
             raise UserError(f"tokens must be 1 to {most}, for this model, not {tokens}.")
         return _masking("Forecast", num_tokens=tokens)
 
-    return run("forecast", model, store, times, task, **options)
+    return task
 
 
 def interpolate(
@@ -77,6 +84,11 @@ def interpolate(
     Raises:
         UserError: where something does not fit, before work begins.
     """
+    return run("interpolate", model, store, times, inner_token(time_token), **options)
+
+
+def inner_token(time_token: int | None = None) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of an interpolation, see `interpolate`."""
 
     def task(model):
         last = min(f.num_tokens[0] for f in model.predicted) - 1
@@ -87,7 +99,7 @@ def interpolate(
         hidden = None if time_token is None else (time_token,)
         return _masking("TemporalInterpolation", time_tokens=hidden)
 
-    return run("interpolate", model, store, times, task, **options)
+    return task
 
 
 def reconstruct(
@@ -137,6 +149,7 @@ def run(
     *,
     at_random: bool = False,
     seed: int = 0,
+    variants: Variants | None = None,
     stores: dict[str, str] | None = None,
     fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
@@ -158,6 +171,7 @@ def run(
         masking_for: function model -> masking.
         at_random: whether the masking draws what it hides; the result then holds whole windows.
         seed: of what is drawn.
+        variants: what else the model is told, see `predict`.
         stores: field (or an alias) -> path of the store that has it, see `WindowDataset`.
         fields: the predicted fields that are written, which must share grid and time step; all if
             None. Those that are not written may lie on any grid.
@@ -207,6 +221,7 @@ def run(
     planning.check_grid(dataset, model.fields, written, frame.samples(starts))
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
+    options["variants"] = variants
     pieces = predict(model, dataset, masking, starts, frame, **options)
     result = prediction_files.collect(pieces, frame.encoding(), output)
     if finish:
@@ -249,13 +264,14 @@ def predict(
     members: bool = True,
     at_random: bool = False,
     seed: int = 0,
+    variants: Variants | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator["xr.Dataset"]:
     """Yields the labelled prediction of each start: windows are predicted and put together.
 
     Memory holds one start at a time: 8 bytes for each member, hidden hour, level and point of the
-    predicted fields. The order in which windows are added is always the same, so that the result
-    does not depend on the size of a batch.
+    predicted fields, and for each variant as much again. The order in which windows are added is
+    always the same, so that the result does not depend on the size of a batch.
 
     Args:
         model: has `normalizers` and `predict_on_batch`.
@@ -270,23 +286,27 @@ def predict(
         at_random: whether the masking draws what it hides: each point then counts in one window
             only, and `<field>_hidden` tells where there is a prediction.
         seed: of what is drawn.
+        variants: other inputs for which every batch is predicted too; None for none.
         progress: called with the number of windows predicted so far, and of all.
     """
     done, total = 0, len(starts) * len(frame.tiling)
     size = min(batch_size, len(frame.tiling))
+    variants = variants or Variants()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
-            canvases = {}
+            painted = {name: {} for name in ("", *variants.changes)}
             for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
-                predictions = predict_batch(model, samples, size)
-                for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
-                    values = {name: of_batch[row] for name, of_batch in predictions.items()}
-                    window = _Window(frame, dataset, int(start), number, not at_random)
-                    window.paint(canvases, model.normalizers, sample, values)
+                windows = [_Window(frame, dataset, int(start), n, not at_random) for n in numbers]
+                for name, canvases in painted.items():
+                    change = variants.of(name, frame.named(int(start)))
+                    predictions = predict_batch(model, samples, size, change)
+                    for row, (window, sample) in enumerate(zip(windows, samples, strict=True)):
+                        values = {field: of_batch[row] for field, of_batch in predictions.items()}
+                        window.paint(canvases, model.normalizers, sample, values)
                 done += len(samples)
                 if progress:
                     progress(done, total)
-            yield frame.dataset(int(start), canvases, members=members, hidden=at_random)
+            yield variants.dataset(frame, int(start), painted, members=members, hidden=at_random)
 
 
 def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):

@@ -17,6 +17,7 @@ from atmorep_k.stitching import spread
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
 _TITLES = {"forecast": "forecast", "interpolate": "interpolate", "reconstruct": "masked"}
+_NO_SCORES = "no scores: the store does not reach to the hours that were predicted."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,6 +38,11 @@ class Verification:
     total: dict[str, xr.Dataset]
     pictures: dict[str, xr.Dataset]
     lines: Sequence[np.ndarray]
+
+    @property
+    def remark(self) -> str:
+        """Why there is no table; empty where there is one."""
+        return "" if self.scores else _NO_SCORES
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one, persistence beside it."""

@@ -111,8 +111,9 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model.save(run / "model.keras")
 
 
-def test_the_page_on_inference_can_be_followed(after_the_demo):
-    page = ROOT / "docs" / "inference.md"
+@pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
+def test_the_pages_on_predictions_can_be_followed(after_the_demo, name):
+    page = ROOT / "docs" / name
     _follow(page)
     for code in blocks(page, "python"):
         exec(compile(code, page.name, "exec"), {})

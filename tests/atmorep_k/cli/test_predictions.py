@@ -58,6 +58,17 @@ def test_a_prediction_is_written_drawn_and_scored(call, tmp_path, command, outpu
         assert found["temperature"].notnull().any()
 
 
+def test_a_counterfactual_is_written_and_drawn(call, tmp_path):
+    words = ("--time", "2020-01-03T06", "--hour", "18", "--task", "interpolate")
+    result = call("counterfactual", *words, "--no-members", "--output", "c.nc")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == ["c.nc", "c_plots/map_counterfactual_temperature.png"]
+    # An untrained model does not read its token information.
+    assert "no difference anywhere: the model takes hour 18" in result.stderr
+    with open_prediction(tmp_path / "c.nc") as found:
+        assert (found["temperature_difference"] == 0).all()
+
+
 def test_hours_after_the_record_have_no_scores(call):
     result = call("forecast", "--time", "2020-01-05T23", "--output", "f.nc")
     assert result.exit_code == 0, result.output
