@@ -20,7 +20,7 @@ _COMMANDS = {
     "forecast": "Forecast the hours after given times with a saved model.",
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
-    "counterfactual": "Predict as it was and as if it were another year, day, hour or level.",
+    "counterfactual": "Predict as if it were another time or level, and compare.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",
