@@ -1,7 +1,7 @@
 """Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from atmorep_k.fields import Position
 from atmorep_k.planning import all_hours, hidden_hours
 from atmorep_k.stitching import Canvas, Frame
 from atmorep_k.variants import Variants
+from atmorep_k.window_choice import WindowChoice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -28,6 +29,7 @@ _TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "reconstruct": "Reconstruction of random tokens",
+    "infill": "Record with predictions where values are missing",
     "counterfactual": "Prediction told the truth and something else",
 }
 
@@ -150,6 +152,7 @@ def run(
     at_random: bool = False,
     seed: int = 0,
     variants: Variants | None = None,
+    choose: Callable[..., WindowChoice] | None = None,
     stores: dict[str, str] | None = None,
     fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
@@ -172,6 +175,8 @@ def run(
         at_random: whether the masking draws what it hides; the result then holds whole windows.
         seed: of what is drawn.
         variants: what else the model is told, see `predict`.
+        choose: function (model, dataset, starts, frame) -> what is predicted of which windows,
+            where that depends on the data; in place of the masking.
         stores: field (or an alias) -> path of the store that has it, see `WindowDataset`.
         fields: the predicted fields that are written, which must share grid and time step; all if
             None. Those that are not written may lie on any grid.
@@ -222,6 +227,9 @@ def run(
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
     options["variants"] = variants
+    if choose:
+        choice = choose(model, dataset, starts, frame)
+        dataset, masking, options["numbers"] = choice.dataset, choice.masking, choice.numbers
     pieces = predict(model, dataset, masking, starts, frame, **options)
     result = prediction_files.collect(pieces, frame.encoding(), output)
     if finish:
@@ -265,6 +273,7 @@ def predict(
     at_random: bool = False,
     seed: int = 0,
     variants: Variants | None = None,
+    numbers: Mapping[int, Sequence[int]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator["xr.Dataset"]:
     """Yields the labelled prediction of each start: windows are predicted and put together.
@@ -287,16 +296,20 @@ def predict(
             only, and `<field>_hidden` tells where there is a prediction.
         seed: of what is drawn.
         variants: other inputs for which every batch is predicted too; None for none.
+        numbers: start -> the windows that are predicted, at least one; all of them if None.
         progress: called with the number of windows predicted so far, and of all.
     """
-    done, total = 0, len(starts) * len(frame.tiling)
-    size = min(batch_size, len(frame.tiling))
+    numbers = numbers or {start: range(len(frame.tiling)) for start in starts}
+    done, total = 0, sum(map(len, numbers.values()))
+    size = min(batch_size, max(map(len, numbers.values())))
     variants = variants or Variants()
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
             painted = {name: {} for name in ("", *variants.changes)}
-            for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
-                windows = [_Window(frame, dataset, int(start), n, not at_random) for n in numbers]
+            batches = [numbers[start][n : n + size] for n in range(0, len(numbers[start]), size)]
+            of_start = dataset, masking, seed, frame, start
+            for batch, samples in _samples(pool, *of_start, batches):
+                windows = [_Window(frame, dataset, int(start), n, not at_random) for n in batch]
                 for name, canvases in painted.items():
                     change = variants.of(name, frame.named(int(start)))
                     predictions = predict_batch(model, samples, size, change)
@@ -309,7 +322,7 @@ def predict(
             yield variants.dataset(frame, int(start), painted, members=members, hidden=at_random)
 
 
-def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):
+def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, batches: list):
     """Yields numbers and samples of one batch after the other, while the next one is read."""
     tiles = frame.tiling.tiles(int(start))
 
@@ -317,7 +330,6 @@ def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: 
         tile = tiles[number]
         return dataset.sample(tile, masking, _rng(seed, frame, tile))
 
-    batches = [range(n, min(n + size, len(tiles))) for n in range(0, len(tiles), size)]
     waiting = [pool.submit(sample, number) for number in batches[0]]
     for numbers, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
         ready, waiting = waiting, [pool.submit(sample, number) for number in after]

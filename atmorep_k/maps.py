@@ -28,7 +28,8 @@ def prediction_maps(
 ):
     """Returns the figure with one row of maps per level, at the time where most was hidden.
 
-    Where the target is not known at that time, only prediction and spread are drawn.
+    Where the target is not known at that time, it is not drawn, and no error where it is not known
+    of what was hidden.
 
     Args:
         picture: `target`, `prediction`, `spread` and `hidden` (level, time, latitude, longitude);
@@ -57,10 +58,13 @@ def prediction_maps(
 
 
 def _shown_panels(picture: xr.Dataset) -> list[str]:
-    step = shown_time(picture["hidden"].values[0])
-    if np.isfinite(picture["target"].isel(time=step).values).any():
-        return list(PANELS)
-    return ["prediction", "spread"]
+    hidden = picture["hidden"].values
+    step = shown_time(hidden[0])
+    known = np.isfinite(picture["target"].isel(time=step).values)
+    missing = set() if known.any() else {"target"}
+    if not (known & hidden[:, step]).any():
+        missing.add("error")
+    return [name for name in PANELS if name not in missing]
 
 
 def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:

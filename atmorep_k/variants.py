@@ -24,7 +24,8 @@ class Variants:
         changes: name of a variant -> function (inputs of a batch, time that names the
             prediction) -> inputs of the same shapes; those given stay as they are.
         combine: function (variant -> its prediction of one time, all members; the plain one is
-            `""`), (whether members are wanted) -> what is given in their place.
+            `""`), (whether members are wanted) -> what is given in their place. None, where
+            there are no changes: the plain one.
     """
 
     changes: Mapping[str, Callable[[Arrays, np.datetime64], Arrays]] = dataclasses.field(
@@ -46,7 +47,7 @@ class Variants:
             members: as in `Frame.dataset`.
             hidden: as in `Frame.dataset`.
         """
-        if not self.changes:
+        if self.combine is None:
             return frame.dataset(start, painted[""], members=members, hidden=hidden)
         found = {
             name: frame.dataset(start, canvases, members=True, hidden=hidden)

@@ -20,6 +20,7 @@ _COMMANDS = {
     "forecast": "Forecast the hours after given times with a saved model.",
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
+    "infill": "Fill gaps in a record from what is known around them.",
     "counterfactual": "Predict as if it were another time or level, and compare.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",

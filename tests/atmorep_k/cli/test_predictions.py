@@ -39,6 +39,7 @@ CALLS = [
     ("forecast", "f.nc", ("--time", "2020-01-03", "--region", "-60", "60", "-90", "90")),
     ("interpolate", "i.nc", ("--time", "2020-01-03T06", "--time-token", "1")),
     ("reconstruct", "r.zarr", ("--time", "2020-01-03T06", "--ratio", "0.4", "--seed", "3")),
+    ("infill", "g.nc", ("--time", "2020-01-03T06", "--block", "0", "60", "0", "90")),
 ]
 
 
