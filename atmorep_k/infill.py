@@ -167,7 +167,7 @@ class _Infilling:
             filled = shown.where(known.isnull(), known).transpose(*shown.dims).variable
             filled.attrs = shown.attrs
             hidden = (known.isnull() & shown.notnull().all("number")).variable
-            hidden.attrs["long_name"] = f"whether {field.name.replace('_', ' ')} is predicted"
+            hidden.attrs = {"long_name": f"whether {field.name.replace('_', ' ')} is predicted"}
             named = {field.name: filled} if members else mean_and_spread(field.name, filled)
             variables |= named | {f"{field.name}_hidden": hidden}
         kept = {n: c.variable for n, c in prediction.coords.items() if members or n != "number"}

@@ -92,6 +92,8 @@ def test_gaps_are_filled_and_the_rest_stays(holed, whole, truth):
     missing = np.isnan(values_of(path, "temperature", found)[:, :, [0, 2]])
     np.testing.assert_array_equal(found["temperature_hidden"], missing)
     assert missing[0].any() and not missing[1].any()
+    assert found["temperature_hidden"].attrs == {"long_name": "whether temperature is predicted"}
+    assert found["temperature"].attrs["standard_name"] == "air_temperature"
     np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, range(6))
     for number, offset in enumerate((-1, 0, 1)):
         values = found["temperature"].isel(number=number).values
