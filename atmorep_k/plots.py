@@ -27,7 +27,6 @@ TASK_TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "infill": "Infilling of a block",
-    "missing": "Infilling of what is missing",
 }
 
 

@@ -18,10 +18,10 @@ from atmorep_k.truth import cube, nearest
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
 _TITLES = {
-    "forecast": "forecast",
-    "interpolate": "interpolate",
-    "reconstruct": "masked",
-    "infill": "missing",
+    "forecast": plots.TASK_TITLES["forecast"],
+    "interpolate": plots.TASK_TITLES["interpolate"],
+    "reconstruct": plots.TASK_TITLES["masked"],
+    "infill": "Infilling of what is missing",
 }
 _NO_SCORES = {
     "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
@@ -77,7 +77,7 @@ class Verification:
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
         for field, picture in self.pictures.items():
-            figure = prediction_maps(picture, plots.TASK_TITLES[_TITLES[self.task]], self.lines)
+            figure = prediction_maps(picture, _TITLES[self.task], self.lines)
             paths.append(plots.save(figure, directory / f"map_{self.task}_{field}.png"))
         return paths
 
