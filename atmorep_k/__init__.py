@@ -24,6 +24,8 @@ _TASKS = {
     "reconstruct": "inference",
     "rollout": "tasks.rollout",
     "point": "tasks.point",
+    "infill": "tasks.infill",
+    "counterfactual": "tasks.counterfactual",
     "attention": "tasks.attention",
     "features": "tasks.features",
 }

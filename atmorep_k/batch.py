@@ -28,6 +28,30 @@ TOKEN_INFO = (
 )
 
 
+def calendar(time: np.ndarray) -> np.ndarray:
+    """Returns year, day of year from 0 and hour of datetime64 times, `(..., 3)` float32.
+
+    These are the first three numbers of `TOKEN_INFO`.
+    """
+    year, day = time.astype("datetime64[Y]"), time.astype("datetime64[D]")
+    numbers = (
+        year.astype(np.int64) + 1970,
+        (day - year.astype("datetime64[D]")).astype(np.int64),
+        (time - day) / np.timedelta64(1, "h"),
+    )
+    return np.stack(numbers, axis=-1).astype(np.float32)
+
+
+def time_of(info: np.ndarray) -> np.ndarray:
+    """Returns the times, datetime64[s], of numbers as in `TOKEN_INFO` (..., 8): `calendar` undone.
+
+    To the second: that is what an hour in single precision can tell.
+    """
+    year, day, hour = (info[..., i].astype(np.float64) for i in range(3))
+    first = (year.astype(np.int64) - 1970).astype("datetime64[Y]").astype("datetime64[s]")
+    return first + np.rint(86400 * day + 3600 * hour).astype("timedelta64[s]")
+
+
 def tokenize(
     values: np.ndarray, token_size: tuple[int, int, int], out: np.ndarray | None = None
 ) -> np.ndarray:

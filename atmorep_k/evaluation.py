@@ -17,6 +17,7 @@ from atmorep_k.errors import UserError, unknown
 from atmorep_k.files import cannot_write, write_whole
 from atmorep_k.scores import ScoreSums, scores_of
 
+Arrays = dict[str, np.ndarray]
 TASKS = ("masked", "forecast", "interpolate", "infill")
 POINT_DIMS = ("level", "time", "latitude", "longitude")
 
@@ -181,11 +182,20 @@ def forget_shapes(model) -> None:
         model.make_predict_function(force=True)
 
 
-def predict_batch(model, samples: list, batch_size: int) -> dict[str, np.ndarray]:
-    """Returns field -> (batch, level, masked, member, value) of a batch filled to its size."""
+def predict_batch(
+    model, samples: list, batch_size: int, change: Callable[[Arrays], Arrays] | None = None
+) -> Arrays:
+    """Returns field -> (batch, level, masked, member, value) of a batch filled to its size.
+
+    Args:
+        model: has `predict_on_batch`.
+        samples: the windows.
+        batch_size: of every batch.
+        change: returns other inputs of the same shapes for those of the batch.
+    """
     full = samples + samples[-1:] * (batch_size - len(samples))
     inputs = {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
-    predictions = model.predict_on_batch(inputs)
+    predictions = model.predict_on_batch(change(inputs) if change else inputs)
     return {name: np.asarray(values, np.float32) for name, values in predictions.items()}
 
 

@@ -1,6 +1,7 @@
 """Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from atmorep_k.fields import Position
 from atmorep_k.prepared import prepare
 from atmorep_k.reading_ahead import THREADS, read_ahead
 from atmorep_k.stitching import Canvas, Frame
+from atmorep_k.variants import Variants
+from atmorep_k.window_choice import WindowChoice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,6 +77,11 @@ def interpolate(
     Raises:
         UserError: where something does not fit, before work begins.
     """
+    return run("interpolate", model, store, times, inner_token(time_token), **options)
+
+
+def inner_token(time_token: int | None = None) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of an interpolation, see `interpolate`."""
 
     def task(model):
         last = min(f.num_tokens[0] for f in model.predicted) - 1
@@ -84,7 +92,7 @@ def interpolate(
         hidden = None if time_token is None else (time_token,)
         return _masking("TemporalInterpolation", time_tokens=hidden)
 
-    return run("interpolate", model, store, times, task, **options)
+    return task
 
 
 def reconstruct(
@@ -134,6 +142,8 @@ def run(
     *,
     at_random: bool = False,
     seed: int = 0,
+    variants: Variants | None = None,
+    choose: Callable[..., WindowChoice] | None = None,
     stores: dict[str, str] | None = None,
     fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
@@ -156,6 +166,9 @@ def run(
         masking_for: function model -> masking.
         at_random: whether the masking draws what it hides; the result then holds whole windows.
         seed: of what is drawn.
+        variants: what else the model is told, see `predict`.
+        choose: function (model, dataset, starts, frame) -> what is predicted of which windows,
+            where that depends on the data; in place of the masking.
         stores: field (or an alias) -> path of the store that has it, see `WindowDataset`.
         fields: the predicted fields that are written, which must share grid and time step; all if
             None. Those that are not written may lie on any grid.
@@ -198,6 +211,11 @@ def run(
     )
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
+    options["variants"] = variants
+    if choose:
+        choice = choose(plan.model, plan.dataset, plan.starts, plan.frame)
+        changes = {"dataset": choice.dataset, "masking": choice.masking}
+        plan, options["numbers"] = dataclasses.replace(plan, **changes), choice.numbers
     pieces = predict(plan.model, plan.dataset, plan.masking, plan.starts, plan.frame, **options)
     result = prediction_files.collect(pieces, plan.frame.encoding(), output)
     if finish:
@@ -222,13 +240,15 @@ def predict(
     members: bool = True,
     at_random: bool = False,
     seed: int = 0,
+    variants: Variants | None = None,
+    numbers: Mapping[int, Sequence[int]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator["xr.Dataset"]:
     """Yields the labelled prediction of each start: windows are predicted and put together.
 
     Memory holds one start at a time: 8 bytes for each member, hidden hour, level and point of the
-    predicted fields. The order in which windows are added is always the same, so that the result
-    does not depend on the size of a batch.
+    predicted fields, and for each variant as much again. The order in which windows are added is
+    always the same, so that the result does not depend on the size of a batch.
 
     Args:
         model: has `normalizers` and `predict_on_batch`.
@@ -243,32 +263,41 @@ def predict(
         at_random: whether the masking draws what it hides: each point then counts in one window
             only, and `<field>_hidden` tells where there is a prediction.
         seed: of what is drawn.
+        variants: other inputs for which every batch is predicted too; None for none.
+        numbers: start -> the windows that are predicted, at least one; all of them if None.
         progress: called with the number of windows predicted so far, and of all.
     """
-    done, total = 0, len(starts) * len(frame.tiling)
-    size = min(batch_size, len(frame.tiling))
+    numbers = numbers or {start: range(len(frame.tiling)) for start in starts}
+    done, total = 0, sum(map(len, numbers.values()))
+    size = min(batch_size, max(map(len, numbers.values())))
+    variants = variants or Variants()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
-            canvases = {}
-            for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
-                predictions = predict_batch(model, samples, size)
-                for row, (number, sample) in enumerate(zip(numbers, samples, strict=True)):
-                    values = {name: of_batch[row] for name, of_batch in predictions.items()}
-                    window = _Window(frame, dataset, int(start), number, not at_random)
-                    window.paint(canvases, model.normalizers, sample, values)
+            painted = {name: {} for name in ("", *variants.changes)}
+            of_start = dataset, masking, seed, frame, start, numbers[start]
+            for batch, samples in _samples(pool, *of_start, size):
+                windows = [_Window(frame, dataset, int(start), n, not at_random) for n in batch]
+                for name, canvases in painted.items():
+                    change = variants.of(name, frame.named(int(start)))
+                    predictions = predict_batch(model, samples, size, change)
+                    for row, (window, sample) in enumerate(zip(windows, samples, strict=True)):
+                        values = {field: of_batch[row] for field, of_batch in predictions.items()}
+                        window.paint(canvases, model.normalizers, sample, values)
                 done += len(samples)
                 if progress:
                     progress(done, total)
-            yield frame.dataset(int(start), canvases, members=members, hidden=at_random)
+            yield variants.dataset(frame, int(start), painted, members=members, hidden=at_random)
 
 
-def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):
+def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, numbers, size: int):
     """Returns a generator of numbers and samples of one batch after the other."""
+    tiles = frame.tiling.tiles(int(start))
 
-    def sample(tile: Position):
+    def sample(number: int):
+        tile = tiles[number]
         return dataset.sample(tile, masking, _rng(seed, frame, tile))
 
-    return read_ahead(pool, sample, frame.tiling.tiles(int(start)), size)
+    return read_ahead(pool, sample, numbers, size)
 
 
 def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:

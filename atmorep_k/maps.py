@@ -2,7 +2,7 @@
 
 import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,16 @@ PANEL_WIDTH, PANEL_HEIGHT = 3.1, 2.6  # inches, at most
 VISIBLE_ALPHA = 0.4
 
 
-def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray] = ()):
+def prediction_maps(
+    picture: xr.Dataset,
+    title: str,
+    lines: Sequence[np.ndarray] = (),
+    panels: Mapping[str, str] = PANELS,
+):
     """Returns the figure with one row of maps per level, at the time where most was hidden.
 
-    Where the target is not known at that time, only prediction and spread are drawn.
+    Where the target is not known at that time, it is not drawn, and no error where it is not known
+    of what was hidden.
 
     Args:
         picture: `target`, `prediction`, `spread` and `hidden` (level, time, latitude, longitude);
@@ -31,6 +37,7 @@ def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray]
             if it is not known).
         title: the task in words.
         lines: coastlines, each (point, 2) longitude and latitude; none for a simulated world.
+        panels: what stands above the maps, by the names of `PANELS`.
     """
     from matplotlib.figure import Figure
 
@@ -39,22 +46,25 @@ def prediction_maps(picture: xr.Dataset, title: str, lines: Sequence[np.ndarray]
     names = _shown_panels(picture)
     figure = Figure(figsize=_figure_size(picture, len(rows), len(names)), layout="compressed")
     figure.suptitle(f"{_capital(picture.attrs['long_name'])}: {title[0].lower()}{title[1:]}")
-    panels = figure.subplots(len(rows), len(names), sharex=True, sharey=True, squeeze=False)
-    for axes, level in zip(panels, rows, strict=True):
+    maps = figure.subplots(len(rows), len(names), sharex=True, sharey=True, squeeze=False)
+    for axes, level in zip(maps, rows, strict=True):
         _draw_row(figure, dict(zip(names, axes, strict=True)), picture.isel(level=level), lines)
-    for axes, name in zip(panels[0], names, strict=True):
-        words = PANELS[name].format(number=picture.attrs["number"])
-        if name == "prediction" and picture.attrs["number"] is None:
-            words = "Prediction, mean"
-        axes.set_title(words, fontsize=10, loc="left")
+    for axes, name in zip(maps[0], names, strict=True):
+        words = panels[name]
+        if picture.attrs["number"] is None:
+            words = words.replace(" of {number} members", "")
+        axes.set_title(words.format(number=picture.attrs["number"]), fontsize=10, loc="left")
     return figure
 
 
 def _shown_panels(picture: xr.Dataset) -> list[str]:
-    step = shown_time(picture["hidden"].values[0])
-    if np.isfinite(picture["target"].isel(time=step).values).any():
-        return list(PANELS)
-    return ["prediction", "spread"]
+    hidden = picture["hidden"].values
+    step = shown_time(hidden[0])
+    known = np.isfinite(picture["target"].isel(time=step).values)
+    missing = set() if known.any() else {"target"}
+    if not (known & hidden[:, step]).any():
+        missing.add("error")
+    return [name for name in PANELS if name not in missing]
 
 
 def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:

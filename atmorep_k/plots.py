@@ -27,7 +27,6 @@ TASK_TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "infill": "Infilling of a block",
-    "rollout": "Forecast, fed back",
 }
 
 

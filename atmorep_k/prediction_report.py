@@ -16,18 +16,21 @@ def predict_and_report(
     output: Path,
     region=(),
     unit: str = "windows",
+    report: Callable | None = None,
     **options,
 ) -> list[Path]:
     """Predicts, draws maps into `<stem of output>_plots` and prints scores to stderr.
 
     Args:
-        predict: `forecast`, `interpolate`, `reconstruct` or `rollout`.
+        predict: `atmorep_k.inference.forecast`, or another function of its kind.
         model: a model, or its path.
         store: path of a store, or `"demo"`.
         times: the times that name the predictions.
         output: where the prediction is written to.
         region: (south, north, west, east); the whole grid where it is empty.
         unit: what `predict` counts while it works.
+        report: function (prediction, model, stores of its fields) -> what is printed and drawn:
+            a `table()`, or a `remark` in its place, and `draw(directory)`; `verify` if None.
         **options: those of `predict`.
 
     Returns:
@@ -45,12 +48,10 @@ def predict_and_report(
         options |= {"region": region or None, "progress": shown.advance}
         predict(model, store, times, output=output, finish=lambda *all: made.extend(all), **options)
     with made[0] as prediction:
-        found = verify(prediction, *made[1:])
-    if found.scores:
-        print_table(found.table(), stderr=True)
+        found = (report or verify)(prediction, *made[1:])
+    if found.remark:
+        click.echo(found.remark, err=True)
     else:
-        click.echo(
-            "no scores: the store does not reach to the hours that were predicted.", err=True
-        )
+        print_table(found.table(), stderr=True)
     output = Path(output)
     return [output, *found.draw(output.with_name(f"{output.stem}_plots"))]

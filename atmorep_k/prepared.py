@@ -23,6 +23,8 @@ _TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "reconstruct": "Reconstruction of random tokens",
+    "infill": "Record with predictions where values are missing",
+    "counterfactual": "Prediction told the truth and something else",
     "rollout": "Forecast by a model that is fed with its own forecasts",
 }
 

@@ -11,8 +11,8 @@ THREADS = 2
 
 def read_ahead(
     pool: Executor, read: Callable[[Any], Any], items: Sequence[Any], size: int
-) -> Iterator[tuple[range, list]]:
-    """Yields the numbers of items and what `read` makes of them, one batch after the other.
+) -> Iterator[tuple[Sequence, list]]:
+    """Yields items and what `read` makes of them, one batch after the other.
 
     The next batch is read while the one before it is used.
 
@@ -22,8 +22,8 @@ def read_ahead(
         items: what is read.
         size: items of a batch; the last one may have fewer.
     """
-    batches = [range(n, min(n + size, len(items))) for n in range(0, len(items), size)]
-    waiting = [pool.submit(read, items[number]) for number in batches[0]]
-    for numbers, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
-        ready, waiting = waiting, [pool.submit(read, items[number]) for number in after]
-        yield numbers, [future.result() for future in ready]
+    batches = [items[n : n + size] for n in range(0, len(items), size)]
+    waiting = [pool.submit(read, item) for item in batches[0]]
+    for batch, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
+        ready, waiting = waiting, [pool.submit(read, item) for item in after]
+        yield batch, [future.result() for future in ready]

@@ -68,6 +68,21 @@ def spread(members, axis: int = 0):
     return members.std(axis=axis, ddof=min(1, number - 1), dtype=np.float64)
 
 
+def mean_and_spread(name: str, members: xr.Variable) -> dict[str, xr.Variable]:
+    """Returns a variable `name`, the mean over `number`, and `<name>_spread`, labelled."""
+    axis, title = members.get_axis_num("number"), members.attrs["long_name"]
+    reduced = {
+        "mean": members.values.mean(axis=axis, dtype=np.float64),
+        "standard_deviation": spread(members.values, axis),
+    }
+    dims, found = [d for d in members.dims if d != "number"], {}
+    for label, (method, values) in zip((name, f"{name}_spread"), reduced.items(), strict=True):
+        words = f"{title}, {method.replace('_', ' ')} of the members"
+        attributes = members.attrs | {"long_name": words, "cell_methods": f"number: {method}"}
+        found[label] = xr.Variable(dims, values.astype(np.float32), attributes)
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Frame:
     """What predictions of all times have in common: the grid, the hours, the labels.
@@ -119,6 +134,10 @@ class Frame:
         first = time[start - after] + (after * np.diff(time[-2:])[0] if after else 0)
         return first + np.arange(self.window.shape[0]) * step(self.window)
 
+    def named(self, start: int) -> np.datetime64:
+        """Returns the time that names the prediction of a window that starts at an index."""
+        return self.times(start)[self.hours.reference]
+
     def samples(self, starts: np.ndarray) -> list[Position]:
         """Returns all windows of the first start, and one of each other."""
         first, *others = (int(start) for start in starts)
@@ -143,8 +162,7 @@ class Frame:
             if hidden:
                 variables[f"{field.name}_hidden"] = self._hidden(field, canvas.hidden)
             variables |= self._values(field, canvas.members(), members)
-        time = self.times(start)[self.hours.reference]
-        coordinates = self._coordinates(time)
+        coordinates = self._coordinates(self.named(start))
         if members:
             number = next(v.sizes["number"] for v in variables.values() if "number" in v.dims)
             attributes = {"standard_name": "realization", "long_name": "member", "axis": "E"}
@@ -156,19 +174,8 @@ class Frame:
         words = {"units": info.units, "standard_name": info.standard_name}
         words = {k: v for k, v in words.items() if v or k == "units"}
         name = info.long_name or field.name.replace("_", " ")
-        if members:
-            return {field.name: self._variable(field, values, {**words, "long_name": name}, True)}
-        mean = values.mean(axis=1, dtype=np.float64).astype(np.float32)
-        deviation = spread(values, axis=1).astype(np.float32)
-        of_mean = {"long_name": f"{name}, mean of the members", "cell_methods": "number: mean"}
-        of_spread = {
-            "long_name": f"{name}, standard deviation of the members",
-            "cell_methods": "number: standard_deviation",
-        }
-        return {
-            field.name: self._variable(field, mean, {**words, **of_mean}, False),
-            f"{field.name}_spread": self._variable(field, deviation, {**words, **of_spread}, False),
-        }
+        variable = self._variable(field, values, {**words, "long_name": name}, True)
+        return {field.name: variable} if members else mean_and_spread(field.name, variable)
 
     def _hidden(self, field, values: np.ndarray) -> xr.Variable:
         attributes = {"long_name": f"whether {field.name.replace('_', ' ')} was hidden"}

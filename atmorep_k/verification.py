@@ -13,14 +13,20 @@ from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.maps import coastlines, prediction_maps
 from atmorep_k.stitching import spread
+from atmorep_k.truth import cube, nearest
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
 _TITLES = {
-    "forecast": "forecast",
-    "interpolate": "interpolate",
-    "reconstruct": "masked",
-    "rollout": "rollout",
+    "forecast": plots.TASK_TITLES["forecast"],
+    "interpolate": plots.TASK_TITLES["interpolate"],
+    "reconstruct": plots.TASK_TITLES["masked"],
+    "infill": "Infilling of what is missing",
+    "rollout": "Forecast, fed back",
+}
+_NO_SCORES = {
+    "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
+    "": "no scores: the store does not reach to the hours that were predicted.",
 }
 
 
@@ -29,7 +35,7 @@ class Verification:
     """What a prediction is worth where the store has the truth, and a picture of it.
 
     Args:
-        task: `forecast`, `interpolate`, `reconstruct` or `rollout`.
+        task: `forecast`, `interpolate`, `reconstruct`, `infill` or `rollout`.
         scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
             area, levels and times; the attribute `units`; nothing for a field without truth.
         total: field -> the same over all lead times, (model).
@@ -42,6 +48,11 @@ class Verification:
     total: dict[str, xr.Dataset]
     pictures: dict[str, xr.Dataset]
     lines: Sequence[np.ndarray]
+
+    @property
+    def remark(self) -> str:
+        """Why there is no table; empty where there is one."""
+        return "" if self.scores else _NO_SCORES.get(self.task, _NO_SCORES[""])
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one, persistence beside it."""
@@ -67,7 +78,7 @@ class Verification:
         directory.mkdir(parents=True, exist_ok=True)
         paths = []
         for field, picture in self.pictures.items():
-            figure = prediction_maps(picture, plots.TASK_TITLES[_TITLES[self.task]], self.lines)
+            figure = prediction_maps(picture, _TITLES[self.task], self.lines)
             paths.append(plots.save(figure, directory / f"map_{self.task}_{field}.png"))
         return paths
 
@@ -158,8 +169,8 @@ class _OneTime:
         leads = np.concatenate([np.zeros(self._added, leads.dtype), leads])
         self.times = prediction["time"].values + leads
         self.longitude = prediction["longitude"].values
-        self.rows = _nearest(store.latitude, prediction["latitude"].values)
-        self.columns = _nearest(store.longitude, self.longitude, period=360.0)
+        self.rows = nearest(store.latitude, prediction["latitude"].values)
+        self.columns = nearest(store.longitude, self.longitude, period=360.0)
         values = _leveled(prediction[field.name], field)
         self.number = values.sizes.get("number")
         if self.number:
@@ -170,23 +181,14 @@ class _OneTime:
             mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
         self.mean, self.spread = self._padded(mean), self._padded(deviation)
         self.hidden = np.isfinite(self.mean)
-        self.truth = self._read()
+        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
+            # Where nothing was hidden, values may be the store's own.
+            hidden = _leveled(hidden, field).transpose(*_DIMS).values
+            self.hidden &= self._padded(hidden, False)
+        self.truth = cube(store, field, self.times, self.rows, self.columns)
 
-    def _padded(self, values: np.ndarray) -> np.ndarray:
-        return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=np.nan)
-
-    def _read(self) -> np.ndarray:
-        array = self.store.dataset()[self.field.name]
-        if "level" not in array.dims:
-            array = array.expand_dims("level", axis=1)
-        else:
-            array = array.isel(level=_nearest(self.store.level, np.array(self.field.levels)))
-        there = np.isin(self.times, self.store.time)
-        index = np.searchsorted(self.store.time, self.times[there])
-        cube = np.full(self.mean.shape, np.nan, np.float32)
-        known = array.isel(time=index, latitude=self.rows, longitude=self.columns)
-        cube[:, there] = known.transpose("level", "time", "latitude", "longitude").values
-        return cube
+    def _padded(self, values: np.ndarray, fill=np.nan) -> np.ndarray:
+        return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=fill)
 
     def score(self, sums: _Sums) -> None:
         """Adds the errors of the mean and of persistence where the truth is known."""
@@ -208,7 +210,7 @@ class _OneTime:
         arrays = {
             "target": self.truth,
             "prediction": np.where(self.hidden, self.mean, self.truth),
-            "spread": self.spread,
+            "spread": np.where(self.hidden, self.spread, np.nan),
             "hidden": self.hidden,
         }
         dims = ("level", "time", "latitude", "longitude")
@@ -231,10 +233,3 @@ def _leveled(values: xr.DataArray, field) -> xr.DataArray:
     if "level" not in values.dims:
         return values.expand_dims("level")
     return values.sel(level=list(field.levels))
-
-
-def _nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
-    distance = np.abs(axis - values[:, None])
-    if period:
-        distance = np.minimum(distance % period, -distance % period)
-    return distance.argmin(axis=1)

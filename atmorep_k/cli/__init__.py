@@ -24,6 +24,8 @@ _COMMANDS = {
     "point": "Predict time series with their uncertainty at places.",
     "attention": "Show where one token of a window looks.",
     "features": "Write the last hidden layer of each token for other models.",
+    "infill": "Fill gaps in a record from what is known around them.",
+    "counterfactual": "Predict as if it were another time or level, and compare.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",

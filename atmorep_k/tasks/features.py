@@ -210,16 +210,16 @@ def _pieces(run: _States, dataset, grid: _Grid, starts, batch_size: int, progres
     """Yields the labelled features of each time."""
     done, total = 0, len(starts) * len(grid.tiling)
     size = min(batch_size, len(grid.tiling))
+
+    def read(item: tuple[int, Position]):
+        return seen_whole(run.model, dataset, item[1])
+
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
             canvas = grid.canvas(run.field.embed_dim)
-            positions = grid.positions(start)
-
-            def read(position: Position):
-                return seen_whole(run.model, dataset, position)
-
-            for numbers, windows in read_ahead(pool, read, positions, size):
-                for number, values in zip(numbers, _run(run, windows, size), strict=False):
+            items = list(enumerate(grid.positions(start)))
+            for batch, windows in read_ahead(pool, read, items, size):
+                for (number, _), values in zip(batch, _run(run, windows, size), strict=False):
                     rows, columns = grid.tiling.place(number)
                     row, column = np.nonzero(grid.tiling.weight(number, blend=False))
                     canvas[:, :, rows[row], columns[column]] = values[:, :, row, column]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.batch import TOKEN_INFO, input_specs
+from atmorep_k.batch import TOKEN_INFO, calendar, input_specs
 from atmorep_k.fields import FieldSpec
 
 Arrays = dict[str, np.ndarray]
@@ -47,7 +47,7 @@ class TokenInfo:
     def __init__(self, field: FieldSpec, time, latitude, longitude, resolution: float):
         self._middle = [size // 2 for size in field.token_size]
         self._steps = field.token_size
-        self._calendar = _calendar(time)
+        self._calendar = calendar(time)
         self._colatitude = (90.0 - latitude).astype(np.float32)
         self._longitude = (longitude % 360.0).astype(np.float32)
         self._level = np.asarray(field.levels, np.float32)[:, None, None, None]
@@ -71,14 +71,3 @@ class TokenInfo:
         out[..., column("longitude")] = self._longitude[columns[self._middle[2] :: width]]
         out[..., column("longitude") + 1] = self._level
         out[..., column("resolution")] = self._resolution
-
-
-def _calendar(time: np.ndarray) -> np.ndarray:
-    """Returns year, day of year from 0 and hour of datetime64 times, `(time, 3)` float32."""
-    year, day = time.astype("datetime64[Y]"), time.astype("datetime64[D]")
-    numbers = (
-        year.astype(np.int64) + 1970,
-        (day - year.astype("datetime64[D]")).astype(np.int64),
-        (time - day) / np.timedelta64(1, "h"),
-    )
-    return np.stack(numbers, axis=-1).astype(np.float32)

@@ -1,6 +1,6 @@
 """One store that serves some fields of a model."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,14 @@ from atmorep_k.components.datasets.placing import NOWHERE, Times
 from atmorep_k.components.datasets.preparing import TokenInfo
 from atmorep_k.components.datasets.reader import Cube, Reader
 from atmorep_k.data.linked_store import LinkedStore
+from atmorep_k.data.packing import Packing
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 
 Shape = tuple[int, int, int]
+# Times, latitudes and longitudes of a window -> bool (time, lat, lon).
+Without = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 _WORDS = ("title", "source", "attribution", "simulated")
 
@@ -216,20 +219,44 @@ class Serving:
         checks.check_values(self.store, field, stored, self.indices(position))
         return stored
 
+    def with_gaps(
+        self, field: FieldSpec, reading: Cube, position: Position, without: Without | None
+    ) -> np.ndarray:
+        """Waits for a window; returns its values, float32, NaN where they are missing.
+
+        Args:
+            field: the field.
+            reading: the window being read.
+            position: where it lies in the reference.
+            without: what counts as missing besides; None for nothing.
+
+        Raises:
+            UserError: where it cannot be read.
+        """
+        values = self.physical(field, reading.result())
+        values = np.where(np.isfinite(values), values, np.float32(np.nan))
+        if without is not None:
+            values[:, without(*self.coordinates(position))] = np.nan
+        return values
+
     def physical(self, field: FieldSpec, stored: np.ndarray) -> np.ndarray:
         """Returns the values of a window that was read, float32; NaN at hours after the record."""
-        if packing := self.reader.packing(field.name):
+        if packing := self._packing(field, stored):
             stored = packing.unpack(stored.swapaxes(0, 1)).swapaxes(0, 1)
         if after := self.window.shape[0] - stored.shape[1]:
             stored = np.pad(stored, [(0, 0), (0, after), (0, 0), (0, 0)], constant_values=np.nan)
         return stored
+
+    def _packing(self, field: FieldSpec, stored: np.ndarray) -> Packing | None:
+        """Returns what integers of a field stand for; None for values."""
+        return self.reader.packing(field.name) if stored.dtype.kind == "i" else None
 
     def fill(self, field: FieldSpec, stored, position: Position, tokens, info) -> None:
         """Writes one field of one window into the arrays of a batch.
 
         Args:
             field: the field.
-            stored: the window (level, time, lat, lon) as stored; not changed.
+            stored: the window (level, time, lat, lon) as stored, or its values; not changed.
             position: where it lies in the reference.
             tokens: (level, T, Y, X, value), filled with normalised values; 0 after the record.
             info: (level, T, Y, X, 8), filled.
@@ -239,7 +266,7 @@ class Serving:
         after = self.window.shape[0] - stored.shape[1]
         if after:
             stored = np.pad(stored, [(0, 0), (0, after), (0, 0), (0, 0)])
-        packing = self.reader.packing(field.name)
+        packing = self._packing(field, stored)
         fill_tokens(stored, packing, scale, field.token_size, tokens)
         if after:
             by_time = tokens.reshape(*tokens.shape[:4], field.token_size[0], -1)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import checks, periods
 from atmorep_k.components.datasets.positions import Positions, row_weights
 from atmorep_k.components.datasets.prefetch import prefetch
@@ -15,6 +16,7 @@ from atmorep_k.components.datasets.preparing import Arrays, empty_batch
 from atmorep_k.components.datasets.randomness import bits
 from atmorep_k.components.datasets.reader import Cube
 from atmorep_k.components.datasets.sample import Sample
+from atmorep_k.components.datasets.serving import Without
 from atmorep_k.components.datasets.stores import Stores
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.data.store import Store
@@ -336,9 +338,37 @@ class WindowDataset(Component):
     def window(self, split: Split, seed: int, index: int, masking) -> Sample:
         """Returns sample `index` of the first epoch with its physical values, for scoring."""
         rngs = {f.name: self._rng(split, seed, (0, index), f) for f in self.fields}
-        return self._sample(self.position(split, seed, 0, index), masking, rngs)
+        return self._sample(self.position(split, seed, 0, index), masking, rngs, self._whole)
 
-    def sample(self, position: Position, masking, rng: np.random.Generator) -> Sample:
+    def gaps(self, position: Position, without: Without | None = None) -> dict[str, np.ndarray]:
+        """Returns which tokens of predicted fields have missing values in a window.
+
+        Args:
+            position: its corner.
+            without: what counts as missing besides, see `sample`.
+
+        Returns:
+            Field -> bool (level, token), tokens in row-major order.
+        """
+        readings = {f.name: self.read(f.name, position) for f in self._predicted}
+        found = {}
+        for field in self._predicted:
+            cube = self._stores[field.name].with_gaps(
+                field, readings[field.name], position, without
+            )
+            missing = tokenize(np.isnan(cube), field.token_size).any(axis=-1)
+            found[field.name] = missing.reshape(len(missing), -1)
+        return found
+
+    def sample(
+        self,
+        position: Position,
+        masking,
+        rng: np.random.Generator,
+        *,
+        missing: Literal["refuse", "keep"] = "refuse",
+        without: Without | None = None,
+    ) -> Sample:
         """Returns the window at a position, a pure function of its arguments.
 
         Args:
@@ -346,18 +376,28 @@ class WindowDataset(Component):
             masking: what is hidden.
             rng: source of the masks: each field, whatever others there are, draws from a
                 generator of its own that starts at one number of this one.
+            missing: what is done where a value of a predicted field is missing; `"keep"` leaves
+                it NaN, also for the masking, which must hide it (`MissingTokens`).
+            without: function of the times, latitudes and longitudes of a field's window: what
+                counts as missing besides, bool (time, lat, lon), with `missing="keep"`.
 
         Raises:
             UserError: where the masking does not suit a field, or a value is missing.
         """
         start = int(rng.integers(2**63))
         rngs = {f.name: np.random.Generator(bits(start, f"mask/{f.name}")) for f in self.fields}
-        return self._sample(position, masking, rngs)
+        take = self._whole if missing == "refuse" else functools.partial(self._kept, without)
+        return self._sample(position, masking, rngs, take)
 
-    def _sample(self, position: Position, masking, rngs) -> Sample:
+    def _kept(self, without, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+        if not field.predicted:
+            return self._whole(field, reading, position)
+        return self._stores[field.name].with_gaps(field, reading, position, without)
+
+    def _sample(self, position: Position, masking, rngs, take) -> Sample:
         batch = empty_batch(self.fields, 1, self._slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
-        stored = {f.name: self._whole(f, readings[f.name], position) for f in self.fields}
+        stored = {f.name: take(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
             self._fill(batch, 0, field, stored[field.name], position, masking, rngs[field.name])
         cubes = {f.name: self._physical(f, stored[f.name]) for f in self.fields}

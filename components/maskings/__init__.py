@@ -3,6 +3,7 @@
 from atmorep_k.components.maskings.forecast import Forecast
 from atmorep_k.components.maskings.infill import Infill
 from atmorep_k.components.maskings.masking import Masked, Masking
+from atmorep_k.components.maskings.missing_tokens import MissingTokens
 from atmorep_k.components.maskings.original_tokens import OriginalTokens
 from atmorep_k.components.maskings.random_tokens import RandomTokens
 from atmorep_k.components.maskings.temporal_interpolation import TemporalInterpolation
@@ -12,6 +13,7 @@ __all__ = [
     "Infill",
     "Masked",
     "Masking",
+    "MissingTokens",
     "OriginalTokens",
     "RandomTokens",
     "TemporalInterpolation",

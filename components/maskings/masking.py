@@ -55,6 +55,12 @@ class Masking(Component):
         """
         raise NotImplementedError
 
+    def choose_of(
+        self, tokens: np.ndarray, num_tokens: tuple[int, int, int], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Returns as `choose`, for a masking that looks at the values (level, token, value)."""
+        return self.choose(rng, len(tokens), num_tokens)
+
     def hide(
         self,
         tokens: np.ndarray,
@@ -92,9 +98,9 @@ class Masking(Component):
             copy: leave `tokens` as they are; else they are masked in place.
         """
         num_levels, *num_tokens, values = tokens.shape
-        index, weight = self.choose(rng, num_levels, tuple(num_tokens))
         masked = tokens.copy() if copy else tokens
         flat = masked.reshape(num_levels, math.prod(num_tokens), values)
+        index, weight = self.choose_of(flat, tuple(num_tokens), rng)
         target = flat[np.arange(num_levels)[:, None], index]
         self.hide(flat, index, weight, token_size, rng)
         return Masked(masked, index, target, weight)

@@ -220,6 +220,7 @@ CASES = {
     "MonthlyNormalizer": Case(use=lambda normalizer: str(normalizer.state())),
     "Forecast": Case(lambda: {"num_tokens": 2}, use=_masking),
     "Infill": Case(lambda: {"size": (2, 1, 2)}, use=_masking),
+    "MissingTokens": Case(lambda: {"slots": 3}, use=_masking),
     "TemporalInterpolation": Case(lambda: {"time_tokens": (1, 2)}, use=_masking),
     "RandomTokens": Case(
         lambda: {

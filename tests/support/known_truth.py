@@ -66,8 +66,8 @@ def tell_the_truth(monkeypatch):
     """Hands the truth to a model among its inputs."""
     plain = WindowDataset.sample
 
-    def sample(self, position, masking, rng):
-        found = plain(self, position, masking, rng)
+    def sample(self, position, masking, rng, **options):
+        found = plain(self, position, masking, rng, **options)
         told = {f"truth/{n}": v for n, v in found.targets.items()}
         return dataclasses.replace(found, inputs=found.inputs | told)
 

@@ -39,6 +39,7 @@ CALLS = [
     ("forecast", "f.nc", ("--time", "2020-01-03", "--region", "-60", "60", "-90", "90")),
     ("interpolate", "i.nc", ("--time", "2020-01-03T06", "--time-token", "1")),
     ("reconstruct", "r.zarr", ("--time", "2020-01-03T06", "--ratio", "0.4", "--seed", "3")),
+    ("infill", "g.nc", ("--time", "2020-01-03T06", "--block", "0", "60", "0", "90")),
 ]
 
 
@@ -56,6 +57,17 @@ def test_a_prediction_is_written_drawn_and_scored(call, tmp_path, command, outpu
         assert found.sizes["time"] == words.count("--time")
         assert ("number" in found.dims) == ("--no-members" not in words)
         assert found["temperature"].notnull().any()
+
+
+def test_a_counterfactual_is_written_and_drawn(call, tmp_path):
+    words = ("--time", "2020-01-03T06", "--hour", "18", "--task", "interpolate")
+    result = call("counterfactual", *words, "--no-members", "--output", "c.nc")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == ["c.nc", "c_plots/map_counterfactual_temperature.png"]
+    # An untrained model does not read its token information.
+    assert "no difference anywhere: the model takes hour 18" in result.stderr
+    with open_prediction(tmp_path / "c.nc") as found:
+        assert (found["temperature_difference"] == 0).all()
 
 
 def test_hours_after_the_record_have_no_scores(call):

@@ -7,7 +7,7 @@ import zarr
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
 from atmorep_k.components.datasets.filling import fill_tokens
-from atmorep_k.components.maskings import Forecast, RandomTokens
+from atmorep_k.components.maskings import Forecast, MissingTokens, RandomTokens
 from atmorep_k.data.layout import Layout
 from atmorep_k.data.packing import MISSING, Packing
 from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
@@ -137,3 +137,44 @@ def test_missing_integers_are_refused_and_are_not_numbers(tmp_path):
         dataset.sample(Position(25, 18, 5), Forecast(), np.random.default_rng(0))
     values = open_store(path).dataset()["temperature"][30].values
     assert np.isnan(values[2, 20, 10]) and np.isnan(values).sum() == 1
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_missing_values_are_kept_for_a_masking_if_asked(tmp_path, dtype):
+    path, place = _write(tmp_path / "made.zarr", dtype), Position(25, 18, 5)
+    rng, masking = np.random.default_rng(0), MissingTokens()
+    whole = _opened(str(path)).sample(place, masking, rng, missing="keep")
+    assert not whole.weights["temperature"].any()
+    zarr.open_group(path)["temperature"][30, 2, 20, 10] = MISSING if dtype == "int16" else np.inf
+    dataset = _opened(str(path))
+    field = dataset.fields[0]
+    spot = np.zeros((2, *field.window.shape), bool)
+    spot[0, 5, 2, 5] = True  # level 850 is the first one of the field
+    gap = tokenize(spot, field.token_size).any(axis=-1)
+    np.testing.assert_array_equal(dataset.gaps(place)["temperature"], gap.reshape(2, -1))
+    assert not dataset.gaps(place)["surface"].any()
+    found = dataset.sample(place, masking, rng, missing="keep")
+    weights = found.weights["temperature"]
+    assert weights.tolist() == [[1], [0]]
+    assert found.inputs["temperature/masked_index"][0, 0] == np.flatnonzero(gap[0])[0]
+    np.testing.assert_array_equal(np.isnan(found.cubes["temperature"]), spot)
+    tokens, others = (s.inputs["temperature/tokens"] for s in (found, whole))
+    assert (tokens[gap] == 0).all()
+    np.testing.assert_allclose(tokens[~gap], others[~gap], atol=1e-4)
+
+
+def test_known_values_may_count_as_missing(stores):
+    def without(times, latitude, longitude):
+        rows, columns = latitude > 10, longitude < 32
+        return (times >= times[9])[:, None, None] & rows[:, None] & columns
+
+    dataset, place = _opened(stores[0]), Position(25, 18, 5)
+    _, latitude, longitude = dataset.coordinates(place)
+    expected = np.zeros((2, 12, 6, 12), bool)
+    expected[:, 9:, (latitude > 10).nonzero()[0][:, None], (longitude < 32).nonzero()[0]] = True
+    assert 0 < expected.mean() < 0.25
+    gaps = tokenize(expected, (3, 3, 3)).any(axis=-1).reshape(2, -1)
+    np.testing.assert_array_equal(dataset.gaps(place, without)["temperature"], gaps)
+    options = {"missing": "keep", "without": without}
+    found = dataset.sample(place, MissingTokens(40), np.random.default_rng(0), **options)
+    np.testing.assert_array_equal(np.isnan(found.cubes["temperature"]), expected)

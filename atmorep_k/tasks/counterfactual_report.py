@@ -1,0 +1,152 @@
+"""A counterfactual prediction beside the factual one: how much it differs, and where."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k import plots
+from atmorep_k.data.layout import level_attributes
+from atmorep_k.data.statistics import area_weights
+from atmorep_k.data.store import Store
+from atmorep_k.evaluation import POINT_DIMS
+from atmorep_k.maps import coastlines, prediction_maps
+
+_PANELS = {
+    "target": "Factual",
+    "prediction": "Counterfactual",
+    "error": "Difference",
+    "spread": "Spread of the difference",
+}
+_COLUMNS = ("mean\ndifference", "RMS\ndifference", "spread of the\ndifference")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How far predictions differ that were told different things.
+
+    Args:
+        told: what the counterfactual was told, in words.
+        sizes: field -> `mean`, `rms` and `spread` of the difference (prediction_timedelta), means
+            over area, levels and times; the attribute `units`.
+        pictures: field -> what `maps.prediction_maps` draws, of the first time.
+        lines: coastlines.
+    """
+
+    told: str
+    sizes: dict[str, xr.Dataset]
+    pictures: dict[str, xr.Dataset]
+    lines: Sequence[np.ndarray]
+
+    @property
+    def remark(self) -> str:
+        """Why there is no table; empty where there is one."""
+        if any(of["rms"].max() > 0 for of in self.sizes.values()):
+            return ""
+        return f"no difference anywhere: the model takes {self.told} as it takes the truth."
+
+    def table(self):
+        """Returns a `rich` table: all lead times and the last one."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        table = Table(title=f"Told {self.told}: counterfactual less factual", box=SIMPLE)
+        for name in ("field", "lead"):
+            table.add_column(name, no_wrap=True)
+        for name in _COLUMNS:
+            table.add_column(name, justify="right", no_wrap=True)
+        for field, sizes in self.sizes.items():
+            known = sizes.dropna("prediction_timedelta", how="all")
+            last = known.isel(prediction_timedelta=-1)
+            hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")
+            table.add_row(f"{field} ({sizes.attrs['units']})", "all", *_cells(_over_all(known)))
+            if known.sizes["prediction_timedelta"] > 1:
+                table.add_row("", f"{hours:g} h", *_cells(last))
+        return table
+
+    def draw(self, directory: Path) -> list[Path]:
+        """Draws `map_counterfactual_<field>.png` into a directory, made if need be."""
+        directory.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for field, picture in self.pictures.items():
+            title = f"Counterfactual, told {self.told}"
+            figure = prediction_maps(picture, title, self.lines, _PANELS)
+            paths.append(plots.save(figure, directory / f"map_counterfactual_{field}.png"))
+        return paths
+
+
+def _over_all(sizes: xr.Dataset) -> xr.Dataset:
+    squares = (sizes[["rms", "spread"]] ** 2).mean()
+    return np.sqrt(squares).assign(mean=sizes["mean"].mean())
+
+
+def _cells(sizes: xr.Dataset) -> list[str]:
+    return [f"{float(sizes[name]):.3g}" for name in ("mean", "rms", "spread")]
+
+
+def compare(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Comparison:
+    """Measures and pictures a counterfactual prediction; one time is in memory at a time.
+
+    Args:
+        prediction: as `counterfactual` gives it.
+        model: the model that made it.
+        stores: field -> the store that it was made from.
+    """
+    fields = [f for f in model.predicted if f.name in prediction]
+    sizes = {f.name: _sizes(prediction, f.name) for f in fields}
+    pictures = {f.name: _picture(prediction.isel(time=0), f, stores[f.name]) for f in fields}
+    simulated = any(stores[f.name].attributes.get("simulated") for f in fields)
+    lines = [] if simulated else coastlines()
+    return Comparison(prediction.attrs["told"], sizes, pictures, lines)
+
+
+def _sizes(prediction: xr.Dataset, name: str) -> xr.Dataset:
+    latitude = prediction["latitude"]
+    area, found = latitude.copy(data=area_weights(latitude.values)), []
+    for number in range(prediction.sizes["time"]):
+        one = prediction.isel(time=number)
+        difference = one[f"{name}_difference"].astype(np.float64)
+        squared = one[f"{name}_difference_spread"].astype(np.float64) ** 2
+        sizes = xr.Dataset({"mean": difference, "rms": difference**2, "spread": squared})
+        places = set(difference.dims) - {"prediction_timedelta"}
+        found.append(sizes.weighted(area).mean(places))
+    mean = xr.concat(found, "time", coords="minimal", compat="override").mean("time")
+    mean = mean.assign(np.sqrt(mean[["rms", "spread"]]))
+    return mean.assign_attrs(units=prediction[name].attrs["units"])
+
+
+def _picture(one: xr.Dataset, field, store: Store) -> xr.Dataset:
+    """Returns what is drawn of one time: the middle one of the levels, after what was visible."""
+    level = field.levels[len(field.levels) // 2]
+    labels = {"target": "", "prediction": "_counterfactual", "spread": "_difference_spread"}
+    arrays = {n: _cube(one[f"{field.name}{label}"], level) for n, label in labels.items()}
+    arrays["hidden"] = np.isfinite(arrays["spread"])
+    times = one["time"].values + np.concatenate(
+        [np.zeros(1, "timedelta64[ns]"), one["prediction_timedelta"].values]
+    )
+    places = ([level], times, one["latitude"].values, one["longitude"].values)
+    info = store.variables[field.name]
+    units = level_attributes(store.attributes.get("level_type", ""))["units"]
+    return xr.Dataset(
+        {name: (POINT_DIMS, values) for name, values in arrays.items()},
+        dict(zip(POINT_DIMS, places, strict=True)),
+        {
+            "units": info.units,
+            "long_name": info.long_name or field.name.replace("_", " "),
+            "has_level": info.has_level,
+            "level_units": "" if units == "1" else units,
+            "number": None,
+        },
+    )
+
+
+def _cube(values: xr.DataArray, level: float) -> np.ndarray:
+    """Returns (1, 1 + lead, lat, lon), the mean of members where there are; NaN at the first."""
+    if "number" in values.dims:
+        values = values.mean("number", dtype=np.float64)
+    if "level" in values.dims:
+        values = values.sel(level=level)
+    values = values.transpose("prediction_timedelta", "latitude", "longitude").values
+    return np.pad(values[None], [(0, 0), (1, 0), (0, 0), (0, 0)], constant_values=np.nan)
