@@ -42,7 +42,7 @@ def evaluate(prediction, truth, output, overwrite, **options):
     """
     from atmorep_k.evaluating.prediction_scores import evaluate as score
     from atmorep_k.evaluating.report import check_directory, write_scores
-    from atmorep_k.evaluating.tables import table
+    from atmorep_k.evaluating.tables import remarks, table
     from atmorep_k.printing import print_table
     from atmorep_k.progress import bar
 
@@ -53,4 +53,6 @@ def evaluate(prediction, truth, output, overwrite, **options):
         found = score(path, truth, **options, progress=shown.advance)
     write_scores(found, output)
     print_table(table(found), stderr=True)
+    for sentence in remarks(found):
+        click.echo(sentence, err=True)
     click.echo(output)

@@ -38,6 +38,7 @@ class FieldScores:
         self._shape = len(field.levels), len(field.leads), len(regions)
         self.sums: dict[str, np.ndarray] = {}
         self.ranks = np.zeros((*self._shape, field.number + 1))
+        self._known = self._predicted = 0
         self._area = self._weight[0].sum(axis=-1)
         columns = len(field.columns)
         self.spectra = (
@@ -49,8 +50,11 @@ class FieldScores:
     def add(self, number: int) -> None:
         """Adds the reference time of an index."""
         one = self.field.one(number, self._climatology)
-        if not np.isfinite(one.truth).any():
+        known, predicted = one.coverage()
+        if not known:
             return
+        self._known += known
+        self._predicted += predicted
         for lead in range(len(self.field.leads)):
             for model, (name, case) in enumerate(one.cases(lead, self._weight)):
                 for part, values in parts(case, self.events).items():
@@ -99,7 +103,11 @@ class FieldScores:
             for end, values in zip(("low", "high"), ends, strict=True):
                 made[f"{name}_{end}"] = self._labelled(values)
             made[name].attrs["times_in_a_block"] = block
-        made[name].attrs |= {"times_scored": len(self.times), "number": self.field.number}
+        made[name].attrs |= {
+            "times_scored": len(self.times),
+            "number": self.field.number,
+            "share_predicted": self._predicted / self._known,
+        }
         made |= {f"{name}_{key}": values for key, values in self._more().items()}
         result = xr.Dataset(made)
         return result if self.field.has_level else result.isel(level=0, drop=True)

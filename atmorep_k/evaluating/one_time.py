@@ -24,6 +24,12 @@ class OneTime:
     truth: np.ndarray
     forecasts: dict[str, np.ndarray]
 
+    def coverage(self) -> tuple[int, int]:
+        """Returns how many points have a truth, and how many of them a prediction."""
+        known = np.isfinite(self.truth)
+        predicted = np.isfinite(next(iter(self.forecasts.values()))).all(axis=1)
+        return int(known.sum()), int((known & predicted).sum())
+
     def cases(self, lead: int, weight: np.ndarray) -> Iterator[tuple[str, Case]]:
         """Yields each model with its `Case` at a lead time.
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atmorep_k.evaluating.bootstrap import FEWEST_TIMES
+
 _CELL = ("level", "prediction_timedelta", "region")
 _SCORES = ("field", "level", "lead_hours", "region", "model", "score", "value", "low", "high")
 _RANKS = ("field", "level", "lead_hours", "region", "rank", "share")
@@ -105,6 +107,7 @@ def _summary(scores: xr.Dataset, fields: list[str]) -> dict[str, Any]:
             "units": about["units"],
             "times_scored": about["times_scored"],
             "members": about["number"],
+            "share_predicted": about["share_predicted"],
             "times_in_a_block": about.get("times_in_a_block"),
             "thresholds": {
                 str(event): {
@@ -116,6 +119,22 @@ def _summary(scores: xr.Dataset, fields: list[str]) -> dict[str, Any]:
             },
         }
     return {**scores.attrs, "fields": of_fields}
+
+
+def remarks(scores: xr.Dataset) -> Iterator[str]:
+    """Yields sentences on what the numbers lack: intervals, and points without a prediction."""
+    for name in fields_of(scores):
+        about = scores[name].attrs
+        if "times_in_a_block" not in about:
+            yield (
+                f"{name}: no intervals, which need {FEWEST_TIMES} times; "
+                f"{about['times_scored']} could be scored."
+            )
+        if about["share_predicted"] < 1:
+            yield (
+                f"{name}: {1 - about['share_predicted']:.1%} of the points with a truth have no "
+                f"prediction; they do not count."
+            )
 
 
 def table(scores: xr.Dataset):
