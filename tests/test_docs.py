@@ -118,6 +118,13 @@ def test_the_page_on_inference_can_be_followed(after_the_demo):
         exec(compile(code, page.name, "exec"), {})
 
 
+def test_the_page_on_tasks_can_be_followed(after_the_demo):
+    page = ROOT / "docs" / "tasks.md"
+    _follow(page)
+    for code in blocks(page, "python"):
+        exec(compile(code, page.name, "exec"), {})
+
+
 def _follow(page, more=lambda call: []):
     """Runs every call of atmorep-k in a page, with more words; what is printed last is a path."""
     from click.testing import CliRunner

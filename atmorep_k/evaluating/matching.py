@@ -28,6 +28,8 @@ def open_forecast(prediction: str | Path | xr.Dataset) -> xr.Dataset:
     name = "the prediction"
     if not isinstance(prediction, xr.Dataset):
         name, prediction = str(prediction), _open(Path(prediction))
+    if "realization" in prediction.dims:  # the members of WeatherBench 2's own files
+        prediction = prediction.rename(realization="number")
     for dim in ("time", "prediction_timedelta"):
         if dim in prediction.coords and dim not in prediction.dims:
             prediction = prediction.expand_dims(dim)
