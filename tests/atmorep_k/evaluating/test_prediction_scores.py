@@ -154,3 +154,25 @@ def test_a_mistake_is_one_sentence(store, predicted, words):
     with pytest.raises(UserError, match=words) as error:
         evaluate(shown, store, **options)
     assert "\n" not in str(error.value)
+
+
+def test_fields_are_scored_each_by_itself(store, predicted):
+    rng = np.random.default_rng(2)
+    levels = predicted(rng.normal(size=(2, 2, 2, 11, 12)))
+    surface = predicted(rng.normal(size=(2, 2, 11, 12)), field="2m_temperature")
+    both = evaluate(xr.merge([levels, surface], combine_attrs="override"), store)
+    for shown in (levels, surface):
+        for name, values in evaluate(shown, store).items():
+            xr.testing.assert_identical(both[name], values)
+
+
+def test_a_time_before_the_store_has_no_persistence_and_does_not_count(store, predicted):
+    hour = np.timedelta64(1, "h")
+    shown = predicted(5.0, times=(0, 3))
+    early = shown.isel(time=[0]).assign_coords(
+        time=shown["time"][:1] - hour, prediction_timedelta=shown["prediction_timedelta"] + hour
+    )
+    with pytest.raises(UserError, match="persistence"):
+        evaluate(early, store)
+    found = evaluate(early.assign_attrs(task="reconstruct"), store)
+    np.testing.assert_allclose(of(found, "rmse"), 5, rtol=1e-5)
