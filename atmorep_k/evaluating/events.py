@@ -54,6 +54,7 @@ class Events:
             threshold = values[:, None, None]
             happened = case.truth.values > threshold
             found |= self._table(case, threshold, happened, name)
+            found |= _votes(case, threshold, happened, name)
             fraction = (case.members > threshold).mean(axis=0)
             for width in NEIGHBOURHOODS:
                 if min(happened.shape[1:]) >= width:
@@ -92,6 +93,20 @@ class Events:
 
         modes = ("constant", "constant", "wrap" if self.around else "constant")
         return uniform_filter(values, (0, width, width), mode=modes)
+
+
+def _votes(case: Case, threshold, happened, name: str) -> dict[str, np.ndarray]:
+    """Returns the weight of points at which k members foretell the event, where it came and not."""
+    groups = case.number + 1
+    group = (case.members > threshold).sum(axis=0) + groups * happened
+    sums = np.zeros((2 * groups, *case.weight.shape[:2]))
+    for level, region in np.ndindex(*case.weight.shape[:2]):
+        weight = case.weight[level, region].ravel()
+        sums[:, level, region] = np.bincount(group[level].ravel(), weight, 2 * groups)
+    names = [
+        f"{came}_{name}_{k}" for came in ("votes_without", "votes_with") for k in range(groups)
+    ]
+    return dict(zip(names, sums, strict=True))
 
 
 def _quantiles(values: np.ndarray, area: np.ndarray, shares: Sequence[float]) -> np.ndarray:

@@ -53,6 +53,7 @@ def _of_events(sums) -> dict[str, np.ndarray]:
     found = {}
     for event in [name.removeprefix("hits_") for name in sums if name.startswith("hits_")]:
         found[f"ets_{event}"] = _equitable_threat_score(sums, event)
+        found[f"roc_area_{event}"] = _roc_area(sums, event)
         for width in NEIGHBOURHOODS:
             if (most := sums.get(f"fraction_most_{event}_{width}")) is not None:
                 error = sums[f"fraction_error_{event}_{width}"]
@@ -70,3 +71,18 @@ def _equitable_threat_score(sums, event: str) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         values = BasicContingencyManager(table).equitable_threat_score().values
     return np.where(np.isfinite(values), values, np.nan)
+
+
+def _roc_area(sums, event: str) -> np.ndarray:
+    """Returns the area under the curve of hit rate over false alarm rate, Mason (1982).
+
+    The share of pairs of a point with the event and one without it in which more members foretell
+    it at the first; a tie counts half. These are the trapezoids between the points of the curve.
+    """
+    number = sum(name.startswith(f"votes_with_{event}_") for name in sums)
+    present, absent = (
+        np.stack([sums[f"votes_{which}_{event}_{k}"] for k in range(number)])
+        for which in ("with", "without")
+    )
+    below = absent.cumsum(axis=0) - absent / 2
+    return _ratio((present * below).sum(axis=0), present.sum(axis=0) * absent.sum(axis=0))

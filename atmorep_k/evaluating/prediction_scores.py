@@ -33,8 +33,8 @@ def evaluate(
     """Scores a prediction and its baselines where a store has the truth.
 
     A point counts, by its area, where the truth, the prediction and all baselines have a value. One
-    reference time of one field is in memory at a time, and about 30 sums for each time, model,
-    level, lead time and region.
+    reference time of one field is in memory at a time, and some 30 + 4 M sums for each time, model,
+    level, lead time and region, for M members.
 
     Args:
         prediction: dataset, or its path, with `time`, `prediction_timedelta`, `latitude`,

@@ -15,7 +15,7 @@ _CELL = ("level", "prediction_timedelta", "region")
 _SCORES = ("field", "level", "lead_hours", "region", "model", "score", "value", "low", "high")
 _RANKS = ("field", "level", "lead_hours", "region", "rank", "share")
 _SPECTRA = ("field", "level", "lead_hours", "of", "wavenumber", "power")
-_WITHOUT_UNITS = ("acc", "spread_skill", "ets", "fss")
+_WITHOUT_UNITS = ("acc", "spread_skill", "ets", "roc", "fss")
 _SHOWN = ("rmse", "acc", "crps", "spread_skill")
 _ONE = np.timedelta64(1, "h")
 

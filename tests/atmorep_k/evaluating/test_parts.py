@@ -106,6 +106,23 @@ def test_equitable_threat_score_agrees_with_the_library(make_case):
         np.testing.assert_allclose(found[level], expected)
 
 
+def test_area_under_the_roc_curve_agrees_with_the_library(make_case):
+    from scores.probability import roc_auc
+
+    for number in (1, 5):
+        case = make_case(number=number)
+        found, (forecast, truth, weights) = score(case)["roc_area_q90"], masked(case)
+        for level, threshold in enumerate(EVENTS.thresholds["q90"]):
+            share = (forecast.isel(level=level) > threshold).astype(float)
+            share = share.mean("number") if number > 1 else share
+            event = (truth.isel(level=level) > threshold).astype(float)
+            there = truth.isel(level=level).notnull()
+            expected = roc_auc(
+                share.where(there), event.where(there), weights=weights.isel(level=level)
+            )
+            np.testing.assert_allclose(found[level], expected)
+
+
 @pytest.mark.parametrize("width", [3, 9])
 def test_fractions_skill_score_agrees_with_the_library(make_case, width):
     from scores.spatial import fss_2d
@@ -149,12 +166,13 @@ def test_a_perfect_and_a_climatological_forecast(make_case):
     perfect = score(dataclasses.replace(case, forecast=case.truth))
     for name in ("rmse", "mae", "bias", "crps", "energy_score", "quantile_score_q90"):
         np.testing.assert_allclose(perfect[name], 0, atol=1e-12, err_msg=name)
-    for name in ("acc", "ets_q90", "fss_q90_3"):
+    for name in ("acc", "ets_q90", "roc_area_q90", "fss_q90_3"):
         np.testing.assert_allclose(perfect[name], 1, err_msg=name)
     usual = score(dataclasses.replace(case, forecast=case.climatology))
     np.testing.assert_array_equal(usual["acc"], 0)
     never = score(dataclasses.replace(case, forecast=xr.full_like(case.truth, -9.0)))
     np.testing.assert_allclose(never["ets_q90"], 0, atol=1e-12)
+    np.testing.assert_allclose(never["roc_area_q90"], 0.5)
     np.testing.assert_allclose(never["fss_q90_3"], 0, atol=1e-12)
 
 
