@@ -1,6 +1,7 @@
 """Every score from the sums is what a library, or a closed form, says of the same points."""
 
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -104,6 +105,22 @@ def test_equitable_threat_score_agrees_with_the_library(make_case):
         )
         expected = table.transform().equitable_threat_score()
         np.testing.assert_allclose(found[level], expected)
+
+
+def test_thresholds_part_the_area_of_the_truth():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(32, 2, 11, 12))
+    truth[0] = np.nan
+    area = np.broadcast_to(np.linspace(0, 1, 11)[:, None] ** 3, (11, 12))
+    truth += 3 * area  # what is large lies where the area is
+    field = types.SimpleNamespace(
+        valid_times=lambda: np.arange(32), read=lambda hours: truth[hours], around=True
+    )
+    events = Events.of_truth(field, area, (0.5, 0.9))
+    for name, share in (("q50", 0.5), ("q90", 0.1)):
+        above = truth > events.thresholds[name][:, None, None]
+        found = (above * area).sum(axis=(0, 2, 3)) / (np.isfinite(truth) * area).sum(axis=(0, 2, 3))
+        np.testing.assert_allclose(found, share, rtol=0.05)
 
 
 def test_area_under_the_roc_curve_agrees_with_the_library(make_case):

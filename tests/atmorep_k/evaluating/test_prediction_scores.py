@@ -105,6 +105,16 @@ def test_an_ensemble_has_ranks_spectra_and_intervals(store, predicted):
     assert (spectra.sel(of="members") > spectra.sel(of="truth")).all()
 
 
+def test_ranks_count_by_area(store, predicted):
+    error = np.full((11, 12), -1.0)
+    error[:3] = 1.0  # all members are too warm: the truth has the first rank
+    found = evaluate(predicted(error, number=2), store, regions=[(20, 90, 0, 360)])
+    rows = area_weights(store.latitude)
+    first, north = rows[:3].sum(), rows[:3].sum() / rows[:4].sum()
+    shares = found["temperature_ranks"].isel(level=0, prediction_timedelta=0)
+    np.testing.assert_allclose(shares, [[first, 0, 1 - first], [north, 0, 1 - north]])
+
+
 def test_a_region_has_no_spectra_and_is_found_across_the_meridian(store, predicted):
     shown = predicted(5.0).isel(longitude=[10, 11, 0, 1], latitude=slice(3, 8))
     shown = shown.assign_coords(longitude=[-60.0, -30.0, 0.0, 30.0])
