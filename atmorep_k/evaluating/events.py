@@ -13,8 +13,9 @@ from atmorep_k.evaluating.matched_field import MatchedField
 SHARES = (0.9, 0.99)
 # Points along latitude and longitude that a neighbourhood has.
 NEIGHBOURHOODS = (3, 9)
-# Hours that thresholds are taken from, evenly spaced among those that are scored.
+# Hours that thresholds are taken from, evenly spaced among those that are scored; and values.
 _MOST_HOURS = 32
+_MOST_VALUES = 2**26
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Events:
             shares: the quantiles, 0 to 1.
         """
         hours = field.valid_times()
-        chosen = np.unique(np.linspace(0, len(hours) - 1, _MOST_HOURS).astype(int))
+        most = min(_MOST_HOURS, 1 + _MOST_VALUES // (len(field.levels) * area.size))
+        chosen = np.unique(np.linspace(0, len(hours) - 1, most).astype(int))
         truth = np.moveaxis(field.read(hours[chosen]), 1, 0)
         values = [_quantiles(level, area, shares) for level in truth]
         names = [f"q{100 * share:g}" for share in shares]

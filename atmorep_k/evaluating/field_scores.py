@@ -1,7 +1,7 @@
 """The scores of one field, gathered one reference time at a time."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
@@ -145,10 +145,3 @@ class FieldScores:
             coordinates = {"of": self.spectra.names, **places, **wavenumbers}
             found["spectra"] = xr.DataArray(power, coordinates, list(coordinates))
         return found
-
-
-def gather(found: FieldScores, advance: Callable[[], None]) -> None:
-    """Adds all reference times, one after the other."""
-    for number in range(found.field.values.sizes["time"]):
-        found.add(number)
-        advance()

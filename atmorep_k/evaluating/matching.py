@@ -39,9 +39,22 @@ def open_forecast(prediction: str | Path | xr.Dataset) -> xr.Dataset:
             f"{name} is no forecast: it needs the dimensions {', '.join(_NEEDED)} with their "
             f"coordinates, and lacks {', '.join(lacking)}."
         )
+    prediction = _with_time_spans(prediction)
     if prediction["prediction_timedelta"].dtype.kind != "m":
         raise UserError(f"{name}: prediction_timedelta needs units of time, such as hours.")
     return prediction
+
+
+def _with_time_spans(prediction: xr.Dataset) -> xr.Dataset:
+    """Decodes lead times that are numbers with units, as WeatherBench 2's own files have them."""
+    leads = prediction["prediction_timedelta"]
+    if leads.dtype.kind not in "iuf" or "units" not in leads.attrs:
+        return prediction
+    try:
+        decoded = xr.decode_cf(leads.to_dataset(name="leads"), decode_timedelta=True)
+    except ValueError:  # units that are none of time
+        return prediction
+    return prediction.assign_coords(prediction_timedelta=decoded["prediction_timedelta"])
 
 
 def _open(path: Path) -> xr.Dataset:

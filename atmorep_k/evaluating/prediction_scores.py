@@ -1,5 +1,6 @@
 """`evaluate`: a prediction against a store, scored beside baselines."""
 
+import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from atmorep_k.data.period import limits
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError, missing_extra
-from atmorep_k.evaluating.field_scores import FieldScores, gather
+from atmorep_k.evaluating.field_scores import FieldScores
 from atmorep_k.evaluating.matched_field import MatchedField
 from atmorep_k.evaluating.matching import match, open_forecast
 from atmorep_k.regions import inside
@@ -64,28 +65,29 @@ def evaluate(
     matched = match(opened, store, fields)
     weights = _weights(matched[0], regions)
     times = _times(store, climatology)
-    total = len(matched) * opened.sizes["time"]
-    done = 0
+    advance = _counter(progress, len(matched) * opened.sizes["time"])
+    found = [_scored(FieldScores(field, weights, times), advance, block) for field in matched]
+    whole = xr.merge(found, join="outer", compat="override", combine_attrs="override")
+    return whole.assign_attrs(_attributes(prediction, opened, store, climatology))
 
-    def advance():
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, total)
 
-    found = []
-    for field in matched:
-        of_field = FieldScores(field, weights, times)
-        gather(of_field, advance)
-        if not len(of_field.times):
-            raise UserError(
-                f"nothing can be scored: at no point have {field.name} of the prediction, its "
-                f"baselines ({', '.join(field.models[1:])}) and {store.path} all a value."
-            )
-        found.append(of_field.dataset(block))
-    return xr.merge(found, join="outer", compat="override", combine_attrs="override").assign_attrs(
-        _attributes(prediction, opened, store, climatology)
-    )
+def _scored(field: FieldScores, advance: Callable[[], None], block: int | None) -> xr.Dataset:
+    """Adds all reference times, one after the other, and returns the scores."""
+    for number in range(field.field.values.sizes["time"]):
+        field.add(number)
+        advance()
+    if not len(field.times):
+        of = field.field
+        raise UserError(
+            f"nothing can be scored: at no point have {of.name} of the prediction, its baselines "
+            f"({', '.join(of.models[1:])}) and {of.store.path} all a value."
+        )
+    return field.dataset(block)
+
+
+def _counter(progress: Callable[[int, int], None] | None, total: int) -> Callable[[], None]:
+    done = itertools.count(1)
+    return lambda: progress(next(done), total) if progress else None
 
 
 def _check_options(block: int | None) -> None:

@@ -99,26 +99,31 @@ def _text(value: float) -> str:
 
 def _summary(scores: xr.Dataset, fields: list[str]) -> dict[str, Any]:
     """Returns what the numbers are of: files, times, members, thresholds, intervals."""
-    of_fields = {}
-    for name in fields:
-        about = scores[name].attrs
-        thresholds = levelled(scores[f"{name}_threshold"])
-        of_fields[name] = {
-            "units": about["units"],
-            "times_scored": about["times_scored"],
-            "members": about["number"],
-            "share_predicted": about["share_predicted"],
-            "times_in_a_block": about.get("times_in_a_block"),
-            "thresholds": {
-                str(event): {
-                    f"{level:g}": float(_text(thresholds.sel(event=event, level=level)))
-                    for level in thresholds["level"].values
-                    if np.isfinite(thresholds.sel(event=event, level=level))
-                }
-                for event in thresholds["event"].values
-            },
+    return {**scores.attrs, "fields": {name: _about(scores, name) for name in fields}}
+
+
+def _about(scores: xr.Dataset, field: str) -> dict[str, Any]:
+    about = scores[field].attrs
+    return {
+        "units": about["units"],
+        "times_scored": about["times_scored"],
+        "members": about["number"],
+        "share_predicted": about["share_predicted"],
+        "times_in_a_block": about.get("times_in_a_block"),
+        "thresholds": _thresholds(levelled(scores[f"{field}_threshold"])),
+    }
+
+
+def _thresholds(values: xr.DataArray) -> dict[str, dict[str, float]]:
+    """Returns event -> level -> value, of those levels that the field has."""
+    return {
+        str(event): {
+            f"{float(value['level']):g}": float(_text(float(value)))
+            for value in values.sel(event=event)
+            if np.isfinite(value)
         }
-    return {**scores.attrs, "fields": of_fields}
+        for event in values["event"].values
+    }
 
 
 def remarks(scores: xr.Dataset) -> Iterator[str]:
@@ -158,18 +163,23 @@ def table(scores: xr.Dataset):
 
 def _shown(values: xr.DataArray) -> Iterator[tuple[list[str], list[str]]]:
     """Yields level, lead time and model in words, where they change, and the scores."""
+    before = None
+    for here, of in _first_and_last(values):
+        for model in of["model"].values:
+            of_model = of.sel(model=model)
+            if np.isfinite(of_model.sel(score="rmse")):
+                words = [*(here if here != before else ("", "")), str(model)]
+                before = here
+                yield words, [_cell(of_model, score) for score in _SHOWN]
+
+
+def _first_and_last(values: xr.DataArray) -> Iterator[tuple[tuple[str, str], xr.DataArray]]:
+    """Yields the first and the last lead time that was scored of each level, with their names."""
     for level in values["level"].values:
         of_level = values.sel(level=level).dropna("prediction_timedelta", how="all")
         leads = of_level["prediction_timedelta"].values
-        before = None
         for lead in dict.fromkeys([*leads[:1], *leads[-1:]]):
-            for model in of_level["model"].values:
-                of = of_level.sel(prediction_timedelta=lead, model=model)
-                if np.isfinite(of.sel(score="rmse")):
-                    here = f"{level:g}", f"{lead / _ONE:g} h"
-                    words = [*(here if here != before else ("", "")), str(model)]
-                    before = here
-                    yield words, [_cell(of, score) for score in _SHOWN]
+            yield (f"{level:g}", f"{lead / _ONE:g} h"), of_level.sel(prediction_timedelta=lead)
 
 
 def _cell(values: xr.DataArray, score: str) -> str:

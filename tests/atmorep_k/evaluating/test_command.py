@@ -60,7 +60,8 @@ def test_scores_are_written_and_drawn(call):
     assert set(summary["fields"]["temperature"]["thresholds"]["q90"]) == {"500", "850"}
 
 
-def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call):
+def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monkeypatch):
+    monkeypatch.setattr("atmorep_k.evaluating.report.draw", lambda scores, directory: [])
     os.mkdir("f_scores")
     for words, sentence in (((), "exists already"), (("--overwrite",), "holds no scores")):
         result = call("f.nc", *words)

@@ -114,7 +114,10 @@ def test_thresholds_part_the_area_of_the_truth():
     area = np.broadcast_to(np.linspace(0, 1, 11)[:, None] ** 3, (11, 12))
     truth += 3 * area  # what is large lies where the area is
     field = types.SimpleNamespace(
-        valid_times=lambda: np.arange(32), read=lambda hours: truth[hours], around=True
+        valid_times=lambda: np.arange(32),
+        read=lambda hours: truth[hours],
+        levels=np.arange(2),
+        around=True,
     )
     events = Events.of_truth(field, area, (0.5, 0.9))
     for name, share in (("q50", 0.5), ("q90", 0.1)):

@@ -81,7 +81,9 @@ def test_what_the_order_of_a_file_is_makes_no_difference(store, predicted):
     other = shown.transpose("latitude", "longitude", "level", "number", ...)
     other = other.isel(latitude=slice(None, None, -1), level=[1, 0])
     other = other.assign_coords(longitude=(other["longitude"] + 180) % 360 - 180)
-    again = evaluate(other.sortby("longitude").rename(number="realization"), store)
+    hours = ("prediction_timedelta", [1, 2], {"units": "hours"})
+    other = other.assign_coords(prediction_timedelta=hours).rename(number="realization")
+    again = evaluate(other.sortby("longitude"), store)
     for name in ("temperature", "temperature_ranks", "temperature_spectra"):
         xr.testing.assert_allclose(again[name].sortby("level"), found[name])
 
@@ -152,6 +154,9 @@ MISTAKES = {
     "it needs the dimensions": mistake(lambda p: p.rename(prediction_timedelta="step")),
     "for a climatology; it has 2020-01-01T00 to": mistake(
         lambda p: p, climatology=("1999", "2000")
+    ),
+    "prediction_timedelta needs units of time": mistake(
+        lambda p: p.assign_coords(prediction_timedelta=[1, 2])
     ),
     "a block has at least 1 time": mistake(lambda p: p, block=0),
     "at no point have temperature": mistake(lambda p: p * np.nan),
