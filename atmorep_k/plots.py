@@ -115,7 +115,7 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
         expected = 1 / shares.sizes["rank"]
         several = shares.sizes["level"] > 1
         relative = shares.mean("level") / expected
-        label = "mean of all levels" if several else "hidden points"
+        label = "mean of all levels" if several else "points that count"
         axes.bar(shares["rank"], relative, width=0.9, color="#56B4E9", label=label)
         if several:
             for level in shares["level"].values:

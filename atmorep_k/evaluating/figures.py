@@ -48,6 +48,7 @@ def by_lead_time(scores: xr.Dataset, field: str):
             _finish(axes, name)
     for axes in panels[-1]:
         axes.set_xlabel("lead time [h]")
+        axes.xaxis.get_major_locator().set_params(integer=True)
     _legend(figure, panels[0][0])
     return figure
 
