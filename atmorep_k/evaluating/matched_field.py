@@ -27,6 +27,8 @@ class MatchedField:
         levels: `(level,)` indices of levels in the store.
         rows: `(lat,)` indices of latitudes.
         columns: `(lon,)` indices of longitudes.
+        hidden: where it was predicted, like `values` without members; elsewhere there may be what
+            the model saw, which does not count. None where all was predicted.
     """
 
     store: Store
@@ -34,6 +36,7 @@ class MatchedField:
     levels: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
+    hidden: xr.DataArray | None = None
 
     @property
     def name(self) -> str:
@@ -109,6 +112,8 @@ class MatchedField:
         """Returns what is known of the reference time `number`; it alone is in memory."""
         values = self.values.isel(time=number)
         time = values["time"].values
+        if self.hidden is not None:
+            values = values.where(self.hidden.isel(time=number).astype(bool))
         if "number" not in values.dims:
             values = values.expand_dims("number")
         if not self.has_level:

@@ -94,8 +94,7 @@ def match(
     rows = _place(prediction, store, "latitude", None)
     columns = _place(prediction, store, "longitude", 360.0)
     _check_times(prediction, store)
-    task = {"task": prediction.attrs.get("task", "")}
-    return [_field(prediction[n].assign_attrs(task), store, rows, columns) for n in names]
+    return [_field(prediction, name, store, rows, columns) for name in names]
 
 
 def _fields(prediction: xr.Dataset) -> list[str]:
@@ -135,8 +134,8 @@ def _check_times(prediction: xr.Dataset, store: Store) -> None:
         )
 
 
-def _field(values: xr.DataArray, store: Store, rows, columns) -> MatchedField:
-    name = values.name
+def _field(prediction: xr.Dataset, name: str, store: Store, rows, columns) -> MatchedField:
+    values = prediction[name].assign_attrs(task=prediction.attrs.get("task", ""))
     if name not in store.variables:
         raise unknown(f"field of {store.path}", name, store.variables)
     strange = [d for d in values.dims if d not in _ALLOWED]
@@ -145,7 +144,8 @@ def _field(values: xr.DataArray, store: Store, rows, columns) -> MatchedField:
     given, wanted = (cf_units(u) for u in (values.attrs.get("units", ""), _units(store, name)))
     if given and wanted and given != wanted:
         raise UserError(f"{name} is in {given} in the prediction and in {wanted} in {store.path}.")
-    return MatchedField(store, values, _levels(values, store), rows, columns)
+    levels = _levels(values, store)
+    return MatchedField(store, values, levels, rows, columns, prediction.get(f"{name}_hidden"))
 
 
 def _units(store: Store, name: str) -> str:

@@ -74,6 +74,17 @@ def test_only_points_with_a_truth_and_a_value_count(store, predicted):
     np.testing.assert_allclose(of(one, "rmse")[1], 5, rtol=1e-5)
 
 
+def test_what_the_model_saw_does_not_count(store, predicted):
+    error = np.zeros((11, 12))
+    error[4:] = 3.0
+    shown = predicted(error, task="infill")
+    hidden = xr.zeros_like(shown["temperature"], dtype=bool)
+    hidden[..., 4:, :] = True
+    found = evaluate(shown.assign(temperature_hidden=hidden), store)
+    assert list(found["model"].values) == ["prediction", "climatology"]
+    np.testing.assert_allclose(of(found, "rmse"), 3, rtol=1e-5)
+
+
 def test_what_the_order_of_a_file_is_makes_no_difference(store, predicted):
     rng = np.random.default_rng(0)
     shown = predicted(rng.normal(size=(2, 2, 3, 2, 11, 12)), number=3)
