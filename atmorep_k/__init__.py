@@ -5,6 +5,7 @@ as Keras is imported (before or after), every component is registered with it. U
 heavy is loaded, so that the command line answers at once.
 """
 
+import importlib
 import os
 import sys
 
@@ -16,7 +17,22 @@ from atmorep_k.backend_choice import default_backend
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
 
-__all__ = ["__version__", "load_model"]
+# Functions that ask a model, or score its answers, and their modules.
+_TASKS = {
+    "forecast": "inference",
+    "interpolate": "inference",
+    "reconstruct": "inference",
+    "point": "tasks.point",
+    "evaluate": "evaluating.prediction_scores",
+}
+
+__all__ = ["__version__", "load_model", *_TASKS]
+
+
+def __getattr__(name):
+    if name not in _TASKS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_TASKS[name]}"), name)
 
 
 def load_model(path):

@@ -15,11 +15,15 @@ from atmorep_k.data.store import Store, open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import forget_shapes, predict_batch, scatter
 from atmorep_k.fields import Position
+from atmorep_k.place_frame import PlaceFrame
+from atmorep_k.place_windows import around
 from atmorep_k.planning import all_hours, hidden_hours
 from atmorep_k.stitching import Canvas, Frame
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from atmorep_k.places import Place
 
 # Threads that read windows while the model predicts.
 _THREADS = 2
@@ -140,6 +144,7 @@ def run(
     stores: dict[str, str] | None = None,
     fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
+    places: "Sequence[Place] | None" = None,
     overlap: Sequence[int] = (0, 0),
     batch_size: int = 16,
     members: bool = True,
@@ -162,6 +167,7 @@ def run(
         fields: the predicted fields that are written, which must share grid and time step; all if
             None. Those that are not written may lie on any grid.
         region: (south, north, west, east) in degrees; None for the whole grid.
+        places: places to predict at, each in a window of its own, in place of a region.
         overlap: tokens of the first written field that windows share in (lat, lon), at most
             half a window; there they are blended.
         batch_size: windows predicted at once.
@@ -196,14 +202,14 @@ def run(
         hours = hidden_hours(masking, model.fields, written)
     dataset = planning.open_dataset(store, stores, model, written[0].name)
     starts = planning.window_starts(dataset, model.fields, written, hours, times)
-    frame = Frame(
-        dataset.store_of(),
-        {f.name: dataset.store_of(f.name) for f in written},
-        planning.cover(dataset.store_of(), written[0], overlap, region),
-        hours,
-        written,
-        _attributes(task, name, dataset, written),
-    )
+    store_of = {f.name: dataset.store_of(f.name) for f in written}
+    if places is None:
+        windows = planning.cover(dataset.store_of(), written[0], overlap, region)
+    else:
+        windows = around(dataset.store_of(), written[0], places)
+    attributes = _attributes(task, name, dataset, written)
+    of_kind = Frame if places is None else PlaceFrame
+    frame = of_kind(dataset.store_of(), store_of, windows, hours, written, attributes)
     planning.check_grid(dataset, model.fields, written, frame.samples(starts))
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}

@@ -69,7 +69,7 @@ def loss_curve(history: Path):
     """
     with Path(history).open() as file:
         rows = list(csv.DictReader(file))
-    figure = _figure(8, 4.5)
+    figure = new_figure(8, 4.5)
     axes = figure.add_subplot(xlabel="training step", ylabel="loss", title="Loss during training")
     step, loss = _column(rows, "loss")
     width = max(1, len(loss) // 40)
@@ -108,7 +108,7 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
             has each rank.
         name: the field in words.
     """
-    figure = _figure(max(5.5, 1 + 3.4 * len(ranks)), 3.6)
+    figure = new_figure(max(5.5, 1 + 3.4 * len(ranks)), 3.6)
     figure.suptitle(f"{_capital(name)}: rank of the target among the members")
     panels = figure.subplots(1, len(ranks), sharey=True, squeeze=False)[0]
     for axes, (task, shares) in zip(panels, ranks.items(), strict=True):
@@ -139,7 +139,7 @@ def lead_times(scores: xr.Dataset):
     """
     scores = scores.dropna("time", how="all").swap_dims(time="lead_time_hours")
     hours = scores["lead_time_hours"]
-    figure = _figure(6.5, 4.2)
+    figure = new_figure(6.5, 4.2)
     axes = figure.add_subplot(xlabel="hours after the last visible time")
     axes.set_title(f"{_capital(scores.attrs['long_name'])}: forecast by lead time")
     axes.set_ylabel(f"RMSE [{scores.attrs['units']}]")
@@ -171,7 +171,7 @@ def score_bars(records: list[dict[str, Any]]):
     models = [m for m in COLOURS if any(r["model"] == m for r in chosen)]
     values = {(r["task"], r["field"], r["model"]): r["value"] for r in chosen}
     width = max(3.2, 0.5 + 1.5 * len(fields))
-    figure = _figure(max(7.5, 1 + width * len(tasks)), 4)
+    figure = new_figure(max(7.5, 1 + width * len(tasks)), 4)
     figure.suptitle("Mean squared error on held-out times, normalised (less is better)")
     panels = figure.subplots(1, len(tasks), sharey=True, squeeze=False)[0]
     for axes, task in zip(panels, tasks, strict=True):
@@ -207,7 +207,8 @@ def _common_legend(figure, panels, columns: int) -> None:
     figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=columns)
 
 
-def _figure(width: float, height: float):
+def new_figure(width: float, height: float):
+    """Returns an empty figure of so many inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,16 @@ _UNITS = {
 }
 
 
-def check_output(output: Path, overwrite: bool) -> None:
+def check_output(output: Path, overwrite: bool, endings: Sequence[str] = ENDINGS) -> None:
     """Checks that a prediction may be written to `output`, before any work.
 
     Raises:
         UserError: where its ending is unknown, it exists (and is not to be replaced) or the
             place cannot be written.
     """
-    if output.suffix not in ENDINGS:
+    if output.suffix not in endings:
         raise UserError(
-            f"the ending of {output} is unknown: an output ends in {' or '.join(ENDINGS)}."
+            f"the ending of {output} is unknown: an output ends in {' or '.join(endings)}."
         )
     if output.exists() and not overwrite:
         raise UserError(f"{output} exists already; give another name or --overwrite.")

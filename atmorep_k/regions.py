@@ -1,4 +1,4 @@
-"""Which points of a grid lie in a region, or nearest to others."""
+"""Which points of a grid lie in a region."""
 
 from collections.abc import Sequence
 
@@ -32,17 +32,3 @@ def inside(
     width = 360.0 if abs(east - west) >= 360 else (east - west) % 360
     eastward = (longitude - west + _TOLERANCE) % 360
     return rows, eastward <= width + 2 * _TOLERANCE, eastward
-
-
-def nearest_index(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
-    """Returns for each of `values` (n,) the index of the nearest point of `axis` (m,).
-
-    Args:
-        axis: coordinates.
-        values: coordinates.
-        period: 360 for longitudes.
-    """
-    distance = np.abs(axis - values[:, None])
-    if period:
-        distance = np.minimum(distance % period, -distance % period)
-    return distance.argmin(axis=1)

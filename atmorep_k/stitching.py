@@ -12,7 +12,6 @@ from atmorep_k.fields import Position
 from atmorep_k.planning import Hours, step
 from atmorep_k.tiling import Tiling
 
-DIMS = ("time", "prediction_timedelta", "number", "level", "latitude", "longitude")
 _HOUR = np.timedelta64(1, "h")
 
 
@@ -80,7 +79,12 @@ class Frame:
         hours: the steps of a window that are kept.
         fields: the `FieldSpec`s that are written.
         attributes: global attributes.
+
+    Attributes:
+        dims: of what is written, in order.
     """
+
+    dims = ("time", "prediction_timedelta", "number", "level", "latitude", "longitude")
 
     store: Store
     stores: dict[str, Store]
@@ -169,7 +173,7 @@ class Frame:
 
     def _variable(self, field, values, attributes, members: bool, fill=np.nan) -> xr.Variable:
         """Labels (lead, [member,] level, lat, lon); levels that the field lacks are filled."""
-        dims = [d for d in DIMS if d != "number" or members]
+        dims = [d for d in self.dims if d != "number" or members]
         axis = dims.index("level") - 1
         if not self.info(field.name).has_level:
             dims.remove("level")
@@ -182,7 +186,6 @@ class Frame:
         return xr.Variable(dims, values[None], attributes)
 
     def _coordinates(self, time: np.datetime64) -> dict[str, xr.Variable]:
-        latitude, longitude = self.grid()
         coordinates = {
             "time": ("time", [time], {"standard_name": "forecast_reference_time", "axis": "T"}),
             "prediction_timedelta": (
@@ -190,13 +193,19 @@ class Frame:
                 self.leads,
                 {"standard_name": "forecast_period", "long_name": "time after the reference time"},
             ),
-            "latitude": ("latitude", latitude, _axis("latitude", "degrees_north", "Y")),
-            "longitude": ("longitude", longitude, _axis("longitude", "degrees_east", "X")),
+            **self._horizontal(),
         }
         if self.level:
             of_level = level_attributes(self._level_type())
             coordinates["level"] = ("level", self.level, {**of_level, "axis": "Z"})
         return {name: xr.Variable(*parts) for name, parts in coordinates.items()}
+
+    def _horizontal(self) -> dict[str, tuple]:
+        latitude, longitude = self.grid()
+        return {
+            "latitude": ("latitude", latitude, _axis("latitude", "degrees_north", "Y")),
+            "longitude": ("longitude", longitude, _axis("longitude", "degrees_east", "X")),
+        }
 
     def _level_type(self) -> str:
         name = next(f.name for f in self.fields if self.info(f.name).has_level)

@@ -157,7 +157,7 @@ def tile(
     closed = is_global
     if region is not None:
         rows, columns, closed = _inside(latitude, longitude, is_global, region)
-    _check_fit(size, (len(rows), len(columns)), (len(latitude), len(longitude)), region)
+    check_fit(size, (len(rows), len(columns)), (len(latitude), len(longitude)), region)
     along = _open_starts(len(rows), size[0], overlap[0])
     across = (_closed_starts if closed else _open_starts)(len(columns), size[1], overlap[1])
     return Tiling(Axis(rows, along, size[0], False), Axis(columns, across, size[1], closed))
@@ -178,7 +178,8 @@ def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, n
     return np.flatnonzero(rows), columns, closed
 
 
-def _check_fit(size, points, grid, region) -> None:
+def check_fit(size, points, grid, region) -> None:
+    """Raises a `UserError` where a window has more points than a grid, or a region of it."""
     if size[0] > points[0] or size[1] > points[1]:
         where = f"the store's grid of {grid[0]} x {grid[1]}"
         if region is not None:

@@ -12,7 +12,6 @@ from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.maps import coastlines, prediction_maps
-from atmorep_k.regions import nearest_index
 from atmorep_k.stitching import spread
 
 MODELS = ("ensemble", "persistence")
@@ -154,8 +153,8 @@ class _OneTime:
         leads = np.concatenate([np.zeros(self._added, leads.dtype), leads])
         self.times = prediction["time"].values + leads
         self.longitude = prediction["longitude"].values
-        self.rows = nearest_index(store.latitude, prediction["latitude"].values)
-        self.columns = nearest_index(store.longitude, self.longitude, period=360.0)
+        self.rows = _nearest(store.latitude, prediction["latitude"].values)
+        self.columns = _nearest(store.longitude, self.longitude, period=360.0)
         values = _leveled(prediction[field.name], field)
         self.number = values.sizes.get("number")
         if self.number:
@@ -176,7 +175,7 @@ class _OneTime:
         if "level" not in array.dims:
             array = array.expand_dims("level", axis=1)
         else:
-            array = array.isel(level=nearest_index(self.store.level, np.array(self.field.levels)))
+            array = array.isel(level=_nearest(self.store.level, np.array(self.field.levels)))
         there = np.isin(self.times, self.store.time)
         index = np.searchsorted(self.store.time, self.times[there])
         cube = np.full(self.mean.shape, np.nan, np.float32)
@@ -227,3 +226,10 @@ def _leveled(values: xr.DataArray, field) -> xr.DataArray:
     if "level" not in values.dims:
         return values.expand_dims("level")
     return values.sel(level=list(field.levels))
+
+
+def _nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
+    distance = np.abs(axis - values[:, None])
+    if period:
+        distance = np.minimum(distance % period, -distance % period)
+    return distance.argmin(axis=1)

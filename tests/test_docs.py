@@ -111,18 +111,12 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model.save(run / "model.keras")
 
 
-def test_the_page_on_inference_can_be_followed(after_the_demo):
-    page = ROOT / "docs" / "inference.md"
+@pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
+def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
+    page, names = ROOT / "docs" / name, {}
     _follow(page)
     for code in blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), {})
-
-
-def test_the_page_on_tasks_can_be_followed(after_the_demo):
-    page = ROOT / "docs" / "tasks.md"
-    _follow(page)
-    for code in blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), {})
+        exec(compile(code, page.name, "exec"), names)
 
 
 def _follow(page, more=lambda call: []):

@@ -20,6 +20,7 @@ _COMMANDS = {
     "forecast": "Forecast the hours after given times with a saved model.",
     "interpolate": "Fill hidden hours from those before and after.",
     "reconstruct": "Hide random tokens and predict them from the others.",
+    "point": "Predict time series with their uncertainty at places.",
     "evaluate": "Score a prediction against a store, beside baselines.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",

@@ -6,7 +6,7 @@ from atmorep_k.cli.prediction_options import overlap_option, prediction_options
 
 
 @click.command()
-@prediction_options
+@prediction_options()
 @click.option("--tokens", default=1, show_default=True, help="Time tokens to forecast.")
 @overlap_option
 def forecast(model, store, times, **options):

@@ -6,7 +6,7 @@ from atmorep_k.cli.prediction_options import overlap_option, prediction_options
 
 
 @click.command()
-@prediction_options
+@prediction_options()
 @click.option("--time-token", type=int, help="The hidden time token, from 0 [the middle one].")
 @overlap_option
 def interpolate(model, store, times, **options):

@@ -17,10 +17,10 @@ def names(context, option, text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-_SHARED = (
-    click.argument("model", metavar="MODEL"),
-    click.option("--store", required=True, help="Store, or 'demo'."),
-    click.option(
+_SHARED = {
+    "model": click.argument("model", metavar="MODEL"),
+    "store": click.option("--store", required=True, help="Store, or 'demo'."),
+    "stores": click.option(
         "--store-of",
         "stores",
         multiple=True,
@@ -28,24 +28,28 @@ _SHARED = (
         callback=_stores,
         help="Another store for a field; may be repeated.",
     ),
-    click.option(
+    "fields": click.option(
         "--fields",
         metavar="A,B",
         callback=names,
         help="Predicted fields to write, all of one grid.  [all]",
     ),
-    click.option("--time", "times", required=True, multiple=True, metavar="TIME"),
-    click.option("--region", nargs=4, type=float, metavar="S N W E", help="[whole grid]"),
-    click.option("--batch-size", default=16, show_default=True, help="Windows at once."),
-    click.option("--members/--no-members", default=True, help="All members, or mean and spread."),
-    click.option(
+    "times": click.option("--time", "times", required=True, multiple=True, metavar="TIME"),
+    "region": click.option("--region", nargs=4, type=float, metavar="S N W E", help="[whole grid]"),
+    "batch_size": click.option(
+        "--batch-size", default=16, show_default=True, help="Windows at once."
+    ),
+    "members": click.option(
+        "--members/--no-members", default=True, help="All members, or mean and spread."
+    ),
+    "output": click.option(
         "--output",
         required=True,
         type=click.Path(path_type=Path),
         help="FILE.zarr or FILE.nc; maps go to FILE_plots/.",
     ),
-    click.option("--overwrite", is_flag=True, help="Replace an existing output."),
-)
+    "overwrite": click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+}
 
 overlap_option = click.option(
     "--overlap",
@@ -57,8 +61,12 @@ overlap_option = click.option(
 )
 
 
-def prediction_options(command):
-    """Adds the shared arguments to a command."""
-    for option in reversed(_SHARED):
-        command = option(command)
-    return command
+def prediction_options(*names: str):
+    """Returns what adds shared arguments to a command: those named, or all of them."""
+
+    def add(command):
+        for name in reversed(names or tuple(_SHARED)):
+            command = _SHARED[name](command)
+        return command
+
+    return add

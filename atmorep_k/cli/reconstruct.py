@@ -6,7 +6,7 @@ from atmorep_k.cli.prediction_options import prediction_options
 
 
 @click.command()
-@prediction_options
+@prediction_options()
 @click.option("--ratio", default=0.5, show_default=True, help="Share of tokens to hide.")
 @click.option("--seed", default=0, show_default=True, help="Of the choice of tokens.")
 def reconstruct(model, store, times, **options):

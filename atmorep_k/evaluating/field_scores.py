@@ -125,11 +125,11 @@ class FieldScores:
 
     @property
     def _coordinates(self) -> dict[str, Sequence]:
-        return dict(zip(_CELL, (self.field.level, self.field.leads, self.regions), strict=True))
+        return dict(zip(_CELL, (self.field.levels, self.field.leads, self.regions), strict=True))
 
     def _more(self) -> dict[str, xr.DataArray]:
         """Returns rank histogram, thresholds and spectra, as far as there are any."""
-        places = {"level": self.field.level}
+        places = {"level": self.field.levels}
         values = np.stack(list(self.events.thresholds.values()))
         events = {"event": list(self.events.thresholds), **places}
         found = {"threshold": xr.DataArray(values, events, ("event", "level"))}

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.evaluating.tables import fields_of, levelled
-from atmorep_k.plots import COLOURS, rank_histograms, save
+from atmorep_k.plots import COLOURS, new_figure, rank_histograms, save
 
 _PANELS = {"rmse": "RMSE", "crps": "CRPS", "acc": "ACC", "spread_skill": "spread / skill"}
 _MOST_LEVELS = 3
@@ -35,7 +35,7 @@ def by_lead_time(scores: xr.Dataset, field: str):
     values = [levelled(scores[n]).isel(region=0) for n in _with_ends(scores, field)]
     names = [n for n in _PANELS if n in values[0]["score"].values]
     levels = _some(values[0]["level"].values)
-    figure = _figure(0.6 + 3.2 * len(names), 0.9 + 2.5 * len(levels))
+    figure = new_figure(0.6 + 3.2 * len(names), 0.9 + 2.5 * len(levels))
     figure.suptitle(f"{_words(field)}: scores by lead time")
     panels = figure.subplots(len(levels), len(names), sharex=True, squeeze=False)
     for row, level in zip(panels, levels, strict=True):
@@ -90,7 +90,7 @@ def spectra(scores: xr.Dataset, field: str):
     power = levelled(scores[f"{field}_spectra"]).dropna("level", how="all")
     power = power.isel(level=power.sizes["level"] // 2, wavenumber=slice(1, None))
     leads = _ends(power.dropna("prediction_timedelta", how="all")["prediction_timedelta"].values)
-    figure = _figure(1 + 4 * len(leads), 4.2)
+    figure = new_figure(1 + 4 * len(leads), 4.2)
     level = f", level {float(power['level']):g}" if "level" in scores[field].dims else ""
     figure.suptitle(f"{_words(field)}{level}: power by zonal wavenumber")
     panels = figure.subplots(1, len(leads), sharey=True, squeeze=False)[0]
@@ -130,12 +130,6 @@ def _some(levels: np.ndarray) -> np.ndarray:
 
 def _ends(values: np.ndarray) -> list:
     return list(dict.fromkeys([*values[:1], *values[-1:]]))
-
-
-def _figure(width: float, height: float):
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def _legend(figure, axes) -> None:

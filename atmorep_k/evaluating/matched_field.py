@@ -1,7 +1,6 @@
 """One field of a prediction beside what a store has at the same points."""
 
 import dataclasses
-import functools
 
 import numpy as np
 import xarray as xr
@@ -10,6 +9,7 @@ from atmorep_k import baselines
 from atmorep_k.baselines import Climatology
 from atmorep_k.data.base_store import Store
 from atmorep_k.evaluating.one_time import OneTime
+from atmorep_k.truth import cube
 
 _DIMS = ("prediction_timedelta", "number", "level", "latitude", "longitude")
 # Tasks in which the value at `time` was known, and nothing after it (but for `interpolate`).
@@ -24,7 +24,7 @@ class MatchedField:
         store: has the truth.
         values: the prediction (time, prediction_timedelta, [number,] [level,] latitude, longitude)
             in any order, read as it is used.
-        levels: `(level,)` indices of levels in the store.
+        level_index: `(level,)` indices of levels in the store.
         rows: `(lat,)` indices of latitudes.
         columns: `(lon,)` indices of longitudes.
         hidden: where it was predicted, like `values` without members; elsewhere there may be what
@@ -33,7 +33,7 @@ class MatchedField:
 
     store: Store
     values: xr.DataArray
-    levels: np.ndarray
+    level_index: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
     hidden: xr.DataArray | None = None
@@ -54,9 +54,9 @@ class MatchedField:
         return "level" in self.values.dims
 
     @property
-    def level(self) -> np.ndarray:
+    def levels(self) -> np.ndarray:
         """`(level,)` values; `[0]` at the surface."""
-        return self.store.levels_of(self.name)[self.levels]
+        return self.store.levels_of(self.name)[self.level_index]
 
     @property
     def leads(self) -> np.ndarray:
@@ -92,21 +92,9 @@ class MatchedField:
         valid = np.unique(self.values["time"].values[:, None] + self.leads)
         return valid[np.isin(valid, self.store.time)]
 
-    @functools.cached_property
-    def _stored(self) -> xr.DataArray:
-        array = self.store.dataset()[self.name]
-        return array if "level" in array.dims else array.expand_dims("level", axis=1)
-
     def read(self, times: np.ndarray) -> np.ndarray:
         """Returns the truth (hour, level, lat, lon) float32, NaN where the store lacks an hour."""
-        there = np.isin(times, self.store.time)
-        shape = len(times), len(self.levels), len(self.rows), len(self.columns)
-        cube = np.full(shape, np.nan, np.float32)
-        index = np.searchsorted(self.store.time, times[there])
-        place = {"level": self.levels, "latitude": self.rows, "longitude": self.columns}
-        known = self._stored.isel(time=index, **place)
-        cube[there] = known.transpose("time", "level", "latitude", "longitude").values
-        return cube
+        return np.moveaxis(cube(self.store, self, times, self.rows, self.columns), 1, 0)
 
     def one(self, number: int, climatology: Climatology) -> OneTime:
         """Returns what is known of the reference time `number`; it alone is in memory."""
@@ -119,13 +107,13 @@ class MatchedField:
         if not self.has_level:
             values = values.expand_dims("level")
         hours = time + np.concatenate([[0 * self.leads[0]], self.leads, [self._after]])
-        cube = self.read(hours)
+        known = self.read(hours)
         expected = climatology.window(hours[1:-1], self.rows, self.columns)[self._of_climatology]
         forecasts = {self.models[0]: values.transpose(*_DIMS).values}
         forecasts["climatology"] = np.moveaxis(expected, 1, 0)[:, None]
         for name in self._baselines:
-            forecasts[name] = self._baseline(name, cube)[:, None]
-        return OneTime(cube[1:-1], forecasts)
+            forecasts[name] = self._baseline(name, known)[:, None]
+        return OneTime(known[1:-1], forecasts)
 
     @property
     def _after(self) -> np.timedelta64:
@@ -135,21 +123,21 @@ class MatchedField:
     @property
     def _of_climatology(self) -> np.ndarray:
         """Where the levels lie among those of `climatology`."""
-        return np.argsort(np.argsort(self.levels))
+        return np.argsort(np.argsort(self.level_index))
 
-    def _baseline(self, name: str, cube: np.ndarray) -> np.ndarray:
+    def _baseline(self, name: str, known: np.ndarray) -> np.ndarray:
         """Returns persistence or linear interpolation (lead, level, lat, lon).
 
         Args:
             name: of the baseline.
-            cube: truth (hour, level, lat, lon): at `time`, at the lead times, after them.
+            known: truth (hour, level, lat, lon): at `time`, at the lead times, after them.
         """
         if name == "persistence":
-            return np.broadcast_to(cube[:1], cube[1:-1].shape)
-        cube = np.moveaxis(cube, 0, 1)
-        hidden = np.zeros(cube.shape, bool)
+            return np.broadcast_to(known[:1], known[1:-1].shape)
+        known = np.moveaxis(known, 0, 1)
+        hidden = np.zeros(known.shape, bool)
         hidden[:, 1:-1] = True
-        filled = baselines.linear_interpolation(cube, hidden, np.zeros_like(cube))
+        filled = baselines.linear_interpolation(known, hidden, np.zeros_like(known))
         return np.moveaxis(filled, 1, 0)[1:-1]
 
     def climatology(self, times: np.ndarray) -> Climatology:
@@ -159,5 +147,5 @@ class MatchedField:
             times: indices of the times of the store to average over.
         """
         months = np.unique(baselines.calendar(self.valid_times())[0])
-        levels = self.store.levels_of(self.name)[np.sort(self.levels)]
+        levels = self.store.levels_of(self.name)[np.sort(self.level_index)]
         return Climatology.from_store(self.store, self.name, levels, times, list(months))

@@ -11,7 +11,7 @@ from atmorep_k.data.units import cf_units
 from atmorep_k.errors import UserError, nearest, unknown
 from atmorep_k.evaluating.matched_field import MatchedField
 from atmorep_k.prediction_files import ENDINGS, open_prediction
-from atmorep_k.regions import nearest_index
+from atmorep_k.truth import nearest as nearest_index
 
 _NEEDED = ("time", "prediction_timedelta", "latitude", "longitude")
 _ALLOWED = (*_NEEDED, "number", "level")

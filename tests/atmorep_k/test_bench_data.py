@@ -1,7 +1,7 @@
 """`atmorep-k bench-data` as a user calls it."""
 
+import collections
 import json
-import time
 
 import pytest
 from click.testing import CliRunner
@@ -29,19 +29,17 @@ def test_it_measures_and_leaves_nothing(call, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["top.gin"]
 
 
-def test_a_slow_loader_is_the_limit_and_is_said(call, monkeypatch):
-    from atmorep_k.components.datasets import WindowDataset
-
-    make = WindowDataset._batch
-
-    def slow(self, *arguments):
-        time.sleep(0.4)
-        return make(self, *arguments)
-
-    monkeypatch.setattr(WindowDataset, "_batch", slow)
-    result = call("--steps", "4")
-    assert result.exit_code == 0, result.stderr
-    assert "the loader is the limit" in result.stdout.splitlines()[-1]
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("loader", "the loader is the limit: "),
+        ("step", "the step is the limit: "),
+        ("processors", "loader and step share the processors, "),
+    ],
+)
+def test_what_the_limit_is_is_said(limit, said):
+    text = bench_data.as_text(collections.defaultdict(float, limit=limit))
+    assert text.splitlines()[-1].startswith(said)
 
 
 @pytest.mark.parametrize(

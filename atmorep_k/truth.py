@@ -1,0 +1,37 @@
+"""What a store has for the times and places of a prediction."""
+
+import numpy as np
+
+from atmorep_k.data.store import Store
+
+
+def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.ndarray):
+    """Returns the values (level, time, lat, lon) float32; NaN at times that are not in the store.
+
+    Args:
+        store: the store.
+        field: the `FieldSpec`.
+        times: (time,) datetime64.
+        rows: (lat,) indices of latitudes of the store.
+        columns: (lon,) indices of longitudes of the store.
+    """
+    array = store.dataset()[field.name]
+    if "level" not in array.dims:
+        array = array.expand_dims("level", axis=1)
+    else:
+        array = array.isel(level=nearest(store.level, np.array(field.levels)))
+    there = np.isin(times, store.time)
+    index = np.searchsorted(store.time, times[there])
+    shape = len(field.levels), len(times), len(rows), len(columns)
+    values = np.full(shape, np.nan, np.float32)
+    known = array.isel(time=index, latitude=rows, longitude=columns)
+    values[:, there] = known.transpose("level", "time", "latitude", "longitude").values
+    return values
+
+
+def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
+    """Returns the indices (value,) of what is nearest to values along an axis."""
+    distance = np.abs(axis - values[:, None])
+    if period:
+        distance = np.minimum(distance % period, -distance % period)
+    return distance.argmin(axis=1)
