@@ -111,7 +111,9 @@ def _place(prediction: xr.Dataset, store: Store, axis: str, period: float | None
     distance = np.abs(known[index] - values)
     if period:
         distance = np.minimum(distance % period, -distance % period)
-    if distance.max() > _TOLERANCE or len(np.unique(index)) < len(index):
+    if len(np.unique(index)) < len(index) and distance.max() <= _TOLERANCE:
+        raise UserError(f"the prediction has a {axis} twice.")
+    if distance.max() > _TOLERANCE:
         wrong = float(values[distance.argmax()])
         raise UserError(
             f"the {axis} {wrong:g} of the prediction is not on the grid of {store.path}, which has "

@@ -157,6 +157,9 @@ MISTAKES = {
     "the latitude 76 of the prediction is not on the grid": mistake(
         lambda p: p.assign_coords(latitude=[76.0, *p["latitude"].values[1:]])
     ),
+    "the prediction has a longitude twice": mistake(
+        lambda p: p.assign_coords(longitude=[*p["longitude"].values[:-1], 360.0])
+    ),
     "for hours from 2021-01-01T01 to": mistake(
         lambda p: p.assign_coords(time=p["time"] + np.timedelta64(366, "D"))
     ),
