@@ -22,7 +22,10 @@ _TASKS = {
     "forecast": "inference",
     "interpolate": "inference",
     "reconstruct": "inference",
+    "rollout": "tasks.rollout",
     "point": "tasks.point",
+    "attention": "tasks.attention",
+    "features": "tasks.features",
     "evaluate": "evaluating.prediction_scores",
 }
 

@@ -1,6 +1,5 @@
 """Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
 
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,30 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atmorep_k import planning, prediction_files
-from atmorep_k._version import __version__
-from atmorep_k.data.named import store_path
-from atmorep_k.data.store import Store, open_store
+from atmorep_k import prediction_files
+from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation import forget_shapes, predict_batch, scatter
+from atmorep_k.evaluation import predict_batch, scatter
 from atmorep_k.fields import Position
-from atmorep_k.place_frame import PlaceFrame
-from atmorep_k.place_windows import around
-from atmorep_k.planning import all_hours, hidden_hours
+from atmorep_k.prepared import prepare
+from atmorep_k.reading_ahead import THREADS, read_ahead
 from atmorep_k.stitching import Canvas, Frame
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from atmorep_k.places import Place
-
-# Threads that read windows while the model predicts.
-_THREADS = 2
-_TITLES = {
-    "forecast": "Forecast",
-    "interpolate": "Interpolation in time",
-    "reconstruct": "Reconstruction of random tokens",
-}
 
 
 def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) -> "xr.Dataset":
@@ -53,6 +41,11 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
     Raises:
         UserError: where something does not fit, before work begins.
     """
+    return run("forecast", model, store, times, last_tokens(tokens), **options)
+
+
+def last_tokens(tokens: int = 1) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of a forecast, see `forecast`."""
 
     def task(model):
         most = min(f.num_tokens[0] for f in model.predicted) - 1
@@ -60,7 +53,7 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
             raise UserError(f"tokens must be 1 to {most}, for this model, not {tokens}.")
         return _masking("Forecast", num_tokens=tokens)
 
-    return run("forecast", model, store, times, task, **options)
+    return task
 
 
 def interpolate(
@@ -187,36 +180,28 @@ def run(
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    if output is not None:
-        prediction_files.check_output(Path(output), overwrite)
-    if batch_size < 1:
-        raise UserError(f"the batch size must be at least 1, not {batch_size}.")
-    planning.parse_times(times)
-    paths = [store_path(path) for path in (store, *(stores or {}).values())]
-    model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
-    masking, written = masking_for(model), planning.written_fields(model, fields)
-    forget_shapes(model)
-    if at_random:
-        hours = all_hours(model.fields, written)
-    else:
-        hours = hidden_hours(masking, model.fields, written)
-    dataset = planning.open_dataset(store, stores, model, written[0].name)
-    starts = planning.window_starts(dataset, model.fields, written, hours, times)
-    store_of = {f.name: dataset.store_of(f.name) for f in written}
-    if places is None:
-        windows = planning.cover(dataset.store_of(), written[0], overlap, region)
-    else:
-        windows = around(dataset.store_of(), written[0], places)
-    attributes = _attributes(task, name, dataset, written)
-    of_kind = Frame if places is None else PlaceFrame
-    frame = of_kind(dataset.store_of(), store_of, windows, hours, written, attributes)
-    planning.check_grid(dataset, model.fields, written, frame.samples(starts))
+    plan = prepare(
+        task,
+        model,
+        store,
+        times,
+        masking_for,
+        at_random=at_random,
+        stores=stores,
+        fields=fields,
+        region=region,
+        places=places,
+        overlap=overlap,
+        batch_size=batch_size,
+        output=output,
+        overwrite=overwrite,
+    )
     options = {"members": members, "progress": progress}
     options |= {"batch_size": batch_size, "at_random": at_random, "seed": seed}
-    pieces = predict(model, dataset, masking, starts, frame, **options)
-    result = prediction_files.collect(pieces, frame.encoding(), output)
+    pieces = predict(plan.model, plan.dataset, plan.masking, plan.starts, plan.frame, **options)
+    result = prediction_files.collect(pieces, plan.frame.encoding(), output)
     if finish:
-        finish(result, model, frame.stores)
+        finish(result, plan.model, plan.frame.stores)
     return result
 
 
@@ -224,24 +209,6 @@ def _masking(name: str, **options):
     from atmorep_k import registry
 
     return registry.lookup(name, "masking")(**options)
-
-
-def _attributes(task: str, model: str, dataset, written: Sequence) -> dict[str, Any]:
-    store, title = dataset.store_of(), f"{_TITLES[task]} by an AtmoRep model"
-    kept = ("title", "source", "attribution", "simulated", "fingerprint")
-    found = {f"store_{k}": store.attributes[k] for k in kept if store.attributes.get(k)}
-    found = {k: str(v) if isinstance(v, bool) else v for k, v in found.items()}
-    paths = {f.name: str(dataset.store_of(f.name).path) for f in written}
-    if len(set(paths.values())) > 1:
-        found["stores"] = ", ".join(f"{name}: {path}" for name, path in paths.items())
-    return {
-        "Conventions": "CF-1.11",
-        "title": title,
-        "source": f"atmorep_k {__version__}, model {model}",
-        "task": task,
-        "store": str(store.path),
-        **found,
-    }
 
 
 def predict(
@@ -280,7 +247,7 @@ def predict(
     """
     done, total = 0, len(starts) * len(frame.tiling)
     size = min(batch_size, len(frame.tiling))
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="atmorep_k-windows") as pool:
+    with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
             canvases = {}
             for numbers, samples in _samples(pool, dataset, masking, seed, frame, start, size):
@@ -296,23 +263,17 @@ def predict(
 
 
 def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, size: int):
-    """Yields numbers and samples of one batch after the other, while the next one is read."""
-    tiles = frame.tiling.tiles(int(start))
+    """Returns a generator of numbers and samples of one batch after the other."""
 
-    def sample(number: int):
-        tile = tiles[number]
+    def sample(tile: Position):
         return dataset.sample(tile, masking, _rng(seed, frame, tile))
 
-    batches = [range(n, min(n + size, len(tiles))) for n in range(0, len(tiles), size)]
-    waiting = [pool.submit(sample, number) for number in batches[0]]
-    for numbers, after in itertools.zip_longest(batches, batches[1:], fillvalue=()):
-        ready, waiting = waiting, [pool.submit(sample, number) for number in after]
-        yield numbers, [future.result() for future in ready]
+    return read_ahead(pool, sample, frame.tiling.tiles(int(start)), size)
 
 
 def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:
     # By date and place: other times, or a longer record, make no difference.
-    hour = int(frame.store.time[tile.time].astype("datetime64[m]").astype(np.int64))
+    hour = int(frame.times(tile.time)[0].astype("datetime64[m]").astype(np.int64))
     return np.random.default_rng([seed, hour % 2**63, tile.row, tile.column])
 
 

@@ -77,7 +77,7 @@ def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:
             {"cmap": "cividis", "vmin": 0, "vmax": np.nanmax(spread, initial=0) or 1.0},
         ),
     }
-    meshes = {name: _draw_map(a, shown, *colours[name], lines) for name, a in axes.items()}
+    meshes = {name: draw_map(a, shown, *colours[name], lines) for name, a in axes.items()}
     # What the model saw of the true field stands pale around its prediction.
     meshes["prediction"].set_alpha(np.where(hidden, 1.0, VISIBLE_ALPHA))
     units = shown.attrs["units"]
@@ -95,7 +95,16 @@ def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:
     next(iter(axes.values())).set_ylabel(_row_label(shown, one_level, step), fontsize=9)
 
 
-def _draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
+def draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
+    """Draws values (lat, lon) on a map, outlines what is hidden and returns the mesh.
+
+    Args:
+        axes: of matplotlib.
+        shown: `latitude`, `longitude` (without a jump) and `hidden` (lat, lon).
+        values: (lat, lon).
+        colours: keywords of the mesh.
+        lines: coastlines, see `coastlines`.
+    """
     from matplotlib.collections import LineCollection
 
     longitude = edges(shown["longitude"].values)
@@ -107,9 +116,9 @@ def _draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines)
     turned = [np.add(line, (turn, 0)) for line in lines for turn in (-360, 0, 360)]
     axes.add_collection(LineCollection(turned, colors="0.25", linewidths=0.7), autolim=False)
     axes.set(xlim=(longitude.min(), longitude.max()), ylim=(latitude.min(), latitude.max()))
-    axes.set_aspect(_stretch(shown), adjustable="box")
-    axes.xaxis.set_major_formatter(lambda value, _: _degrees((value + 180) % 360 - 180, "EW"))
-    axes.yaxis.set_major_formatter(lambda value, _: _degrees(value, "NS"))
+    axes.set_aspect(stretch(shown), adjustable="box")
+    axes.xaxis.set_major_formatter(lambda value, _: degrees((value + 180) % 360 - 180, "EW"))
+    axes.yaxis.set_major_formatter(lambda value, _: degrees(value, "NS"))
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=8)
     return mesh
@@ -210,18 +219,19 @@ def _row_label(shown: xr.Dataset, one_level: xr.Dataset, step: int) -> str:
 
 def _figure_size(picture: xr.Dataset, rows: int, columns: int) -> tuple[float, float]:
     latitude, longitude = (np.ptp(edges(picture[n].values)) for n in ("latitude", "longitude"))
-    ratio = latitude * _stretch(picture) / longitude
+    ratio = latitude * stretch(picture) / longitude
     width = max(1.9, min(PANEL_WIDTH, PANEL_HEIGHT / ratio))
     return columns * (width + 0.9), rows * (min(PANEL_HEIGHT, ratio * width) + 0.35) + 0.9
 
 
-def _stretch(picture: xr.Dataset) -> float:
+def stretch(picture: xr.Dataset) -> float:
     """Returns how much longer a degree of latitude is than one of longitude, at most twice."""
     middle = np.deg2rad(float(picture["latitude"].mean()))
     return min(2.0, 1 / max(np.cos(middle), 0.1))
 
 
-def _degrees(value: float, sides: str) -> str:
+def degrees(value: float, sides: str) -> str:
+    """Returns degrees as text; sides are `"NS"` or `"EW"`."""
     side = "" if value in (0, -180, 180) else sides[0] if value > 0 else sides[1]
     return f"{abs(value):g}°{side}"
 

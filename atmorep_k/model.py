@@ -242,9 +242,11 @@ class AtmoRep(keras.Model):
             training: whether dropout acts, in parts that are trained.
             wanted: names of the fields to predict; the encoders of others are run as far as these
                 read them. None: all encoders are run to their end.
+
+        Where the inputs name no masked tokens, nothing is hidden and all tokens are encoded.
         """
         wanted = list(embedded) if wanted is None else wanted
-        if self.encode == "all":
+        if self.encode == "all" or not any(name.endswith("/masked_index") for name in inputs):
             encoded = self._run_encoders(embedded, training, wanted)
             return {name: states[-1] for name, states in encoded.items() if states}, encoded
         places, visible = {}, dict(embedded)

@@ -52,12 +52,14 @@ def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[An
     return load_model(path), path
 
 
-def open_dataset(store: str, stores: dict[str, str] | None, model, reference: str):
+def open_dataset(
+    store: str, stores: dict[str, str] | None, model, reference: str, windows_after: int = 1
+):
     """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`."""
     from atmorep_k import registry
 
     dataset = registry.lookup("WindowDataset", "dataset")(store, stores=stores)
-    dataset.open_whole(model.fields, model.normalizers, reference)
+    dataset.open_whole(model.fields, model.normalizers, reference, windows_after)
     return dataset
 
 

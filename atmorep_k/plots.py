@@ -27,6 +27,7 @@ TASK_TITLES = {
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "infill": "Infilling of a block",
+    "rollout": "Forecast, fed back",
 }
 
 

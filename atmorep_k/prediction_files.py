@@ -20,8 +20,19 @@ _UNITS = {
 }
 
 
-def check_output(output: Path, overwrite: bool, endings: Sequence[str] = ENDINGS) -> None:
+def check_output(
+    output: Path,
+    overwrite: bool,
+    endings: Sequence[str] = ENDINGS,
+    dim: str = "prediction_timedelta",
+) -> None:
     """Checks that a prediction may be written to `output`, before any work.
+
+    Args:
+        output: where it is to lie.
+        overwrite: whether a directory or file that is there may be replaced.
+        endings: what the name may end in.
+        dim: a dimension that tells a directory that may be replaced from any other.
 
     Raises:
         UserError: where its ending is unknown, it exists (and is not to be replaced) or the
@@ -35,17 +46,17 @@ def check_output(output: Path, overwrite: bool, endings: Sequence[str] = ENDINGS
         raise UserError(f"{output} exists already; give another name or --overwrite.")
     if output.exists() and output.is_dir() != (output.suffix == ".zarr"):
         raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
-    if output.is_dir() and not _is_prediction(output):
+    if output.is_dir() and not _is_prediction(output, dim):
         raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
     place = next(p for p in output.absolute().parents if p.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
 
 
-def _is_prediction(path: Path) -> bool:
+def _is_prediction(path: Path, dim: str) -> bool:
     try:
         with open_prediction(path) as found:
-            return "prediction_timedelta" in found.dims
+            return dim in found.dims
     except (OSError, ValueError, KeyError):
         return False
 
@@ -89,9 +100,9 @@ def _write_zarr(piece: xr.Dataset, encoding, path: Path, number: int) -> None:
 
 
 def _chunks(variable: xr.DataArray) -> tuple[int, ...]:
-    """Returns chunks of one time, cut along member and lead time until they are small enough."""
+    """Returns chunks of one time, cut along other axes until they are small enough."""
     sizes = {d: 1 if d == "time" else n for d, n in variable.sizes.items()}
-    for dim in ("number", "prediction_timedelta", "level"):
+    for dim in ("number", "prediction_timedelta", "token_time", "level", "latitude"):
         while dim in sizes and sizes[dim] > 1 and _bytes(sizes, variable) > _CHUNK_BYTES:
             sizes[dim] = math.ceil(sizes[dim] / 2)
     return tuple(sizes.values())

@@ -8,17 +8,26 @@ from atmorep_k.progress import bar
 
 
 def predict_and_report(
-    predict: Callable, model, store: str, times: Sequence, *, output: Path, region=(), **options
+    predict: Callable,
+    model,
+    store: str,
+    times: Sequence,
+    *,
+    output: Path,
+    region=(),
+    unit: str = "windows",
+    **options,
 ) -> list[Path]:
     """Predicts, draws maps into `<stem of output>_plots` and prints scores to stderr.
 
     Args:
-        predict: `forecast`, `interpolate` or `reconstruct` of `atmorep_k.inference`.
+        predict: `forecast`, `interpolate`, `reconstruct` or `rollout`.
         model: a model, or its path.
         store: path of a store, or `"demo"`.
         times: the times that name the predictions.
         output: where the prediction is written to.
         region: (south, north, west, east); the whole grid where it is empty.
+        unit: what `predict` counts while it works.
         **options: those of `predict`.
 
     Returns:
@@ -32,7 +41,7 @@ def predict_and_report(
     from atmorep_k.verification import verify
 
     made = []
-    with bar("predicting", "windows/s") as shown:
+    with bar("predicting", f"{unit}/s") as shown:
         options |= {"region": region or None, "progress": shown.advance}
         predict(model, store, times, output=output, finish=lambda *all: made.extend(all), **options)
     with made[0] as prediction:

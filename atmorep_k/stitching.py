@@ -10,7 +10,7 @@ from atmorep_k.data.store import Store
 from atmorep_k.data.variables import VariableInfo
 from atmorep_k.fields import Position
 from atmorep_k.planning import Hours, step
-from atmorep_k.tiling import Tiling
+from atmorep_k.tiling import Tiling, without_jump
 
 _HOUR = np.timedelta64(1, "h")
 
@@ -114,7 +114,10 @@ class Frame:
 
     def times(self, start: int) -> np.ndarray:
         """Returns the times of a window that starts at an index of the store, also after it."""
-        return self.store.time[start] + np.arange(self.window.shape[0]) * step(self.window)
+        time = self.store.time
+        after = max(0, start - (len(time) - 1))
+        first = time[start - after] + (after * np.diff(time[-2:])[0] if after else 0)
+        return first + np.arange(self.window.shape[0]) * step(self.window)
 
     def samples(self, starts: np.ndarray) -> list[Position]:
         """Returns all windows of the first start, and one of each other."""
@@ -214,10 +217,7 @@ class Frame:
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns latitudes and longitudes of the covered grid, longitudes without a jump."""
         latitude = self.store.latitude[self.tiling.rows.points]
-        longitude = self.store.longitude[self.tiling.columns.points]
-        if np.any(np.diff(longitude) < 0):
-            longitude = np.where(longitude >= longitude[0], longitude - 360, longitude)
-        return latitude, longitude
+        return latitude, without_jump(self.store.longitude[self.tiling.columns.points])
 
     def encoding(self) -> dict[str, dict]:
         """Returns how times are written, the same for all of them."""

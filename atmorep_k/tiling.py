@@ -127,6 +127,7 @@ def tile(
     size: tuple[int, int],
     overlap: tuple[int, int] = (0, 0),
     region: Sequence[float] | None = None,
+    unit: str = "points",
 ) -> Tiling:
     """Returns the windows that cover a grid or a region of it.
 
@@ -143,6 +144,7 @@ def tile(
         overlap: points that neighbours share in (lat, lon), at most half a window.
         region: (south, north, west, east) in degrees; None for the whole grid. West may be
             greater than east.
+        unit: what the points are called in a message.
 
     Raises:
         UserError: where a window does not fit, or the overlap is out of range.
@@ -157,10 +159,17 @@ def tile(
     closed = is_global
     if region is not None:
         rows, columns, closed = _inside(latitude, longitude, is_global, region)
-    check_fit(size, (len(rows), len(columns)), (len(latitude), len(longitude)), region)
+    check_fit(size, (len(rows), len(columns)), (len(latitude), len(longitude)), region, unit)
     along = _open_starts(len(rows), size[0], overlap[0])
     across = (_closed_starts if closed else _open_starts)(len(columns), size[1], overlap[1])
     return Tiling(Axis(rows, along, size[0], False), Axis(columns, across, size[1], closed))
+
+
+def without_jump(longitude: np.ndarray) -> np.ndarray:
+    """Returns longitudes that ascend also where they cross the end of a store's axis."""
+    if np.any(np.diff(longitude) < 0):
+        return np.where(longitude >= longitude[0], longitude - 360, longitude)
+    return longitude
 
 
 def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -178,17 +187,17 @@ def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, n
     return np.flatnonzero(rows), columns, closed
 
 
-def check_fit(size, points, grid, region) -> None:
+def check_fit(size, points, grid, region, unit: str = "points") -> None:
     """Raises a `UserError` where a window has more points than a grid, or a region of it."""
     if size[0] > points[0] or size[1] > points[1]:
         where = f"the store's grid of {grid[0]} x {grid[1]}"
         if region is not None:
             where = (
                 f"the region {tuple(region)} (south, north, west, east), which holds {points[0]} "
-                f"x {points[1]} points of the store"
+                f"x {points[1]} {unit} of the store"
             )
         raise UserError(
-            f"a window of {size[0]} x {size[1]} points (lat, lon) does not fit {where}."
+            f"a window of {size[0]} x {size[1]} {unit} (lat, lon) does not fit {where}."
         )
 
 

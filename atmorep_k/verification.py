@@ -16,7 +16,12 @@ from atmorep_k.stitching import spread
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
-_TITLES = {"forecast": "forecast", "interpolate": "interpolate", "reconstruct": "masked"}
+_TITLES = {
+    "forecast": "forecast",
+    "interpolate": "interpolate",
+    "reconstruct": "masked",
+    "rollout": "rollout",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +29,7 @@ class Verification:
     """What a prediction is worth where the store has the truth, and a picture of it.
 
     Args:
-        task: `forecast`, `interpolate` or `reconstruct`.
+        task: `forecast`, `interpolate`, `reconstruct` or `rollout`.
         scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
             area, levels and times; the attribute `units`; nothing for a field without truth.
         total: field -> the same over all lead times, (model).

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from atmorep_k import attention_record
 from atmorep_k.components.blocks import blockwise_attention
 from atmorep_k.registry import Configured, component
 
@@ -69,7 +70,15 @@ def attend(query, key, value):
     scores are computed in blocks, few at once: laid out key by query, and the sum of the softmax
     comes out of the product with the values, as one channel more, as XLA's reductions over the last
     axis are slow on a CPU (benchmarks/README.md).
+
+    What a token looks at can be recorded, see `atmorep_k.attention_record`.
     """
+    attended = _attended(query, key, value)
+    attention_record.note(query, key, value, attended)
+    return attended
+
+
+def _attended(query, key, value):
     if has_kernel():
         return ops.dot_product_attention(query, key, value)
     if query.shape[2] * query.shape[1] * key.shape[1] > blockwise_attention.MAX_SCORES:

@@ -1,8 +1,12 @@
 """A transformer block whose attention goes along space, time and level, one axis at a time."""
 
+import functools
+
 import keras
+import numpy as np
 from keras import ops
 
+from atmorep_k import attention_record
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
 from atmorep_k.components.blocks.coupled_block import CoupledBlock
 from atmorep_k.components.blocks.materialized import materialized
@@ -13,6 +17,7 @@ from atmorep_k.registry import component
 
 # Axes of (batch, level, time, space, channel), in the order in which the original attends to them.
 _AXES = {"space": 3, "time": 2, "level": 1}
+_NAMES = {number: name for name, number in _AXES.items()}
 
 
 @component("block")
@@ -147,17 +152,39 @@ def along(axis: int, layer, x, other=None):
     Returns:
         (batch, level, time, space, channel'').
     """
-    order = [0, *(a for a in (1, 2, 3) if a != axis), axis, 4]
-    x, repeats = ops.transpose(x, order), (1, 1)
-    shape = x.shape
-    if other is None:
-        result = layer(_rows(x))
-    else:
-        x, other, repeats = _match(x, ops.transpose(other, order))
-        result = layer(_rows(x), _rows(other))
-    parts = (shape[1], repeats[0], shape[2], repeats[1], shape[3], result.shape[-1])
-    result = ops.mean(ops.reshape(result, (-1, *parts)), axis=(2, 4))
+    order, rows, parts = _cut(axis, x, other)
+    with attention_record.arranged(_NAMES[axis], functools.partial(_names, axis, x, other)):
+        result = layer(*rows)
+    result = ops.mean(ops.reshape(result, (-1, *parts, result.shape[-1])), axis=(2, 4))
     return ops.transpose(result, [order.index(a) for a in range(5)])
+
+
+def _cut(axis: int, x, other):
+    """Returns the order of axes, the rows of tokens of `x` and `other`, and what `x` was before.
+
+    The last is (first, copies, second, copies, token): the two axes that are not attended to, and
+    how often each of their tokens is repeated.
+    """
+    order = [0, *(a for a in (1, 2, 3) if a != axis), axis, 4]
+    x, repeats, rows = ops.transpose(x, order), (1, 1), []
+    shape = x.shape
+    if other is not None:
+        x, other, repeats = _match(x, ops.transpose(other, order))
+        rows = [_rows(other)]
+    parts = (shape[1], repeats[0], shape[2], repeats[1], shape[3])
+    return order, [_rows(x), *rows], parts
+
+
+def _names(axis: int, x, other):
+    """Returns the queries (row, token) and the keys of each row, as indices of tokens."""
+    _, rows, _ = _cut(axis, *(None if a is None else _numbered(a.shape) for a in (x, other)))
+    rows = [ops.convert_to_numpy(row)[..., 0] for row in rows]
+    return rows[0], rows[-1]
+
+
+def _numbered(shape):
+    numbers = np.arange(np.prod(shape[1:4]), dtype="int32")
+    return ops.convert_to_tensor(numbers.reshape(1, *shape[1:4], 1))
 
 
 def _match(x, other):

@@ -45,9 +45,10 @@ class Serving:
         self.stride = periods.store_stride(store.time, self.window)
         self.time = store.time
 
-    def extend(self) -> None:
-        """Adds a window of times after the record, which are served without values."""
-        self.time = periods.extended(self.store.time, self.stride * self.window.shape[0])
+    def extend(self, windows: int) -> None:
+        """Adds some windows of times after the record, which are served without values."""
+        number = windows * self.stride * self.window.shape[0]
+        self.time = periods.extended(self.store.time, number)
 
     def follow(self, reference: "Serving") -> None:
         """Finds where each window of the reference lies in this store.
@@ -195,10 +196,11 @@ class Serving:
     def read(self, field: str, position: Position, shape: Shape | None = None) -> Cube:
         """Starts to read a window, or as `indices`; `.result()` gives (level, time, lat, lon)."""
         corner, (times, height, width) = self.corner(position), shape or self.window.shape
-        stop = min(corner.time + (times - 1) * self.stride + 1, len(self.store.time))
+        record = len(self.store.time)
+        first, last = corner.time, corner.time + (times - 1) * self.stride
         return self.reader.read(
             field,
-            slice(corner.time, stop, self.stride),
+            slice(min(first, record), min(last + 1, record), self.stride),
             slice(corner.row, corner.row + height),
             corner.column,
             width,

@@ -52,10 +52,10 @@ class Stores:
         """How many windows a thread should ask for before it waits for the first."""
         return max(serving.reader.in_flight for serving in self.servings)
 
-    def extend(self) -> None:
-        """Adds a window of times after each record, see `Serving.extend`."""
+    def extend(self, windows: int) -> None:
+        """Adds some windows of times after each record, see `Serving.extend`."""
         for serving in self.servings:
-            serving.extend()
+            serving.extend(windows)
 
     def corners(self, region: Sequence[float] | None) -> tuple[np.ndarray, np.ndarray]:
         """Returns the rows and columns of the reference at which all stores have a window.

@@ -110,6 +110,7 @@ class WindowDataset(Component):
         fields: Sequence[FieldSpec],
         normalizers: dict[str, Any] | None = None,
         reference: str | None = None,
+        windows_after: int = 1,
     ) -> None:
         """Opens the whole record without periods, to use a model: `sample` gives any window of it.
 
@@ -123,6 +124,7 @@ class WindowDataset(Component):
             normalizers: as in `open`. Statistics of each grid point and year are read when a
                 window needs them.
             reference: the field whose store and window positions are about; as in `open` if None.
+            windows_after: so many windows follow after the end of the record.
 
         Raises:
             UserError: as in `open`, but for the periods.
@@ -132,7 +134,7 @@ class WindowDataset(Component):
         of = self._stores.reference
         record = (0, len(of.store.time))
         periods.window_starts("whole", of.store.time, record, of.window, of.stride)
-        self._stores.extend()
+        self._stores.extend(windows_after)
         self._stores.corners(None)
         self._fit(normalizers, None)
 

@@ -1,0 +1,108 @@
+"""Windows with nothing hidden: what a model is given of them, what it makes of their tokens."""
+
+import dataclasses
+import functools
+from typing import Any
+
+import numpy as np
+
+from atmorep_k import dataflow
+from atmorep_k.batch import tokenize
+from atmorep_k.data.variables import canonical_name
+from atmorep_k.errors import unknown
+from atmorep_k.fields import FieldSpec, Position
+from atmorep_k.maps import unwrap
+from atmorep_k.planning import Hours, all_hours
+
+
+def chosen_field(model, name: str | None) -> FieldSpec:
+    """Returns the field of a name or an alias; the first that is predicted if None.
+
+    Raises:
+        UserError: where the model does not have it.
+    """
+    if name is None:
+        return model.predicted[0]
+    found = [f for f in model.fields if f.name == canonical_name(name)]
+    if not found:
+        raise unknown("field of the model", name, [f.name for f in model.fields])
+    return found[0]
+
+
+def seen_hours(model, field: FieldSpec) -> Hours:
+    """Returns all hours of a window of which nothing is hidden; the last one has its time."""
+    hours = all_hours(model.fields, [field])
+    return dataclasses.replace(hours, reference=int(hours.shown[-1]))
+
+
+def seen_whole(model, dataset, position: Position) -> dict[str, np.ndarray]:
+    """Returns the inputs of a model for a window of which nothing is hidden.
+
+    As `atmorep_k.batch` says, without the batch axis and without masked indices.
+
+    Args:
+        model: has `fields` and `normalizers`.
+        dataset: opened for its fields.
+        position: the window.
+
+    Raises:
+        UserError: where a value is missing.
+    """
+    inputs = {}
+    for field in model.fields:
+        name, place = field.name, dataset.indices(position, field.name)[1:]
+        times = dataset.coordinates(position, name)[0]
+        cube = dataset.cube(name, position)
+        normalized = model.normalizers[name].normalize(cube, times, *place)
+        inputs[f"{name}/tokens"] = tokenize(normalized, field.token_size)
+        inputs[f"{name}/token_info"] = dataset.token_info(name, position)
+    return inputs
+
+
+def states(model, field: FieldSpec, inputs: dict[str, Any], decode: bool) -> tuple[list, Any]:
+    """Returns the outputs of all layers of a field's encoder, and that of its decoder.
+
+    Args:
+        model: an `AtmoRep`.
+        field: one of its fields.
+        inputs: as those of the model; without masked indices, all tokens are encoded.
+        decode: whether to run the decoder; else what it returns is None.
+
+    Returns:
+        A list of (batch, level, time, space, channel) or (batch, token, channel), the last layer
+        last, and one such array.
+    """
+    read = dataflow.embedded(model.fields, [field.name])
+    embed = {f.name: functools.partial(model.embed, f) for f in model.fields if f.name in read}
+    embedded = {name: model.at(name, function, inputs) for name, function in embed.items()}
+    starts, encoded = model.encode_fields(embedded, inputs, wanted=[field.name])
+    encoded = encoded[field.name]
+    if not decode:
+        return encoded, None
+    decoder = functools.partial(model.part("decoder", field.name), training=False)
+    return encoded, model.at(field.name, decoder, starts[field.name], encoded)
+
+
+def decodes_all(model, field: FieldSpec) -> bool:
+    """Tells whether a field's decoder takes all tokens of a window, also where none is hidden."""
+    return field.predicted and model.encode != "apart"
+
+
+def token_centres(dataset, field: FieldSpec, position: Position) -> dict[str, np.ndarray]:
+    """Returns `level`, `time`, `latitude` and `longitude` of the middles of a window's tokens.
+
+    A middle is the mean of the token's points; longitudes ascend without a jump.
+    """
+    times, latitude, longitude = dataset.coordinates(position, field.name)
+    times = times.astype("datetime64[ns]")
+    points = ((times - times[0]).astype(np.int64), latitude, unwrap(longitude))
+    after, latitude, longitude = (
+        along.reshape(-1, size).mean(axis=1)
+        for along, size in zip(points, field.token_size, strict=True)
+    )
+    return {
+        "level": np.asarray(field.levels, np.float64),
+        "time": times[0] + after.astype("timedelta64[ns]"),
+        "latitude": latitude,
+        "longitude": longitude,
+    }
