@@ -104,7 +104,8 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
     """Returns the figure of rank histograms, one panel per task, beside the flat one expected.
 
     Args:
-        ranks: task -> share (level, rank) of points at which the target has each rank.
+        ranks: task, or the title of a panel -> share (level, rank) of points at which the target
+            has each rank.
         name: the field in words.
     """
     figure = new_figure(max(5.5, 1 + 3.4 * len(ranks)), 3.6)
@@ -114,14 +115,14 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
         expected = 1 / shares.sizes["rank"]
         several = shares.sizes["level"] > 1
         relative = shares.mean("level") / expected
-        label = "mean of all levels" if several else "hidden points"
+        label = "mean of all levels" if several else "points that count"
         axes.bar(shares["rank"], relative, width=0.9, color="#56B4E9", label=label)
         if several:
             for level in shares["level"].values:
                 line = shares.sel(level=level) / expected
                 axes.plot(shares["rank"], line, color="0.3", linewidth=0.7, label="each level")
         axes.axhline(1, color=RED, linestyle="--", label="reliable ensemble")
-        axes.set_title(TASK_TITLES[task], fontsize=10)
+        axes.set_title(TASK_TITLES.get(task, task), fontsize=10)
         axes.set_xlabel("members below the target")
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylabel("frequency / expected")

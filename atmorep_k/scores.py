@@ -124,7 +124,12 @@ def rank_histogram(
 
 
 def rank_counts(
-    below: np.ndarray, equal: np.ndarray, number: int, group: np.ndarray, num_groups: int
+    below: np.ndarray,
+    equal: np.ndarray,
+    number: int,
+    group: np.ndarray,
+    num_groups: int,
+    weight: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Returns how many points (group, rank) have each rank 0..M = `number`, ties split evenly.
 
@@ -134,10 +139,11 @@ def rank_counts(
         number: members.
         group: (point,) group of the point.
         num_groups: number of groups.
+        weight: (point,) what a point counts.
     """
     # Each point adds its share from its first rank on and takes it back after its last.
     size = number + 2
-    first, share = group * size + below, 1 / (equal + 1)
+    first, share = group * size + below, weight / (equal + 1)
     steps = np.bincount(first, share, num_groups * size)
     steps -= np.bincount(first + equal + 1, share, num_groups * size)
     return steps.reshape(num_groups, size).cumsum(axis=1)[:, :-1]

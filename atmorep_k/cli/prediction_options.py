@@ -12,7 +12,8 @@ def _stores(context, option, pairs: tuple[str, ...]) -> dict[str, str] | None:
     return dict(pair.split("=", 1) for pair in pairs) or None
 
 
-def _names(context, option, text: str | None) -> list[str] | None:
+def names(context, option, text: str | None) -> list[str] | None:
+    """Returns the names of a list with commas, None where it is not given."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -30,7 +31,7 @@ _SHARED = {
     "fields": click.option(
         "--fields",
         metavar="A,B",
-        callback=_names,
+        callback=names,
         help="Predicted fields to write, all of one grid.  [all]",
     ),
     "times": click.option("--time", "times", required=True, multiple=True, metavar="TIME"),

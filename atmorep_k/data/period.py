@@ -20,7 +20,7 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
     Raises:
         UserError: where the period is none, or a variable has no time in it.
     """
-    first, end = _limits(period)
+    first, end = limits(period)
     cut = [c for piece in pieces if (c := _cut(piece, first, end)) is not None]
     for name in dict.fromkeys(p.name for p in pieces):
         if name not in {p.name for p in cut}:
@@ -32,16 +32,20 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
     return cut
 
 
-def _limits(period: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
-    """Returns the first time and the one after the last."""
+def limits(period: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
+    """Returns the first time of a period and the one after its last.
+
+    Raises:
+        UserError: where the period is none.
+    """
     try:
         first, last = (np.datetime64(text) for text in period)
-        limits = first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]")
+        ends = first.astype("datetime64[s]"), (last + 1).astype("datetime64[s]")
     except (ValueError, TypeError) as error:
         raise _no_period(period) from error
-    if np.isnat(first) or np.isnat(last) or not limits[0] < limits[1]:
+    if np.isnat(first) or np.isnat(last) or not ends[0] < ends[1]:
         raise _no_period(period)
-    return limits
+    return ends
 
 
 def _no_period(period: Sequence[str]) -> UserError:
