@@ -54,6 +54,22 @@ def draw_evaluation(evaluation, directory: Path) -> None:
     save(score_bars(evaluation.records), directory / "scores.png")
 
 
+def draw_maps(pictures: dict[str, xr.Dataset], task: str, directory: Path, *how) -> list[Path]:
+    """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths.
+
+    Args:
+        pictures: field -> what `maps.prediction_maps` draws.
+        task: name of the task.
+        directory: where to.
+        *how: the further arguments of `maps.prediction_maps`.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    return [
+        save(prediction_maps(picture, *how), directory / f"map_{task}_{field}.png")
+        for field, picture in pictures.items()
+    ]
+
+
 def draw_history(history: Path, directory: Path) -> None:
     """Draws the loss curve of a `history.csv` into a directory, which is made if need be."""
     directory.mkdir(parents=True, exist_ok=True)

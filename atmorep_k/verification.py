@@ -11,7 +11,7 @@ from atmorep_k import baselines, plots
 from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.maps import coastlines, prediction_maps
+from atmorep_k.maps import coastlines
 from atmorep_k.stitching import spread
 from atmorep_k.truth import cube, nearest
 
@@ -75,12 +75,7 @@ class Verification:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
-        directory.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for field, picture in self.pictures.items():
-            figure = prediction_maps(picture, _TITLES[self.task], self.lines)
-            paths.append(plots.save(figure, directory / f"map_{self.task}_{field}.png"))
-        return paths
+        return plots.draw_maps(self.pictures, self.task, directory, _TITLES[self.task], self.lines)
 
 
 def _cells(scores: xr.Dataset) -> list[str]:

@@ -12,7 +12,7 @@ from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.evaluation import POINT_DIMS
-from atmorep_k.maps import coastlines, prediction_maps
+from atmorep_k.maps import coastlines
 
 _PANELS = {
     "target": "Factual",
@@ -68,13 +68,9 @@ class Comparison:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draws `map_counterfactual_<field>.png` into a directory, made if need be."""
-        directory.mkdir(parents=True, exist_ok=True)
-        paths = []
-        for field, picture in self.pictures.items():
-            title = f"Counterfactual, told {self.told}"
-            figure = prediction_maps(picture, title, self.lines, _PANELS)
-            paths.append(plots.save(figure, directory / f"map_counterfactual_{field}.png"))
-        return paths
+        title = f"Counterfactual, told {self.told}"
+        how = title, self.lines, _PANELS
+        return plots.draw_maps(self.pictures, "counterfactual", directory, *how)
 
 
 def _over_all(sizes: xr.Dataset) -> xr.Dataset:
