@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import re
 import shlex
 from pathlib import Path
@@ -13,6 +14,12 @@ from atmorep_k._version import __version__
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
+
+
+# What the commands do is tested on every backend elsewhere.
+followed_once = pytest.mark.skipif(
+    os.environ["KERAS_BACKEND"] != "jax", reason="pages are followed once, with JAX"
+)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -111,6 +118,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model.save(run / "model.keras")
 
 
+@followed_once
 @pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
 def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
     page, names = ROOT / "docs" / name, {}
@@ -181,6 +189,7 @@ def _small(call):
     return [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
 
 
+@followed_once
 def test_the_tutorial_on_adding_a_field_can_be_followed(with_a_small_demo):
     page = ROOT / "docs" / "add-a-field.md"
     _follow(page, lambda call: _small(call) if call[0] in ("run", "add-field") else [])
@@ -201,6 +210,7 @@ def with_a_released_run(tmp_path, monkeypatch, original, write_run, write_origin
     write_original_store(tmp_path / "era5_y1979_2021_res025_chunk8.zarr", hours=hours)
 
 
+@followed_once
 def test_the_page_on_original_models_can_be_followed(with_a_released_run):
     pytest.importorskip("torch")
     _follow(ROOT / "docs" / "original-models.md")
