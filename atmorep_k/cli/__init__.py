@@ -2,13 +2,14 @@
 
 import errno
 import importlib
+import os
 import sys
 import traceback
 
 import click
 
 from atmorep_k._version import __version__
-from atmorep_k.errors import Interrupted, UserError, nearest
+from atmorep_k.errors import Interrupted, UserError, missing_extra, nearest, unknown
 
 # Name -> one line of help. The command `x-y` is `atmorep_k.cli.x_y.x_y`.
 _COMMANDS = {
@@ -32,6 +33,10 @@ _COMMANDS = {
     "config": "Show or check a configuration.",
     "components": "List the components that a configuration may use.",
 }
+
+
+# What KERAS_BACKEND may name; all but JAX are extras.
+_BACKENDS = ("jax", "torch", "tensorflow")
 
 
 class _Failure(click.ClickException):
@@ -61,7 +66,13 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx):
         try:
+            if (backend := os.environ["KERAS_BACKEND"]) not in _BACKENDS:
+                raise unknown("KERAS_BACKEND", backend, _BACKENDS)
             return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if error.name not in _BACKENDS:
+                raise
+            raise _Failure(str(missing_extra(error.name, error.name))) from None
         except (UserError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of a pipe has gone: click ends quietly

@@ -175,3 +175,19 @@ def test_unknown_kind_names_the_nearest(call, toys):
     result = call("components", "--kind", "maskin")
     assert result.exit_code == 1
     assert "unknown kind 'maskin'; did you mean 'masking'?" in result.stderr
+
+
+def test_a_backend_that_is_not_installed_is_one_sentence(call, failing):
+    failing(ModuleNotFoundError("No module named 'torch'", name="torch"))
+    result = call("failing")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: torch is not installed: run  pip install 'atmorep-k[torch]'\n"
+    failing(ModuleNotFoundError("No module named 'mine'", name="mine"))
+    assert isinstance(call("failing").exception, ModuleNotFoundError)
+
+
+def test_a_backend_that_there_is_not_is_one_sentence(call, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jaxx")
+    result = call("components")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: unknown KERAS_BACKEND 'jaxx'; did you mean 'jax'?")
