@@ -66,7 +66,7 @@ class _LazyGroup(click.Group):
 
     def invoke(self, ctx):
         try:
-            if (backend := os.environ["KERAS_BACKEND"]) not in _BACKENDS:
+            if (backend := os.environ.get("KERAS_BACKEND", "jax")) not in _BACKENDS:
                 raise unknown("KERAS_BACKEND", backend, _BACKENDS)
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
