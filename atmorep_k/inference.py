@@ -10,7 +10,7 @@ import numpy as np
 
 from atmorep_k import prediction_files
 from atmorep_k.data.store import Store
-from atmorep_k.errors import UserError
+from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation import predict_batch, scatter
 from atmorep_k.fields import Position
 from atmorep_k.prepared import prepare
@@ -93,6 +93,28 @@ def inner_token(time_token: int | None = None) -> Callable[[Any], Any]:
         return _masking("TemporalInterpolation", time_tokens=hidden)
 
     return task
+
+
+def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of a forecast or an interpolation.
+
+    Args:
+        task: `forecast` or `interpolate`.
+        tokens: see `forecast`; 1 if None.
+        time_token: see `interpolate`.
+
+    Raises:
+        UserError: where the task is none of these, or is given what belongs to the other.
+    """
+    if task not in ("forecast", "interpolate"):
+        raise unknown("task", task, ("forecast", "interpolate"))
+    if task == "forecast" and time_token is not None:
+        raise UserError("a time token is chosen for 'interpolate', not for 'forecast'.")
+    if task == "interpolate" and tokens is not None:
+        raise UserError("a number of tokens is given for 'forecast', not for 'interpolate'.")
+    if task == "forecast":
+        return last_tokens(1 if tokens is None else tokens)
+    return inner_token(time_token)
 
 
 def reconstruct(

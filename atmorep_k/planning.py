@@ -1,15 +1,18 @@
 """What a prediction is to be, checked before work begins: which hours, which windows."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.store import Store
+from atmorep_k import load_model
+from atmorep_k.data.named import store_path
+from atmorep_k.data.store import Store, open_store
 from atmorep_k.data.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
+from atmorep_k.saved import describe
 from atmorep_k.tiling import Tiling, tile
 
 # Degrees by which points of two stores may differ that are the same place.
@@ -31,25 +34,24 @@ class Hours:
     known: dict[str, int]
 
 
-def opened_model(model, before: Callable[[], object] = lambda: None) -> tuple[Any, str]:
+def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any, str]:
     """Returns a model, which may be given by its path, and what it is called.
 
     Args:
         model: a model, or the path of a saved one or of its run.
-        before: is called when it is known that there is a model, before it is loaded.
+        store: the store that it is to be used on, see `open_dataset`.
+        stores: those of single fields.
 
     Raises:
-        UserError: where there is none.
+        UserError: where there is no such model, or no such store; the latter is said before the
+            model is loaded.
     """
-    if not isinstance(model, str | Path):
-        before()
-        return model, model.name
-    from atmorep_k import load_model
-    from atmorep_k.saved import describe
-
-    path = describe(Path(model))["path"]
-    before()
-    return load_model(path), path
+    paths = [store_path(path) for path in (store, *(stores or {}).values())]
+    given = not isinstance(model, str | Path)
+    path = None if given else describe(Path(model))["path"]
+    for place in paths:
+        open_store(place)
+    return (model, model.name) if given else (load_model(path), path)
 
 
 def open_dataset(

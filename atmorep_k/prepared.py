@@ -10,8 +10,6 @@ import numpy as np
 
 from atmorep_k import planning, prediction_files
 from atmorep_k._version import __version__
-from atmorep_k.data.named import store_path
-from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import forget_shapes
 from atmorep_k.place_frame import PlaceFrame
@@ -79,8 +77,7 @@ def prepare(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     planning.parse_times(times)
-    paths = [store_path(path) for path in (store, *(stores or {}).values())]
-    model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
+    model, name = planning.opened_model(model, store, stores)
     masking, written = masking_for(model), planning.written_fields(model, fields)
     forget_shapes(model)
     if at_random:

@@ -35,7 +35,7 @@ from atmorep_k.cli.prediction_options import prediction_options
     help="FILE.csv, FILE.nc or FILE.zarr; plots go to FILE_plots/.",
 )
 @prediction_options("overwrite")
-def point(model, store, times, places, file, task, tokens, time_token, **options):
+def point(model, store, times, places, file, **options):
     """Predict at places, each in the middle of a window of its own.
 
     MODEL is a saved model or the directory of its run. A CSV has mean, spread and quantiles of the
@@ -48,11 +48,5 @@ def point(model, store, times, places, file, task, tokens, time_token, **options
 
     if bool(places) == bool(file):
         raise click.UsageError("give either --at LAT LON or --places FILE.")
-    of_task = {"forecast": ("tokens", tokens), "interpolate": ("time_token", time_token)}
-    for name, (option, value) in of_task.items():
-        if value is not None and name != task:
-            raise click.UsageError(f"--{option.replace('_', '-')} goes with --task {name}.")
-        if value is not None:
-            options[option] = value
-    for path in point_and_report(model, store, times, file or places, task=task, **options):
+    for path in point_and_report(model, store, times, file or places, **options):
         click.echo(path)

@@ -13,8 +13,7 @@ from atmorep_k import planning, prediction_files
 from atmorep_k._version import __version__
 from atmorep_k.attention_record import Arrangement, AttentionRecord
 from atmorep_k.data.layout import encode_time, level_attributes
-from atmorep_k.data.named import store_path
-from atmorep_k.data.store import Store, open_store
+from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.files import writing_whole
@@ -81,8 +80,7 @@ def attention(
     if output is not None:
         prediction_files.check_output(Path(output), overwrite, (".nc",))
     planning.parse_times([time])
-    paths = [store_path(path) for path in (store, *(stores or {}).values())]
-    model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
+    model, name = planning.opened_model(model, store, stores)
     field = chosen_field(model, field)
     hours, masking = _hours(model, field, hide)
     _check_layer(model, field, layer)

@@ -7,13 +7,12 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.maps import degrees, draw_map, edges, stretch
-from atmorep_k.plots import RED, save
+from atmorep_k.plots import COLOURS, RED, save
 from atmorep_k.tasks.attention_data import TOKEN_DIMS
 
 # A figure of more rows or columns could not be read.
 MAX_ROWS, MAX_TIMES = 12, 6
 _MAP_WIDTH, _MAP_HEIGHT, _BAR_WIDTH = 2.6, 1.9, 1.6  # inches, at most
-_BLUE = "#0072B2"
 
 
 def draw_attention(found: xr.Dataset, layer: int | None, lines, directory: Path) -> list[Path]:
@@ -137,7 +136,7 @@ def _draw_bars(axes, shares: xr.DataArray, dim: str, at: int) -> None:
     """Draws what each time or level gets of the attention; that of the token has another colour."""
     sums = shares.sum(set(shares.dims) - {dim}, min_count=1).dropna(dim)
     own = sums[dim].values == shares[dim].values[at]
-    colours = np.where(own, RED, _BLUE)
+    colours = np.where(own, RED, COLOURS["ensemble"])
     places = np.arange(len(sums))
     if dim == "level":
         axes.barh(places, sums, color=colours)

@@ -5,15 +5,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from atmorep_k import inference, planning
-from atmorep_k.errors import UserError, unknown
 from atmorep_k.stitching import mean_and_spread
 from atmorep_k.tasks.told import Told
 from atmorep_k.variants import Variants
 
 if TYPE_CHECKING:
     import xarray as xr
-
-TASKS = ("forecast", "interpolate")
 
 
 def counterfactual(
@@ -60,22 +57,10 @@ def counterfactual(
     told = Told(year, day, hour, level)
     for time in planning.parse_times(times):
         told.time(time)
-    masking_for = _masking_for(task, tokens, time_token)
+    masking_for = inference.masking_for(task, tokens, time_token)
     combine = functools.partial(_combined, told, task)
     options["variants"] = Variants({"counterfactual": told.change}, combine)
     return inference.run("counterfactual", model, store, times, masking_for, **options)
-
-
-def _masking_for(task: str, tokens: int | None, time_token: int | None):
-    if task not in TASKS:
-        raise unknown("task", task, TASKS)
-    if task == "forecast" and time_token is not None:
-        raise UserError("a time token is chosen for 'interpolate', not for 'forecast'.")
-    if task == "interpolate" and tokens is not None:
-        raise UserError("a number of tokens is given for 'forecast', not for 'interpolate'.")
-    if task == "forecast":
-        return inference.last_tokens(1 if tokens is None else tokens)
-    return inference.inner_token(time_token)
 
 
 def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":

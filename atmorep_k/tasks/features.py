@@ -13,8 +13,7 @@ from keras import ops
 from atmorep_k import planning, prediction_files
 from atmorep_k._version import __version__
 from atmorep_k.data.layout import encode_time, level_attributes
-from atmorep_k.data.named import store_path
-from atmorep_k.data.store import Store, open_store
+from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.reading_ahead import THREADS, read_ahead
@@ -72,8 +71,7 @@ def features(
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     planning.parse_times(times)
-    paths = [store_path(path) for path in (store, *(stores or {}).values())]
-    model, name = planning.opened_model(model, lambda: [open_store(path) for path in paths])
+    model, name = planning.opened_model(model, store, stores)
     field = chosen_field(model, field)
     _check_origin(model, field, origin)
     dataset = planning.open_dataset(store, stores, model, field.name)

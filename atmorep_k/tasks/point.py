@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k import inference, prediction_files
-from atmorep_k.errors import unknown
 from atmorep_k.files import write_whole
 from atmorep_k.places import parse_places
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".nc", ".zarr")
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_TASKS = {"forecast": inference.forecast, "interpolate": inference.interpolate}
 
 
 def point(
@@ -27,6 +25,8 @@ def point(
     places,
     *,
     task: str = "forecast",
+    tokens: int | None = None,
+    time_token: int | None = None,
     output: str | Path | None = None,
     overwrite: bool = False,
     **options,
@@ -40,9 +40,11 @@ def point(
         places: pairs (latitude, longitude) in degrees, a mapping of names to such pairs, or the
             path of a CSV file, see `places.parse_places`.
         task: `forecast` or `interpolate`.
+        tokens: time tokens to forecast, 1 if None.
+        time_token: see `inference.interpolate`.
         output: a `.nc` or `.zarr` as the task writes it, or a `.csv`, see `table`.
         overwrite: replace an existing output.
-        **options: those of the task (`tokens`, `time_token`, `fields`, `batch_size`...).
+        **options: `stores`, `fields`, `batch_size`, `progress` and `finish`, see `inference.run`.
 
     Returns:
         For each field all members in physical units, with dimensions `time`,
@@ -51,14 +53,13 @@ def point(
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    if task not in _TASKS:
-        raise unknown("task", task, list(_TASKS))
+    masking_for = inference.masking_for(task, tokens, time_token)
     places = parse_places(places)
     as_table = output is not None and Path(output).suffix == ".csv"
     if output is not None:
         prediction_files.check_output(Path(output), overwrite, ENDINGS)
     options |= {"places": places, "output": None if as_table else output, "overwrite": overwrite}
-    found = _TASKS[task](model, store, times, **options)
+    found = inference.run(task, model, store, times, masking_for, **options)
     if as_table:
         rows = table(found)
         write_whole(Path(output), lambda path: rows.to_csv(path, index=False))

@@ -7,6 +7,8 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.data.store import Store
+from atmorep_k.place_windows import around
+from atmorep_k.places import Place
 from atmorep_k.planning import step
 from atmorep_k.plots import COLOURS, new_figure, save
 from atmorep_k.printing import print_table
@@ -76,9 +78,6 @@ def observed(store: Store, field, series: xr.DataArray) -> xr.DataArray:
     Returns:
         The hours of the window, those predicted included.
     """
-    from atmorep_k.place_windows import around
-    from atmorep_k.places import Place
-
     last = series["hour"].values[-1]
     hours = last - np.arange(field.window.shape[0])[::-1] * step(field.window)
     where = (series[name].values for name in ("place", "latitude", "longitude"))

@@ -120,6 +120,7 @@ MISTAKES = [
     ({"output": "a.txt"}, r"the ending of a\.txt is unknown: an output ends in \.csv or \.nc"),
     ({"places": [(10, 60)]}, r"the place '10, 60' \(10, 60\) lies outside .*longitudes 100 to 172"),
     ({"tokens": 9}, "tokens must be 1 to 2"),
+    ({"task": "interpolate", "tokens": 2}, "tokens is given for 'forecast', not for 'interp"),
 ]
 
 
