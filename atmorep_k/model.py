@@ -39,6 +39,8 @@ class AtmoRep(keras.Model):
         tail: predicts an ensemble of values for the masked tokens.
         normalizer: makes values of a field comparable, and undoes it.
         coupler: lets a field attend to another; needed where a field has couplings.
+        first_guess: what stands in for the values of hidden tokens, and what the members depart
+            from; None: 0, the climatology.
         encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
             arXiv:2111.06377). With `"apart"` the decoder has the hidden ones only, which look back
@@ -67,6 +69,7 @@ class AtmoRep(keras.Model):
         tail: keras.layers.Layer,
         normalizer: Any,
         coupler: keras.layers.Layer | None = None,
+        first_guess: keras.layers.Layer | None = None,
         encode: Literal["all", "visible", "apart"] = "all",
         parts: dict[str, dict[str, Any]] | None = None,
         freeze: Sequence[str] = (),
@@ -86,6 +89,7 @@ class AtmoRep(keras.Model):
             "tail": tail,
             "normalizer": normalizer,
             "coupler": coupler,
+            "first_guess": first_guess,
         }
         self.templates = Templates(common, parts, [f.name for f in self.fields])
         self.encode = encode
@@ -180,6 +184,9 @@ class AtmoRep(keras.Model):
             self._add(field, "decoder", sequence, [sequence] * encoder.num_layers)
             shape = (None, len(field.levels), None, field.embed_dim)
             self._add(field, "tail", shape, token_values=field.token_values)
+            if self.templates.of("first_guess", field.name) is not None:
+                tokens = (*grid, field.token_values)
+                self._add(field, "first_guess", tokens, token_size=field.token_size)
 
     def _add(self, field: FieldSpec, role: str, *shapes, **changes) -> keras.layers.Layer:
         # Named by field: a container would be saved by position, and fields in another order
@@ -227,11 +234,19 @@ class AtmoRep(keras.Model):
         Unless `encode = "all"`: (batch, token, channel).
         """
         name = field.name
-        values = self.part("tokenizer", name)(inputs[f"{name}/tokens"])
+        values = self.part("tokenizer", name)(self._seen(field, inputs))
         info = self.part("token_info", name)(inputs[f"{name}/token_info"])
         embedded = ops.concatenate([values, ops.cast(info, values.dtype)], axis=-1)
         embedded = self.part("position", name)(embedded)
         return ops.reshape(embedded, (-1, *self._sequence(field)[1:]))
+
+    def _first_guess(self, field: FieldSpec) -> keras.layers.Layer | None:
+        return getattr(self, f"field_{field.name}_first_guess", None)
+
+    def _seen(self, field: FieldSpec, inputs):
+        """Returns the values of a field's tokens, of hidden ones the first guess."""
+        tokens, guess = inputs[f"{field.name}/tokens"], self._first_guess(field)
+        return guess(tokens) if guess else tokens
 
     def encode_fields(self, embedded, inputs, training=False, wanted=None):
         """Returns, by field, the decoder's input and the outputs of all layers of the encoder.
@@ -300,7 +315,11 @@ class AtmoRep(keras.Model):
                 hidden = ops.reshape(decoded, (-1, *masked.shape[1:], decoded.shape[-1]))
             else:
                 hidden = masked_tokens(field, decoded, masked)
-            return self.part("tail", name)(hidden)
+            members = self.part("tail", name)(hidden)
+            if guess := self._first_guess(field):
+                start = masked_tokens(field, self._seen(field, inputs), masked)
+                members = guess.depart(start, members)
+            return members
 
         return self.at(name, predict, start, encoded)
 

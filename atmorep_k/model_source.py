@@ -187,7 +187,9 @@ def joined(
             of = {role: model.templates.of(role, field.name) for role in model.templates}
             if coupler is not None and not field.couplings:
                 of["coupler"] = coupler
-            different = {r for r in of if of[r] is not None and not _alike(of[r], common[r])}
+            # Without couplings any coupler will do; without a first guess there is none.
+            asked = {r for r in of if of[r] is not None or r != "coupler"}
+            different = {r for r in asked if not _alike(of[r], common[r])}
             own[field.name] = {role: of[role] for role in different}
     return AtmoRep(
         fields, **common, parts=own, encode=first.encode, dtype=first.dtype_policy, **options
@@ -196,6 +198,8 @@ def joined(
 
 def _alike(one: Any, other: Any) -> bool:
     """Tells whether components are equal; the numbered names that Keras gives do not count."""
+    if one is None or other is None:
+        return one is other
     configs = [{k: v for k, v in part.get_config().items() if k != "name"} for part in (one, other)]
     return type(one) is type(other) and configs[0] == configs[1]
 

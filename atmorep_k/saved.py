@@ -13,6 +13,7 @@ _COMPONENTS = (
     "coupler",
     "decoder",
     "tail",
+    "first_guess",
     "normalizer",
 )
 # What the model sets for each field stands with the fields, not with the templates.
@@ -137,7 +138,11 @@ def _components(serialised: dict) -> dict[str, dict]:
 
 
 def _component(role: str, value) -> dict:
-    set_by_model = {"tokenizer": ["embed_dim"], "coupler": ["norm"]}
+    set_by_model = {
+        "tokenizer": ["embed_dim"],
+        "coupler": ["norm"],
+        "first_guess": ["token_size"],
+    }
     left_out = {*_OF_KERAS_OR_FIELD, *set_by_model.get(role, [])}
     return {k: v for k, v in _plain(value).items() if k not in left_out}
 

@@ -16,6 +16,7 @@ ROLES = (
     "tail",
     "normalizer",
     "coupler",
+    "first_guess",
 )
 
 

@@ -1,5 +1,6 @@
 """Components of kind masking: what is hidden of a window."""
 
+from atmorep_k.components.maskings.any_of import AnyOf
 from atmorep_k.components.maskings.forecast import Forecast
 from atmorep_k.components.maskings.infill import Infill
 from atmorep_k.components.maskings.masking import Masked, Masking
@@ -9,6 +10,7 @@ from atmorep_k.components.maskings.random_tokens import RandomTokens
 from atmorep_k.components.maskings.temporal_interpolation import TemporalInterpolation
 
 __all__ = [
+    "AnyOf",
     "Forecast",
     "Infill",
     "Masked",

@@ -132,14 +132,21 @@ def test_the_model_remembers_its_sources(assemble, three_fields):
 def test_models_of_different_sizes(make_model, make_field, make_batch, three_fields, tmp_path):
     field = make_field("u_component_of_wind", levels=[850], embed_dim=24, token_size=(4, 2, 4))
     encoder = components.encoders.DenseEncoder(num_layers=3, num_heads=3)
-    other = make_model([field], encoder=encoder)
+    guess = components.first_guesses.TemporalNeighbours()
+    other = make_model([field], encoder=encoder, first_guess=guess)
     other.build()
     other.save(tmp_path / "wind.keras")
     paths = [str(three_fields / "vorticity.keras"), str(tmp_path / "wind.keras")]
     source = CoupledModel(paths, coupler=COUPLER)
     model = source.architecture
     assert set(model.templates.parts) == {"u_component_of_wind"}
-    assert set(model.templates.parts["u_component_of_wind"]) == {"encoder"}
+    assert set(model.templates.parts["u_component_of_wind"]) == {"encoder", "first_guess"}
+    assert model.get_config()["parts"].keys() == {"u_component_of_wind"}
+    swapped = CoupledModel(paths[::-1], coupler=COUPLER).architecture
+    assert swapped.templates.of("first_guess", "vorticity") is None
+    again = type(swapped).from_config(swapped.get_config())
+    assert again.templates.of("first_guess", "vorticity") is None
+    assert again.templates.of("first_guess", "u_component_of_wind") is not None
     model.build()
     source.start(model)
     inputs, _, _ = make_batch(model.fields)

@@ -64,6 +64,7 @@ def _model_arguments():
         "tail": c.tails.LinearEnsemble(num_members=3),
         "normalizer": c.normalizers.MonthlyNormalizer(),
         "coupler": c.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys"),
+        "first_guess": c.first_guesses.TemporalNeighbours(0.2),
         "encode": "visible",
         "parts": {"temperature": {"tail": c.tails.LinearEnsemble(num_members=2)}},
         "freeze": ("encoder/vorticity/*", "!*/mlp/*"),
@@ -129,6 +130,9 @@ CASES = {
         (SEQUENCE, (2, 5, 4)),
     ),
     "CuboidTokenizer": Case(lambda: {"embed_dim": 5}, (GRID,)),
+    "TemporalNeighbours": Case(
+        lambda: {"scale": 0.5, "token_size": (2, 2, 2)}, (GRID,), always_float32=True
+    ),
     "TokenInfo": Case(lambda: {"embed_dim": 5, "hidden": (6, 7)}, (GRID,), always_float32=True),
     "HarmonicPosition": Case(lambda: {"original_rows": True}, (GRID,)),
     "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3, remat=True), (SEQUENCE,)),
@@ -218,6 +222,13 @@ CASES = {
         use=lambda dataset: json.dumps(vars(dataset)),
     ),
     "MonthlyNormalizer": Case(use=lambda normalizer: str(normalizer.state())),
+    "AnyOf": Case(
+        lambda: {
+            "maskings": [c.maskings.Forecast(), c.maskings.Infill((2, 1, 2))],
+            "shares": (1.0, 2.0),
+        },
+        use=_masking,
+    ),
     "Forecast": Case(lambda: {"num_tokens": 2}, use=_masking),
     "Infill": Case(lambda: {"size": (2, 1, 2)}, use=_masking),
     "MissingTokens": Case(lambda: {"slots": 3}, use=_masking),

@@ -175,6 +175,10 @@ def test_a_model_of_ours_goes_there_and_back(ours, randomize, make_batch, tmp_pa
             r"DenseEncoder\.mlp_ratio = 3\.0 here; it would be 2\.0",
         ),
         ({"encode": "visible"}, r"AtmoRep\.encode = 'visible'"),
+        (
+            {"first_guess": components.first_guesses.TemporalNeighbours()},
+            r"AtmoRep\.first_guess: its members depart from 0",
+        ),
     ],
 )
 def test_what_the_original_cannot_express(changes, words, ours, tmp_path):

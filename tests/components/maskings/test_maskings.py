@@ -1,6 +1,7 @@
 """What holds for every masking, and the chosen tokens of each."""
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from atmorep_k import registry
 from atmorep_k.batch import tokenize
 from atmorep_k.components.maskings import (
+    AnyOf,
     Forecast,
     Infill,
     Masking,
@@ -22,8 +24,13 @@ NUM_TOKENS = (4, 3, 5)
 LEVELS = 3
 
 
+def _any_of(**options):
+    return AnyOf([Forecast(), Infill((1, 1, 1)), RandomTokens((0.1, 0.2))], **options)
+
+
 def _all_maskings():
-    return [entry.cls() for entry in registry.entries("masking")]
+    single = [e.cls() for e in registry.entries("masking") if e.cls is not AnyOf]
+    return [*single, _any_of()]
 
 
 def _tokens(seed=0):
@@ -100,6 +107,18 @@ def _chosen(masking, seed=0):
     chosen = np.zeros(math.prod(NUM_TOKENS), bool)
     chosen[index[0]] = True
     return chosen.reshape(NUM_TOKENS)
+
+
+def test_any_of_draws_a_masking_for_each_sample_by_its_share():
+    masking, rng, tokens = _any_of(shares=(1, 0, 3)), np.random.default_rng(0), _tokens()
+    scored = [masking(tokens, SIZE, rng).weight.sum(axis=1).tolist() for _ in range(400)]
+    # A forecast hides 15 tokens of each level, the random masking at most 12.
+    drawn = Counter("forecast" if hidden == [15] * 3 else "random" for hidden in scored)
+    assert [1, 1, 1] not in scored
+    assert abs(drawn["forecast"] - 100) < 3 * math.sqrt(400 * 0.25 * 0.75)
+    assert masking.num_slots(NUM_TOKENS) == 15
+    assert not masking.hides_wholly
+    assert AnyOf([Forecast(), Infill()]).hides_wholly
 
 
 @pytest.mark.parametrize("num", [1, 2, 3])

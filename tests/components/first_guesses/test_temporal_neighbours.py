@@ -1,0 +1,59 @@
+"""The first guess: linear interpolation in time, persistence at the ends, else the climatology."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from atmorep_k import baselines
+from atmorep_k.batch import detokenize, tokenize
+from atmorep_k.components.first_guesses import TemporalNeighbours
+from atmorep_k.components.maskings import Forecast
+from atmorep_k.errors import UserError
+
+SIZE = (2, 2, 3)
+
+
+def guess(tokens):
+    return ops.convert_to_numpy(TemporalNeighbours(token_size=SIZE)(tokens[None]))[0]
+
+
+def test_it_is_the_baseline_of_linear_interpolation():
+    rng = np.random.default_rng(0)
+    cube = rng.standard_normal((2, 8, 4, 6), "float32")
+    tokens = tokenize(cube, SIZE)
+    hidden = rng.random(tokens.shape[:-1]) < 0.6
+    hidden[0, :, 0, 0] = True
+    tokens[hidden] = 0
+    points = detokenize(np.repeat(hidden[..., None], 12, axis=-1), SIZE)
+    expected = baselines.linear_interpolation(cube, points, np.zeros_like(cube))
+    assert hidden.all(axis=1).any()
+    assert hidden[:, -1].any()
+    np.testing.assert_allclose(detokenize(guess(tokens), SIZE), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("encode", ["all", "visible", "apart"])
+def test_a_model_of_silent_tails_forecasts_persistence(encode, make_model, make_field, make_batch):
+    field = make_field()
+    model = make_model([field], encode, first_guess=TemporalNeighbours(scale=0.5))
+    model.build()
+    inputs, _, _ = make_batch([field], slots=8)
+    clean = np.random.default_rng(1).standard_normal(inputs["temperature/tokens"].shape, "float32")
+    for sample, tokens in enumerate(clean):
+        masked = Forecast()(tokens, field.token_size, np.random.default_rng(0))
+        inputs["temperature/tokens"][sample] = masked.tokens
+        inputs["temperature/masked_index"][sample] = masked.index
+    departed = ops.convert_to_numpy(model(inputs)["temperature"])
+    tail = model.part("tail", "temperature")
+    tail.kernel.assign(0 * tail.kernel)
+    tail.bias.assign(0 * tail.bias)
+    silent = ops.convert_to_numpy(model(inputs)["temperature"])
+    last = detokenize(clean, field.token_size)[:, :, 1:2]
+    expected = tokenize(np.repeat(last, 2, axis=2), field.token_size).reshape(2, 2, 8, 1, 8)
+    np.testing.assert_array_equal(silent, np.broadcast_to(expected, silent.shape))
+    # What untrained tails add is of size scale / sqrt(3), see their tests.
+    np.testing.assert_allclose((departed - silent).std(), 0.5 / 3**0.5, rtol=0.2)
+
+
+def test_mistakes():
+    with pytest.raises(UserError, match=r"TemporalNeighbours\.scale must be positive, not 0"):
+        TemporalNeighbours(scale=0)
