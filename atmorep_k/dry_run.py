@@ -10,6 +10,7 @@ from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError
 from atmorep_k.estimates import Estimate, estimate, mesh_size
 from atmorep_k.model import AtmoRep
+from atmorep_k.printing import size
 
 _MEASURED_STEPS = 3
 
@@ -47,8 +48,8 @@ def size_lines(task) -> list[str]:
     if found.trained < found.parameters:
         lines.append(f"trained          {found.trained:,}, the others are frozen")
     lines += _mesh_lines(task.mesh, found)
-    lines.append(f"memory           {_size(found.total)}, of which")
-    lines += [f"  {word:<15}{_size(getattr(found, name))}" for name, word in _PARTS.items()]
+    lines.append(f"memory           {size(found.total)}, of which")
+    lines += [f"  {word:<15}{size(getattr(found, name))}" for name, word in _PARTS.items()]
     return [*lines, *_flops_lines(task, found)]
 
 
@@ -78,9 +79,9 @@ def _mesh_lines(mesh, found: Estimate) -> list[str]:
 
 
 def _flops_lines(task, found: Estimate) -> list[str]:
-    flops = f"{_size(found.flops, 'FLOP')} a step of {task.batch_size} samples"
+    flops = f"{size(found.flops, 'FLOP')} a step of {task.batch_size} samples"
     if math.prod(found.size) > 1:
-        flops += f", {_size(found.device_flops, 'FLOP')} on a device"
+        flops += f", {size(found.device_flops, 'FLOP')} on a device"
     return [f"operations       {flops}"]
 
 
@@ -88,14 +89,6 @@ def _unread_by_the_original(model: AtmoRep) -> int:
     net = model.templates.of("token_info", model.fields[0].name)
     is_original = getattr(net, "features", None) == "raw"
     return (len(TOKEN_INFO) + 1) * net.embed_dim if is_original else 0
-
-
-def _size(number: float, unit: str = "B") -> str:
-    prefixes = iter("kMGTPE")
-    prefix = ""
-    while number >= 1000:
-        number, prefix = number / 1000, next(prefixes)
-    return f"{number:.3g} {prefix}{unit}"
 
 
 def _loader_line(task) -> str:

@@ -1,8 +1,11 @@
-"""Tables on a screen, whole: numbers that are cut off are worse than lines that wrap."""
+"""Tables and numbers on a screen."""
 
 
 def print_table(table, *, stderr: bool = False) -> None:
-    """Prints a `rich` table as wide as its content asks for, wherever it goes."""
+    """Prints a `rich` table as wide as its content asks for, wherever it goes.
+
+    Numbers that are cut off are worse than lines that wrap.
+    """
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False)
@@ -10,3 +13,12 @@ def print_table(table, *, stderr: bool = False) -> None:
     needed = Console(width=10_000).measure(table).maximum
     console.width = max(console.width, needed)
     console.print(table, crop=False, soft_wrap=False)
+
+
+def size(number: float, unit: str = "B") -> str:
+    """Returns a number in three digits with its unit, as in `1.25 GB`."""
+    prefixes = iter("kMGTPE")
+    prefix = ""
+    while number >= 1000:
+        number, prefix = number / 1000, next(prefixes)
+    return f"{number:.3g} {prefix}{unit}"

@@ -9,7 +9,8 @@ from atmorep_k.cli.prediction_options import overlap_option, prediction_options
 @prediction_options()
 @click.option("--tokens", default=1, show_default=True, help="Time tokens to forecast.")
 @overlap_option
-def forecast(model, store, times, **options):
+@click.option("--dry-run", is_flag=True, help="Say what it would take; forecast nothing.")
+def forecast(model, store, times, dry_run, **options):
     """Forecast the hours after each TIME, the last hour that the model sees.
 
     MODEL is a saved model or the directory of its run. Hours after the end of the store can be
@@ -18,8 +19,18 @@ def forecast(model, store, times, **options):
     Example: atmorep-k forecast runs/pretrain_field --store demo --time 2000-01-19T06
     --overlap 1 1 --output forecast.zarr
     """
+    if dry_run:
+        _say_what_it_takes(model, store, times, **options)
+        return
     from atmorep_k import inference
     from atmorep_k.prediction_report import predict_and_report
 
     for path in predict_and_report(inference.forecast, model, store, times, **options):
         click.echo(path)
+
+
+def _say_what_it_takes(model, store, times, members, region, **options):
+    from atmorep_k.prediction_estimate import estimate_forecast
+
+    for line in estimate_forecast(model, store, times, region=region or None, **options):
+        click.echo(line)

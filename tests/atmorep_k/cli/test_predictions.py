@@ -59,6 +59,21 @@ def test_a_prediction_is_written_drawn_and_scored(call, tmp_path, command, outpu
         assert found["temperature"].notnull().any()
 
 
+def test_a_dry_run_counts_measures_and_writes_nothing(call, tmp_path):
+    words = ("--time", "2020-01-03T06", "--time", "2020-01-02", "--output", "f.nc", "--dry-run")
+    first, second = (call("forecast", *words, "--batch-size", size) for size in ("1", "2"))
+    for result, rows in ((first, 1), (second, 2)):
+        assert result.exit_code == 0, result.output
+        lines = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+        assert lines["windows"].endswith(f"for each of 2 times, {rows} at once")
+        assert list(lines)[1:] == ["operations", "memory", "loader", "network", "estimate"]
+        windows, flops = int(lines["windows"].split()[0]), lines["operations"]
+    assert windows > 2
+    # However many are predicted at once, the operations are those of all windows.
+    assert flops == first.stdout.splitlines()[1].split(maxsplit=1)[1]
+    assert not os.listdir(tmp_path)
+
+
 def test_a_counterfactual_is_written_and_drawn(call, tmp_path):
     words = ("--time", "2020-01-03T06", "--hour", "18", "--task", "interpolate")
     result = call("counterfactual", *words, "--no-members", "--output", "c.nc")
