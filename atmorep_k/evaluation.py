@@ -12,10 +12,10 @@ import xarray as xr
 
 from atmorep_k import baselines
 from atmorep_k.batch import detokenize
-from atmorep_k.data.layout import level_attributes
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.files import cannot_write, write_whole
 from atmorep_k.scores import ScoreSums, scores_of
+from atmorep_k.truth import labels
 
 Arrays = dict[str, np.ndarray]
 TASKS = ("masked", "forecast", "interpolate", "infill")
@@ -269,29 +269,18 @@ class _HeldOut:
         }
         places = (list(field.levels), times, latitude, longitude)
         coordinates = dict(zip(POINT_DIMS, places, strict=True))
-        attributes = self._attributes(field.name) | {"number": len(members)}
+        attributes = labels(self.stores[field.name], field.name) | {"number": len(members)}
         variables = {n: (POINT_DIMS, values) for n, values in arrays.items()}
         return xr.Dataset(variables, coordinates, attributes)
 
     def describe(self, task: str, field, sums: ScoreSums) -> xr.Dataset:
         """Returns the sums with units and, for a forecast, hours after the last visible time."""
-        data = sums.data.assign_attrs(self._attributes(field.name))
+        data = sums.data.assign_attrs(labels(self.stores[field.name], field.name))
         if task == "forecast":
             first = int(np.flatnonzero(data["count"].sum("level"))[0])
             hours = (np.arange(data.sizes["time"]) - first + 1) * field.window.step_hours
             data = data.assign_coords(lead_time_hours=("time", hours))
         return data
-
-    def _attributes(self, field: str) -> dict[str, Any]:
-        store = self.stores[field]
-        info = store.variables[field]
-        level_units = level_attributes(store.attributes.get("level_type", ""))["units"]
-        return {
-            "units": info.units,
-            "long_name": info.long_name or field.replace("_", " "),
-            "has_level": info.has_level,
-            "level_units": "" if level_units == "1" else level_units,
-        }
 
 
 def scatter(

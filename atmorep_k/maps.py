@@ -29,7 +29,7 @@ def prediction_maps(
     """Returns the figure with one row of maps per level, at the time where most was hidden.
 
     Where the target is not known at that time, it is not drawn, and no error where it is not known
-    of what was hidden.
+    of what was hidden; nor the spread of a single forecast.
 
     Args:
         picture: `target`, `prediction`, `spread` and `hidden` (level, time, latitude, longitude);
@@ -64,6 +64,8 @@ def _shown_panels(picture: xr.Dataset) -> list[str]:
     missing = set() if known.any() else {"target"}
     if not (known & hidden[:, step]).any():
         missing.add("error")
+    if not np.isfinite(picture["spread"].isel(time=step).values).any():
+        missing.add("spread")
     return [name for name in PANELS if name not in missing]
 
 

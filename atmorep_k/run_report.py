@@ -27,11 +27,13 @@ def describe_run(path: Path) -> dict[str, Any]:
     """
     run = RunDirectory(path)
     try:
-        record = json.loads(run.record.read_text())
+        record = dict(json.loads(run.record.read_text()))
         with run.history.open(newline="") as file:
-            rows = list(csv.DictReader(file))
+            history = _of_history(list(csv.DictReader(file)))
         written = run.history.stat().st_mtime
-    except (OSError, ValueError) as error:
+    except KeyError as error:
+        raise UserError(f"{path} is no whole run: {run.history} has no column {error}.") from error
+    except (OSError, TypeError, ValueError) as error:
         raise UserError(f"{path} is no whole run: {error}.") from error
     return {
         "path": str(run.path),
@@ -41,7 +43,7 @@ def describe_run(path: Path) -> dict[str, Any]:
         "processes": record.get("processes"),
         "bytes_per_device": record.get("bytes_per_device"),
         "seconds_since_last_step": round(max(0.0, time.time() - written), 1),
-        **_of_history(rows),
+        **history,
         "checkpoints": [
             {"step": c.step, "path": str(c.path), "bytes": c.bytes, "scores": c.scores}
             for c in checkpoints(run.checkpoints)

@@ -1,7 +1,10 @@
 """What a store has for the times and places of a prediction."""
 
+from typing import Any
+
 import numpy as np
 
+from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.store import Store
 
 
@@ -35,3 +38,15 @@ def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -
     if period:
         distance = np.minimum(distance % period, -distance % period)
     return distance.argmin(axis=1)
+
+
+def labels(store: Store, name: str) -> dict[str, Any]:
+    """Returns what a picture says of a field: units, name in words, whether it is on levels."""
+    info = store.variables[name]
+    units = level_attributes(store.attributes.get("level_type", ""))["units"]
+    return {
+        "units": info.units,
+        "long_name": info.long_name or name.replace("_", " "),
+        "has_level": info.has_level,
+        "level_units": "" if units == "1" else units,
+    }

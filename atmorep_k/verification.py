@@ -8,12 +8,11 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k import baselines, plots
-from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.maps import coastlines
 from atmorep_k.stitching import spread
-from atmorep_k.truth import cube, nearest
+from atmorep_k.truth import cube, labels, nearest
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
@@ -200,8 +199,6 @@ class _OneTime:
     def picture(self) -> xr.Dataset:
         """Returns what is drawn: the middle one of the levels."""
         level = len(self.field.levels) // 2
-        info = self.store.variables[self.field.name]
-        units = level_attributes(self.store.attributes.get("level_type", ""))["units"]
         arrays = {
             "target": self.truth,
             "prediction": np.where(self.hidden, self.mean, self.truth),
@@ -213,13 +210,7 @@ class _OneTime:
         return xr.Dataset(
             {name: (dims, values[[level]]) for name, values in arrays.items()},
             dict(zip(dims, (*places, self.longitude), strict=True)),
-            {
-                "units": info.units,
-                "long_name": info.long_name or self.field.name.replace("_", " "),
-                "has_level": info.has_level,
-                "level_units": "" if units == "1" else units,
-                "number": self.number,
-            },
+            labels(self.store, self.field.name) | {"number": self.number},
         )
 
 
