@@ -17,7 +17,7 @@ from atmorep_k.backend_choice import default_backend
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
 
-# Functions that ask a model, or score its answers, and their modules.
+# Functions that ask a model, score or show its answers, and their modules.
 _TASKS = {
     "forecast": "inference",
     "interpolate": "inference",
@@ -29,6 +29,7 @@ _TASKS = {
     "attention": "tasks.attention",
     "features": "tasks.features",
     "evaluate": "evaluating.prediction_scores",
+    "report": "reporting.report",
 }
 
 __all__ = ["__version__", "load_model", *_TASKS]

@@ -32,8 +32,12 @@ TASK_TITLES = {
 
 def save(figure, path: Path) -> Path:
     """Writes a figure as PNG, whole or not at all."""
-    options = {"format": "png", "dpi": 120, "bbox_inches": "tight"}
-    return write_whole(path, lambda partial: figure.savefig(partial, **options))
+    return write_whole(path, lambda partial: save_to(figure, partial))
+
+
+def save_to(figure, stream) -> None:
+    """Writes a figure as PNG into a path or a binary stream."""
+    figure.savefig(stream, format="png", dpi=120, bbox_inches="tight")
 
 
 def draw_evaluation(evaluation, directory: Path) -> None:
@@ -103,6 +107,23 @@ def loss_curve(history: Path):
         right.set_ylim(bottom=0)
         right.ticklabel_format(axis="y", style="sci", scilimits=(-2, 3))
     axes.legend(loc="upper right", framealpha=0.9)
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def rate_curve(history: Path):
+    """Returns the figure of samples per second by step: each step faint, and a running mean.
+
+    Args:
+        history: CSV file with columns `step` and `samples_per_second`; cells may be empty.
+    """
+    with Path(history).open() as file:
+        step, rate = _column(list(csv.DictReader(file)), "samples_per_second")
+    figure = new_figure(8, 2.6)
+    axes = figure.add_subplot(xlabel="training step", ylabel="samples/s", title="Rate of training")
+    axes.plot(step, rate, color=COLOURS["persistence"], alpha=0.25, linewidth=0.8)
+    axes.plot(step, running_mean(rate, max(1, len(rate) // 40)), color=COLOURS["persistence"])
+    axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     return figure
 

@@ -28,6 +28,7 @@ _COMMANDS = {
     "infill": "Fill gaps in a record from what is known around them.",
     "counterfactual": "Predict as if it were another time or level, and compare.",
     "evaluate": "Score a prediction against a store, beside baselines.",
+    "report": "Write one page about a run, an evaluation or a prediction.",
     "import-checkpoint": "Open a model of the original AtmoRep.",
     "inspect": "Print what a saved model is, and where a run stands.",
     "config": "Show or check a configuration.",

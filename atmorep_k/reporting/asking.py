@@ -1,0 +1,99 @@
+"""Asks the model of a run, where a store is at hand: members at places, and where a token looks."""
+
+import dataclasses
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from atmorep_k import planning
+from atmorep_k.data.named import store_path
+from atmorep_k.data.store import Store, open_store
+from atmorep_k.maps import coastlines, degrees
+from atmorep_k.places import Place, parse_places
+from atmorep_k.reporting import blocks
+from atmorep_k.reporting.section import Section
+from atmorep_k.reporting.task_chapter import drawn, plots_of
+
+
+@dataclasses.dataclass(frozen=True)
+class Asking:
+    """What a model is asked.
+
+    Args:
+        store: path of a store, or `"demo"`.
+        stores: those of single fields.
+        time: the last hour that the model sees; None: the last after which the store has all
+            that is forecast.
+        places: pairs (latitude, longitude); None: three that lie across the store.
+    """
+
+    store: str
+    stores: Mapping[str, str] | None = None
+    time: str | None = None
+    places: Sequence | Mapping | None = None
+
+    def sections(self, path: Path) -> list[Section]:
+        """Returns the pictures of `point` and `attention` for the model of a run.
+
+        Raises:
+            UserError: where model, store, time and places do not fit.
+        """
+        model, _ = planning.opened_model(path, self.store, self.stores)
+        known = open_store(store_path(self.store))
+        time = self.time or _last_time(model, known)
+        places = parse_places(self.places or _across(known))
+        with tempfile.TemporaryDirectory() as folder:
+            shown = self._ask_places(model, time, places, Path(folder, "places.csv"))
+            looks = self._ask_attention(model, time, places[0], Path(folder, "attention.nc"))
+        return [
+            Section("Members at places", [shown, self._again("point", path, time, places)]),
+            Section("Attention", [looks, self._again("attention", path, time, places[:1])]),
+        ]
+
+    def _ask_places(self, model, time: str, places, output: Path) -> blocks.Block:
+        from atmorep_k.tasks.point_report import point_and_report
+
+        options = {"stores": self.stores, "output": output}
+        point_and_report(model, self.store, [time], places, **options)
+        return blocks.pictures(drawn(plots_of(output)))
+
+    def _ask_attention(self, model, time: str, place: Place, output: Path) -> blocks.Block:
+        from atmorep_k.tasks.attention import attention
+        from atmorep_k.tasks.attention_maps import draw_attention
+
+        def draw(found, store):
+            lines = [] if store.attributes.get("simulated") else coastlines()
+            draw_attention(found, None, lines, plots_of(output))
+
+        options = {"hide": 1, "stores": self.stores, "finish": draw}
+        attention(model, self.store, time, (place.latitude, place.longitude), **options)
+        return blocks.pictures(drawn(plots_of(output)))
+
+    def _again(self, task: str, path: Path, time: str, places: Sequence[Place]) -> blocks.Block:
+        """Returns the command that makes the same anew, with its numbers."""
+        at = " ".join(f"--at {p.latitude:g} {p.longitude:g}" for p in places)
+        others = "".join(f" --store-of {f}={s}" for f, s in (self.stores or {}).items())
+        line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at}"
+        ending = " --hide 1 --output attention.nc" if task == "attention" else " --output places.nc"
+        return blocks.commands(line + ending, before="The numbers behind it are written by")
+
+
+def _last_time(model, store: Store) -> str:
+    """Returns the last time of a store after which it has all that a model forecasts."""
+    hours = max(f.token_size[0] * f.window.step_hours for f in model.predicted)
+    last = store.time[-1] - np.timedelta64(round(60 * hours), "m")
+    return str(np.datetime_as_string(last, "m"))
+
+
+def _across(store: Store) -> dict[str, tuple[float, float]]:
+    """Returns three grid points from north-west to south-east, called by their coordinates."""
+    found = {}
+    for quarter in (1, 2, 3):
+        axes = sorted(store.latitude)[::-1], store.longitude
+        latitude, longitude = (float(axis[len(axis) * quarter // 4]) for axis in axes)
+        longitude = (longitude + 180) % 360 - 180
+        name = f"{degrees(round(latitude, 2), 'NS')} {degrees(round(longitude, 2), 'EW')}"
+        found[name] = latitude, longitude
+    return found
