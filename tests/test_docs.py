@@ -95,6 +95,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     from atmorep_k.data import demo
     from atmorep_k.data.store import StoreDescription, write_store
     from atmorep_k.data.variables import variable_info
+    from atmorep_k.run_directory import RunDirectory
 
     monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
@@ -113,9 +114,10 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model = make_model([make_field("vorticity", window=(6, 4, 8))])
     WindowDataset("demo").open(model.fields, model.normalizers)
     model.build()
-    run = tmp_path / "runs" / "pretrain_field"
-    run.mkdir(parents=True)
-    model.save(run / "model.keras")
+    run = RunDirectory(tmp_path / "runs" / "pretrain_field")
+    run.create("STEPS = 700\n")
+    run.write_record(steps=700, mesh=[1, 1], processes=1)
+    model.save(run.model)
 
 
 @followed_once

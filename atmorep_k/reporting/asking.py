@@ -47,9 +47,13 @@ class Asking:
         with tempfile.TemporaryDirectory() as folder:
             shown = self._ask_places(model, time, places, Path(folder, "places.csv"))
             looks = self._ask_attention(model, time, places[0], Path(folder, "attention.nc"))
+        ending = f"--level {_middle_level(model):g} --hide 1 --output attention.nc"
         return [
-            Section("Members at places", [shown, self._again("point", path, time, places)]),
-            Section("Attention", [looks, self._again("attention", path, time, places[:1])]),
+            Section(
+                "Members at places",
+                [shown, self._again("point", path, time, places, "--output places.nc")],
+            ),
+            Section("Attention", [looks, self._again("attention", path, time, places[:1], ending)]),
         ]
 
     def _ask_places(self, model, time: str, places, output: Path) -> blocks.Block:
@@ -67,17 +71,22 @@ class Asking:
             lines = [] if store.attributes.get("simulated") else coastlines()
             draw_attention(found, None, lines, plots_of(output))
 
-        options = {"hide": 1, "stores": self.stores, "finish": draw}
+        options = {"level": _middle_level(model), "hide": 1, "stores": self.stores, "finish": draw}
         attention(model, self.store, time, (place.latitude, place.longitude), **options)
         return blocks.pictures(drawn(plots_of(output)))
 
-    def _again(self, task: str, path: Path, time: str, places: Sequence[Place]) -> blocks.Block:
+    def _again(self, task: str, path: Path, time: str, places, ending: str) -> blocks.Block:
         """Returns the command that makes the same anew, with its numbers."""
         at = " ".join(f"--at {p.latitude:g} {p.longitude:g}" for p in places)
         others = "".join(f" --store-of {f}={s}" for f, s in (self.stores or {}).items())
-        line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at}"
-        ending = " --hide 1 --output attention.nc" if task == "attention" else " --output places.nc"
-        return blocks.commands(line + ending, before="The numbers behind it are written by")
+        line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at} {ending}"
+        return blocks.commands(line, before="The numbers behind it are written by")
+
+
+def _middle_level(model) -> float:
+    """Returns the level that plots of places show, of the first field."""
+    levels = model.predicted[0].levels
+    return levels[len(levels) // 2]
 
 
 def _last_time(model, store: Store) -> str:

@@ -10,6 +10,11 @@ from atmorep_k.saved import describe, origin_text
 from atmorep_k.saved_table import coupling_lines, frozen_text, history_lines, times
 
 _HEADS = ("field", "levels", "window", "tokens", "token size", "channels", "weights", "frozen")
+_ENCODED = {
+    "all": "all tokens",
+    "visible": "visible tokens",
+    "apart": "visible tokens; hidden ones are decoded apart",
+}
 
 
 def model_section(path: Path) -> Section:
@@ -24,8 +29,8 @@ def model_section(path: Path) -> Section:
         "Saved": told["saved"],
         "Weights": f"{told['weights']:,}",
         "Precision": told["dtype"],
-        "Encoder sees": {"all": "all tokens"}.get(told["encode"], f"{told['encode']}"),
-        **{words.capitalize(): part["class"] for words, part in told["components"].items()},
+        "Encoder sees": _ENCODED.get(told["encode"], told["encode"]),
+        **{_capital(role): part["class"] for role, part in told["components"].items()},
     }
     shown = [blocks.facts(rows), _fields(told["fields"]), _drawn(told)]
     if lines := [*coupling_lines(told), *history_lines(told["provenance"])]:
@@ -54,3 +59,7 @@ def _drawn(told: dict) -> blocks.Block:
     names = ", ".join(f["name"].replace("_", " ") for f in told["fields"])
     alt = f"Diagram of the model: tokenizer, encoder, decoder and tail of {names}"
     return blocks.folded("Diagram", [blocks.pictures([Picture.of_figure(diagram(told), alt)])])
+
+
+def _capital(role: str) -> str:
+    return role.replace("_", " ").capitalize()

@@ -43,17 +43,14 @@ def run_chapter(path: Path, asked: list[Section]) -> Chapter:
         Section("Data", [blocks.facts(_flat(record.get("store") or {}))]),
         Section("How it was made", _provenance(run, record)),
     ]
-    return Chapter("Run", str(path), _summary(told, scores), sections)
+    title = str(path if path.name else path.absolute())
+    return Chapter("Run", title, _summary(told, scores), sections)
 
 
 def _summary(told: dict[str, Any], scores: list[Score]) -> str:
     of = f" of {told['steps']:,}" if told["steps"] else ""
     state = "finished" if told["finished"] else "not finished when this page was made"
-    sentences = [f"Step {told['step']:,}{of}, {state}."]
-    gained = _gained(scores)
-    if gained:
-        sentences.append(gained)
-    return " ".join(sentences)
+    return f"Step {told['step']:,}{of}, {state}. {_gained(scores)}".rstrip()
 
 
 def _gained(scores: list[Score]) -> str:
@@ -62,13 +59,12 @@ def _gained(scores: list[Score]) -> str:
     for s in scores:
         if s.name == "rmse" and s.level == NO_LEVEL and s.lead is None:
             cases.setdefault((s.task, s.field), {})[s.model] = s.value
-    won = sum(
-        of["ensemble"] < min(v for m, v in of.items() if m != "ensemble")
-        for of in cases.values()
-        if len(of) > 1 and "ensemble" in of
-    )
     if not cases:
         return ""
+    won = sum(
+        all(of["ensemble"] < other for model, other in of.items() if model != "ensemble")
+        for of in cases.values()
+    )
     return (
         f"Its error is below that of every baseline in {won} of {len(cases)} combinations of "
         f"task and field (RMSE of the ensemble mean on held-out times, all levels)."
@@ -85,7 +81,7 @@ def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
         "Held-out loss": f"{held_out:.4g} (step {told['val_loss_step']:,})" if held_out else "",
         "Rate": f"{told['samples_per_second']:.3g} samples/s (median)",
         "Training time": _duration(told["training_seconds"]),
-        "Mesh (samples x model)": " x ".join(map(str, told["mesh"] or [])),
+        "Mesh": " x ".join(map(str, told["mesh"] or [])),
         "Processes": told["processes"],
     }
     curves = [
@@ -182,7 +178,10 @@ def _provenance(run: RunDirectory, record: dict[str, Any]) -> list[blocks.Block]
         "Versions": ", ".join(f"{name} {number}" for name, number in versions.items()),
         "Resumed from step": record.get("resumed_from_step"),
     }
-    timings = {words(n): _duration(s) for n, s in (record.get("timings") or {}).items()}
+    timings = {
+        words(name.removesuffix("_seconds")).capitalize(): _duration(seconds)
+        for name, seconds in (record.get("timings") or {}).items()
+    }
     config = blocks.source(read_text(run.config))
     return [
         blocks.facts({k: v for k, v in rows.items() if v is not None}),
@@ -192,15 +191,18 @@ def _provenance(run: RunDirectory, record: dict[str, Any]) -> list[blocks.Block]
 
 
 def _flat(found: dict[str, Any], above: str = "") -> dict[str, str]:
-    """Returns names and texts of nested objects, with the names of those around them."""
+    """Returns names and texts of nested objects, with the names of those around them.
+
+    Versions are left out: they are those of the run.
+    """
     rows = {}
     for name, value in found.items():
+        label = f"{above} {name.replace('_', ' ')}".strip()
         if isinstance(value, dict):
-            rows |= _flat(value, f"{above}{name} ")
-        elif name != "versions":
+            rows |= {} if name == "versions" else _flat(value, label)
+        else:
             is_list = isinstance(value, list)
-            text = ", ".join(map(str, value)) if is_list else str(value)
-            rows[f"{above}{name}".replace("_", " ")] = text
+            rows[label.capitalize()] = ", ".join(map(str, value)) if is_list else str(value)
     return rows
 
 

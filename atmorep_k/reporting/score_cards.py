@@ -20,7 +20,7 @@ TITLES = {
     "spread_skill": "spread/skill",
     "normalised_mse": "normalised MSE",
 }
-# The largest of them are compared as differences, as a share of a correlation says nothing.
+# Compared by their difference: a share of a correlation says nothing.
 _HIGH_IS_GOOD = ("acc", "ets", "roc_area", "fss")
 # What a score is at best; others are good where they are low.
 _IDEALS = {"bias": 0.0, "spread_skill": 1.0}

@@ -35,7 +35,13 @@ def drawn(directory: Path) -> list[Picture]:
     Raises:
         UserError: where one cannot be read.
     """
-    return [_picture(file) for file in sorted(directory.glob("*.png"))]
+    return [_picture(file) for file in sorted(directory.glob("*.png"), key=_order)]
+
+
+def _order(file: Path) -> tuple[int, str]:
+    """Returns what sorts pictures: as their kinds are listed, then by name."""
+    starts = [file.stem.startswith(start) for start in _SHOWN]
+    return (starts.index(True) if any(starts) else len(starts)), file.stem
 
 
 def _picture(file: Path) -> Picture:

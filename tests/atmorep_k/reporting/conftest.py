@@ -100,8 +100,8 @@ def evaluation(tmp_path_factory, tiny_store):
 
     store = open_store(tiny_store)
     known = store.dataset()["temperature"]
-    leads = np.array([1, 2]) * np.timedelta64(1, "h")
-    noise = np.random.default_rng(0).normal(size=(8, 2, 3, *known.shape[1:]))
+    leads = np.array([1]) * np.timedelta64(1, "h")
+    noise = np.random.default_rng(0).normal(size=(8, 1, 3, *known.shape[1:]))
     truth = np.stack([known.sel(time=store.time[8 * n] + leads).values for n in range(8)])
     dims = ("time", "prediction_timedelta", "number", "level", "latitude", "longitude")
     places = {"time": store.time[:64:8].astype("datetime64[ns]"), "prediction_timedelta": leads}

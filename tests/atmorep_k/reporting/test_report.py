@@ -108,7 +108,7 @@ def test_the_output_of_a_task_and_its_pictures(finished, evaluation, tmp_path):
     (finished.path / "plots" / "scores.png").rename(plots / "map_forecast_temperature.png")
     found = page(tmp_path / "forecast.nc")
     assert found.all("img", "alt") == ["Maps: forecast temperature"]
-    assert "8 time, 2 prediction_timedelta, 3 number" in found.text
+    assert "8 time, 1 prediction_timedelta, 3 number" in found.text
     assert (tmp_path / "forecast_report.html").exists()
 
 
@@ -122,7 +122,7 @@ def test_a_store_shows_places_and_attention(finished, tiny_store, tmp_path):
     assert any(alt.startswith("Attention of one token, by head") for alt in alts)
     command = f"--store {tiny_store} --time {time} --at 11.25 90"
     assert f"atmorep-k point {finished.path} {command} --output places.nc" in found.text
-    assert f"atmorep-k attention {finished.path} {command} --hide 1" in found.text
+    assert f"atmorep-k attention {finished.path} {command} --level 850 --hide 1" in found.text
 
 
 def test_an_existing_page_is_kept_unless_it_may_be_replaced(make_run):
