@@ -5,8 +5,8 @@ import dataclasses
 import io
 from pathlib import Path
 
+from atmorep_k import plots
 from atmorep_k.errors import UserError
-from atmorep_k.plots import save_to
 
 # Larger ones are made smaller, so that a page can be sent by mail.
 MOST_PIXELS = 2400
@@ -48,7 +48,7 @@ class Picture:
     def of_figure(cls, figure, alt: str, **options) -> "Picture":
         """Returns a figure of matplotlib as a picture."""
         stream = io.BytesIO()
-        save_to(figure, stream)
+        plots.save_to(figure, stream)
         return cls.of_bytes(stream.getvalue(), alt, **options)
 
     @classmethod

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from atmorep_k import plots
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 
 PLOTS = ("map_forecast_temperature", "ranks_temperature", "lead_times_temperature", "scores")
@@ -24,6 +25,20 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(skip)
+
+
+def blank(figure, stream):
+    """Stands for `plots.save_to`: a white picture of the figure's size."""
+    from PIL import Image
+
+    width, height = (round(120 * inches) for inches in figure.get_size_inches())
+    Image.new("RGB", (width, height), "white").save(stream, "PNG")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Leaves figures white: how they look is tested beside what draws them, and takes seconds."""
+    monkeypatch.setattr(plots, "save_to", blank)
 
 
 def records():
@@ -77,16 +92,12 @@ def saved_model(tmp_path_factory, tiny_store, make_model, make_field):
 @pytest.fixture
 def finished(make_run, saved_model):
     """A run with a model, scores and pictures."""
-    from atmorep_k import plots
-
     run = make_run("run <img src=x onerror=alert(1)>", steps=200)
     run.model.write_bytes(saved_model.read_bytes())
     run.scores.write_text(json.dumps(list(records())))
     (run.path / "plots").mkdir()
     for name in PLOTS:
-        figure = plots.new_figure(4, 2)
-        figure.add_subplot().plot([1, 2], [3, 4])
-        plots.save(figure, run.path / "plots" / f"{name}.png")
+        plots.save(plots.new_figure(8, 4), run.path / "plots" / f"{name}.png")
     return run
 
 
@@ -111,4 +122,6 @@ def evaluation(tmp_path_factory, tiny_store):
     folder = tmp_path_factory.mktemp("evaluation")
     prediction.to_netcdf(folder / "forecast.nc")
     found = evaluate(folder / "forecast.nc", tiny_store, regions=[(0, 90, 0, 180)])
-    return write_scores(found, folder / "forecast_scores")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "save_to", blank)
+        return write_scores(found, folder / "forecast_scores")
