@@ -176,7 +176,7 @@ def _cell(score: Score, other: Score) -> dict[str, Any] | None:
         gain = change
     elif other.value:
         change = score.value / other.value - 1
-        text, gain = f"{100 * change:+.0f} %", -change
+        text, gain = (f"{100 * change:+.0f} %" if abs(change) >= 0.005 else "0 %"), -change
     else:
         return None
     if not math.isfinite(change):

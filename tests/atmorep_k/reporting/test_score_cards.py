@@ -30,6 +30,7 @@ def cells(made):
         (1.0, "\u221250 %", "better", 4),
         (1.9, "\u22125 %", "better", 1),
         (1.98, "\u22121 %", "same", 0),
+        (1.999, "0 %", "same", 0),
         (2.6, "+30 %", "worse", 3),
     ],
 )
@@ -37,7 +38,7 @@ def test_a_cell_is_the_change_relative_to_the_baseline(own, text, tone, shade):
     made = card([score("ensemble", own), score("persistence", 2.0)], "rmse", by_task)
     (cell,) = cells(made).values()
     assert (cell["text"], cell["tone"], cell["shade"]) == (text, tone, shade)
-    assert cell["title"] == f"{own:g} against 2 K"
+    assert cell["title"] == f"{own:.3g} against 2 K"
     assert made["heads"] == [("Forecast", 1)] and made["columns"] == ["persistence"]
 
 
