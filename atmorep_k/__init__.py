@@ -26,6 +26,7 @@ _TASKS = {
     "point": "tasks.point",
     "infill": "tasks.infill",
     "counterfactual": "tasks.counterfactual",
+    "correct": "tasks.correct",
     "attention": "tasks.attention",
     "features": "tasks.features",
     "evaluate": "evaluating.prediction_scores",

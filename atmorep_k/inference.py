@@ -1,6 +1,7 @@
 """Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -163,6 +164,7 @@ def run(
     masking_for: Callable[[Any], Any],
     *,
     at_random: bool = False,
+    whole: bool = False,
     seed: int = 0,
     variants: Variants | None = None,
     choose: Callable[..., WindowChoice] | None = None,
@@ -187,6 +189,7 @@ def run(
         times: the times that name the predictions.
         masking_for: function model -> masking.
         at_random: whether the masking draws what it hides; the result then holds whole windows.
+        whole: whether the result holds whole windows, of which all is predicted.
         seed: of what is drawn.
         variants: what else the model is told, see `predict`.
         choose: function (model, dataset, starts, frame) -> what is predicted of which windows,
@@ -221,7 +224,7 @@ def run(
         store,
         times,
         masking_for,
-        at_random=at_random,
+        whole=at_random or whole,
         stores=stores,
         fields=fields,
         region=region,
@@ -276,7 +279,8 @@ def predict(
         model: has `normalizers` and `predict_on_batch`.
         dataset: opened for the fields of the model; has `sample(tile, masking, rng)` and
             `indices(tile, field)`.
-        masking: what is hidden.
+        masking: what is hidden; several, where each window is predicted once with each of them,
+            of which no two hide the same.
         starts: indices in the store of the first times of windows.
         frame: the grid and the hours to predict.
         batch_size: windows predicted at once; the last batch is filled up, so that shapes are
@@ -290,15 +294,17 @@ def predict(
         progress: called with the number of windows predicted so far, and of all.
     """
     numbers = numbers or {start: range(len(frame.tiling)) for start in starts}
-    done, total = 0, sum(map(len, numbers.values()))
-    size = min(batch_size, max(map(len, numbers.values())))
+    maskings = masking if isinstance(masking, Sequence) else (masking,)
+    passes = {start: list(itertools.product(of, maskings)) for start, of in numbers.items()}
+    done, total = 0, sum(map(len, passes.values()))
+    size = min(batch_size, max(map(len, passes.values())))
     variants = variants or Variants()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in starts:
             painted = {name: {} for name in ("", *variants.changes)}
-            of_start = dataset, masking, seed, frame, start, numbers[start]
+            of_start = dataset, seed, frame, start, passes[start]
             for batch, samples in _samples(pool, *of_start, size):
-                windows = [_Window(frame, dataset, int(start), n, not at_random) for n in batch]
+                windows = [_Window(frame, dataset, int(start), n, not at_random) for n, _ in batch]
                 for name, canvases in painted.items():
                     change = variants.of(name, frame.named(int(start)))
                     predictions = predict_batch(model, samples, size, change)
@@ -311,15 +317,15 @@ def predict(
             yield variants.dataset(frame, int(start), painted, members=members, hidden=at_random)
 
 
-def _samples(pool, dataset, masking, seed: int, frame: Frame, start: int, numbers, size: int):
-    """Returns a generator of numbers and samples of one batch after the other."""
+def _samples(pool, dataset, seed: int, frame: Frame, start: int, passes, size: int):
+    """Returns a generator of (number, masking) and samples of one batch after the other."""
     tiles = frame.tiling.tiles(int(start))
 
-    def sample(number: int):
-        tile = tiles[number]
-        return dataset.sample(tile, masking, _rng(seed, frame, tile))
+    def sample(one_pass):
+        number, masking = one_pass
+        return dataset.sample(tiles[number], masking, _rng(seed, frame, tiles[number]))
 
-    return read_ahead(pool, sample, numbers, size)
+    return read_ahead(pool, sample, passes, size)
 
 
 def _rng(seed: int, frame: Frame, tile: Position) -> np.random.Generator:

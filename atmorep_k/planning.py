@@ -55,13 +55,23 @@ def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any,
 
 
 def open_dataset(
-    store: str, stores: dict[str, str] | None, model, reference: str, windows_after: int = 1
+    store: str,
+    stores: dict[str, str] | None,
+    model,
+    reference: str,
+    windows_after: int = 1,
+    *,
+    own_statistics: bool = False,
 ):
-    """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`."""
+    """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`.
+
+    They are normalised by the statistics of the model, or by those of the stores.
+    """
     from atmorep_k import registry
 
     dataset = registry.lookup("WindowDataset", "dataset")(store, stores=stores)
-    dataset.open_whole(model.fields, model.normalizers, reference, windows_after)
+    normalizers = None if own_statistics else model.normalizers
+    dataset.open_whole(model.fields, normalizers, reference, windows_after)
     return dataset
 
 

@@ -20,6 +20,7 @@ COLOURS = {
     "climatology": "#E69F00",
     "persistence": "#009E73",
     "linear_interpolation": "#CC79A7",
+    "input": "#56B4E9",
 }
 RED = "#D55E00"
 TASK_TITLES = {

@@ -23,6 +23,7 @@ _TITLES = {
     "reconstruct": "Reconstruction of random tokens",
     "infill": "Record with predictions where values are missing",
     "counterfactual": "Prediction told the truth and something else",
+    "correct": "Reconstruction of another model's fields",
     "rollout": "Forecast by a model that is fed with its own forecasts",
 }
 
@@ -53,7 +54,7 @@ def prepare(
     times: Sequence,
     masking_for: Callable[[Any], Any],
     *,
-    at_random: bool = False,
+    whole: bool = False,
     stores: dict[str, str] | None = None,
     fields: Sequence[str] | None = None,
     region: Sequence[float] | None = None,
@@ -67,6 +68,7 @@ def prepare(
     """Opens model and stores and checks that they fit what is wanted; arguments as `inference.run`.
 
     Args:
+        whole: whether the result holds whole windows; else the hours that the masking hides.
         after_hours: how far after the record windows may begin.
 
     Raises:
@@ -80,7 +82,7 @@ def prepare(
     model, name = planning.opened_model(model, store, stores)
     masking, written = masking_for(model), planning.written_fields(model, fields)
     forget_shapes(model)
-    if at_random:
+    if whole:
         hours = planning.all_hours(model.fields, written)
     else:
         hours = planning.hidden_hours(masking, model.fields, written)

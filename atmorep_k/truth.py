@@ -1,11 +1,14 @@
 """What a store has for the times and places of a prediction."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.store import Store
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 
 def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.ndarray):
@@ -30,6 +33,29 @@ def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.n
     known = array.isel(time=index, latitude=rows, longitude=columns)
     values[:, there] = known.transpose("level", "time", "latitude", "longitude").values
     return values
+
+
+def beside(store: Store, field, prediction) -> "xr.DataArray":
+    """Returns what a store has for one time of a prediction; NaN where it has nothing.
+
+    Args:
+        store: the store.
+        field: the `FieldSpec`.
+        prediction: `<field>` without members: (time, prediction_timedelta, [level,] latitude,
+            longitude), one time.
+
+    Returns:
+        An array like the prediction; NaN at levels that the field lacks.
+    """
+    latitude, longitude = (prediction[n].values for n in ("latitude", "longitude"))
+    times = prediction["time"].values + prediction["prediction_timedelta"].values
+    rows = nearest(store.latitude, latitude)
+    columns = nearest(store.longitude, longitude, period=360.0)
+    values = cube(store, field, times, rows, columns)
+    if "level" not in prediction.dims:
+        return prediction.copy(data=values[0][None])
+    known = prediction.sel(level=list(field.levels)).copy(data=values.swapaxes(0, 1)[None])
+    return known.reindex(level=prediction["level"])
 
 
 def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:

@@ -11,7 +11,7 @@ class WindowChoice:
 
     Args:
         dataset: has `sample(tile, masking, rng)` and `indices(tile, field)`.
-        masking: what is hidden.
+        masking: what is hidden, or several, see `inference.predict`.
         numbers: start -> numbers of its windows in the tiling, at least one.
     """
 

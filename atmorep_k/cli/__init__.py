@@ -27,6 +27,7 @@ _COMMANDS = {
     "features": "Write the last hidden layer of each token for other models.",
     "infill": "Fill gaps in a record from what is known around them.",
     "counterfactual": "Predict as if it were another time or level, and compare.",
+    "correct": "See another model's fields through a model.",
     "evaluate": "Score a prediction against a store, beside baselines.",
     "report": "Write one page about a run, an evaluation or a prediction.",
     "import-checkpoint": "Open a model of the original AtmoRep.",

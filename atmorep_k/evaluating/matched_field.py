@@ -29,6 +29,8 @@ class MatchedField:
         columns: `(lon,)` indices of longitudes.
         hidden: where it was predicted, like `values` without members; elsewhere there may be what
             the model saw, which does not count. None where all was predicted.
+        given: what the prediction was made of, like `values` without members; it is a baseline.
+            None where it is not known.
     """
 
     store: Store
@@ -37,6 +39,7 @@ class MatchedField:
     rows: np.ndarray
     columns: np.ndarray
     hidden: xr.DataArray | None = None
+    given: xr.DataArray | None = None
 
     @property
     def name(self) -> str:
@@ -78,6 +81,7 @@ class MatchedField:
     def _baselines(self) -> tuple[str, ...]:
         task = self.values.attrs.get("task", "")
         known = ("persistence",) if task in _KNOWN_UP_TO_TIME else ()
+        known = (*known, "input") if self.given is not None else known
         return (*known, "linear_interpolation") if self._between else known
 
     @property
@@ -102,18 +106,25 @@ class MatchedField:
         time = values["time"].values
         if self.hidden is not None:
             values = values.where(self.hidden.isel(time=number).astype(bool))
+        hours = time + np.concatenate([[0 * self.leads[0]], self.leads, [self._after]])
+        known = self.read(hours)
+        expected = climatology.window(hours[1:-1], self.rows, self.columns)[self._of_climatology]
+        forecasts = {self.models[0]: self._levelled(values)}
+        forecasts["climatology"] = np.moveaxis(expected, 1, 0)[:, None]
+        for name in self._baselines:
+            if name == "input":
+                forecasts[name] = self._levelled(self.given.isel(time=number))
+            else:
+                forecasts[name] = self._baseline(name, known)[:, None]
+        return OneTime(known[1:-1], forecasts)
+
+    def _levelled(self, values: xr.DataArray) -> np.ndarray:
+        """Returns (lead, member, level, lat, lon) of one reference time."""
         if "number" not in values.dims:
             values = values.expand_dims("number")
         if not self.has_level:
             values = values.expand_dims("level")
-        hours = time + np.concatenate([[0 * self.leads[0]], self.leads, [self._after]])
-        known = self.read(hours)
-        expected = climatology.window(hours[1:-1], self.rows, self.columns)[self._of_climatology]
-        forecasts = {self.models[0]: values.transpose(*_DIMS).values}
-        forecasts["climatology"] = np.moveaxis(expected, 1, 0)[:, None]
-        for name in self._baselines:
-            forecasts[name] = self._baseline(name, known)[:, None]
-        return OneTime(known[1:-1], forecasts)
+        return values.transpose(*_DIMS).values
 
     @property
     def _after(self) -> np.timedelta64:

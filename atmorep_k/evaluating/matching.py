@@ -13,6 +13,8 @@ from atmorep_k.evaluating.matched_field import MatchedField
 from atmorep_k.prediction_files import ENDINGS, open_prediction
 from atmorep_k.truth import nearest as nearest_index
 
+# What predictions have beside a field, called `<field>_<what>`.
+_BESIDE = ("spread", "hidden", "input", "difference")
 _NEEDED = ("time", "prediction_timedelta", "latitude", "longitude")
 _ALLOWED = (*_NEEDED, "number", "level")
 # Grid points that are closer than this, in degrees, are the same: float32 has such noise.
@@ -98,9 +100,9 @@ def match(
 
 
 def _fields(prediction: xr.Dataset) -> list[str]:
-    """Returns the names of what was predicted: neither its spread nor where it was hidden."""
+    """Returns the names of what was predicted: neither its spread nor other things beside it."""
     found = [n for n, v in prediction.data_vars.items() if set(_NEEDED) <= set(v.dims)]
-    extra = {f"{name}_{what}" for name in found for what in ("spread", "hidden")}
+    extra = {f"{name}_{what}" for name in found for what in _BESIDE}
     return [name for name in found if name not in extra]
 
 
@@ -147,7 +149,8 @@ def _field(prediction: xr.Dataset, name: str, store: Store, rows, columns) -> Ma
     if given and wanted and given != wanted:
         raise UserError(f"{name} is in {given} in the prediction and in {wanted} in {store.path}.")
     levels = _levels(values, store)
-    return MatchedField(store, values, levels, rows, columns, prediction.get(f"{name}_hidden"))
+    beside = (prediction.get(f"{name}_{what}") for what in ("hidden", "input"))
+    return MatchedField(store, values, levels, rows, columns, *beside)
 
 
 def _units(store: Store, name: str) -> str:

@@ -8,11 +8,9 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k import plots
-from atmorep_k.data.layout import level_attributes
-from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.evaluation import POINT_DIMS
 from atmorep_k.maps import coastlines
+from atmorep_k.tasks.compared import area_of, picture
 
 _PANELS = {
     "target": "Factual",
@@ -92,15 +90,19 @@ def compare(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Compa
     """
     fields = [f for f in model.predicted if f.name in prediction]
     sizes = {f.name: _sizes(prediction, f.name) for f in fields}
-    pictures = {f.name: _picture(prediction.isel(time=0), f, stores[f.name]) for f in fields}
+    pictures = {}
+    for field in fields:
+        labels = {"target": "", "prediction": "_counterfactual", "spread": "_difference_spread"}
+        names = {panel: f"{field.name}{label}" for panel, label in labels.items()}
+        one, store = prediction.isel(time=0), stores[field.name]
+        pictures[field.name] = picture(one, field, store, names, after=True)
     simulated = any(stores[f.name].attributes.get("simulated") for f in fields)
     lines = [] if simulated else coastlines()
     return Comparison(prediction.attrs["told"], sizes, pictures, lines)
 
 
 def _sizes(prediction: xr.Dataset, name: str) -> xr.Dataset:
-    latitude = prediction["latitude"]
-    area, found = latitude.copy(data=area_weights(latitude.values)), []
+    area, found = area_of(prediction["latitude"]), []
     for number in range(prediction.sizes["time"]):
         one = prediction.isel(time=number)
         difference = one[f"{name}_difference"].astype(np.float64)
@@ -111,38 +113,3 @@ def _sizes(prediction: xr.Dataset, name: str) -> xr.Dataset:
     mean = xr.concat(found, "time", coords="minimal", compat="override").mean("time")
     mean = mean.assign(np.sqrt(mean[["rms", "spread"]]))
     return mean.assign_attrs(units=prediction[name].attrs["units"])
-
-
-def _picture(one: xr.Dataset, field, store: Store) -> xr.Dataset:
-    """Returns what is drawn of one time: the middle one of the levels, after what was visible."""
-    level = field.levels[len(field.levels) // 2]
-    labels = {"target": "", "prediction": "_counterfactual", "spread": "_difference_spread"}
-    arrays = {n: _cube(one[f"{field.name}{label}"], level) for n, label in labels.items()}
-    arrays["hidden"] = np.isfinite(arrays["spread"])
-    times = one["time"].values + np.concatenate(
-        [np.zeros(1, "timedelta64[ns]"), one["prediction_timedelta"].values]
-    )
-    places = ([level], times, one["latitude"].values, one["longitude"].values)
-    info = store.variables[field.name]
-    units = level_attributes(store.attributes.get("level_type", ""))["units"]
-    return xr.Dataset(
-        {name: (POINT_DIMS, values) for name, values in arrays.items()},
-        dict(zip(POINT_DIMS, places, strict=True)),
-        {
-            "units": info.units,
-            "long_name": info.long_name or field.name.replace("_", " "),
-            "has_level": info.has_level,
-            "level_units": "" if units == "1" else units,
-            "number": None,
-        },
-    )
-
-
-def _cube(values: xr.DataArray, level: float) -> np.ndarray:
-    """Returns (1, 1 + lead, lat, lon), the mean of members where there are; NaN at the first."""
-    if "number" in values.dims:
-        values = values.mean("number", dtype=np.float64)
-    if "level" in values.dims:
-        values = values.sel(level=level)
-    values = values.transpose("prediction_timedelta", "latitude", "longitude").values
-    return np.pad(values[None], [(0, 0), (1, 0), (0, 0), (0, 0)], constant_values=np.nan)

@@ -17,6 +17,8 @@ from atmorep_k.window_choice import WindowChoice
 if TYPE_CHECKING:
     import xarray as xr
 
+_BLOCK_DIMS = ("prediction_timedelta", "latitude", "longitude")
+
 log = logging.getLogger(__name__)
 
 
@@ -175,20 +177,16 @@ class _Infilling:
 
     def _known(self, field, prediction: "xr.Dataset") -> "xr.DataArray":
         """Returns the values (time, lead, [level,] lat, lon) of the store; NaN where missing."""
-        shown, store = prediction[field.name].isel(number=0), self._frame.stores[field.name]
-        latitude, longitude = (prediction[n].values for n in ("latitude", "longitude"))
-        times = prediction["time"].values + prediction["prediction_timedelta"].values
-        rows = truth.nearest(store.latitude, latitude)
-        columns = truth.nearest(store.longitude, longitude, period=360.0)
-        values = truth.cube(store, field, times, rows, columns)
-        values[~np.isfinite(values)] = np.nan
+        import xarray as xr
+
+        shown = prediction[field.name].isel(number=0, drop=True)
+        known = truth.beside(self._frame.stores[field.name], field, shown)
+        known = known.where(np.isfinite(known))
         if self._block:
-            values[:, self._block(times, latitude, longitude)] = np.nan
-        if "level" not in shown.dims:
-            return shown.copy(data=values[0][None])
-        levels = shown.sel(level=list(field.levels))
-        known = levels.copy(data=values.swapaxes(0, 1)[None])
-        return known.reindex(level=shown["level"])
+            times = prediction["time"].values + prediction["prediction_timedelta"].values
+            block = self._block(times, *(prediction[n].values for n in _BLOCK_DIMS[1:]))
+            known = known.where(~xr.DataArray(block, dims=_BLOCK_DIMS))
+        return known
 
 
 @dataclasses.dataclass(frozen=True)

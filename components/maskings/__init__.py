@@ -1,6 +1,7 @@
 """Components of kind masking: what is hidden of a window."""
 
 from atmorep_k.components.maskings.any_of import AnyOf
+from atmorep_k.components.maskings.complementary_tokens import ComplementaryTokens
 from atmorep_k.components.maskings.forecast import Forecast
 from atmorep_k.components.maskings.infill import Infill
 from atmorep_k.components.maskings.masking import Masked, Masking
@@ -11,6 +12,7 @@ from atmorep_k.components.maskings.temporal_interpolation import TemporalInterpo
 
 __all__ = [
     "AnyOf",
+    "ComplementaryTokens",
     "Forecast",
     "Infill",
     "Masked",

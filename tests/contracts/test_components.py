@@ -229,6 +229,7 @@ CASES = {
         },
         use=_masking,
     ),
+    "ComplementaryTokens": Case(lambda: {"parts": 3, "part": 1}, use=_masking),
     "Forecast": Case(lambda: {"num_tokens": 2}, use=_masking),
     "Infill": Case(lambda: {"size": (2, 1, 2)}, use=_masking),
     "MissingTokens": Case(lambda: {"slots": 3}, use=_masking),

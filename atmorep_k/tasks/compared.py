@@ -1,0 +1,66 @@
+"""What is drawn of a prediction beside another one, and measured of it by area."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k.data.layout import level_attributes
+from atmorep_k.data.statistics import area_weights
+from atmorep_k.data.store import Store
+from atmorep_k.evaluation import POINT_DIMS
+
+_LEAD = "prediction_timedelta"
+
+
+def picture(
+    one: xr.Dataset, field, store: Store, variables: Mapping[str, str], *, after: bool
+) -> xr.Dataset:
+    """Returns what `maps.prediction_maps` draws of one time: the middle one of the levels.
+
+    Args:
+        one: the prediction of one time.
+        field: the `FieldSpec`.
+        store: the store of the field.
+        variables: `target`, `prediction` and `spread` -> the variables that are drawn as such; of
+            members the mean.
+        after: whether the time itself was visible, before all that is predicted.
+    """
+    level = field.levels[len(field.levels) // 2]
+    before = np.zeros(int(after), "timedelta64[ns]")
+    arrays = {n: _cube(one[variable], level, after) for n, variable in variables.items()}
+    arrays["hidden"] = np.isfinite(arrays["spread"])
+    times = one["time"].values + np.concatenate([before, one[_LEAD].values])
+    places = ([level], times, one["latitude"].values, one["longitude"].values)
+    info = store.variables[field.name]
+    units = level_attributes(store.attributes.get("level_type", ""))["units"]
+    return xr.Dataset(
+        {name: (POINT_DIMS, values) for name, values in arrays.items()},
+        dict(zip(POINT_DIMS, places, strict=True)),
+        {
+            "units": info.units,
+            "long_name": info.long_name or field.name.replace("_", " "),
+            "has_level": info.has_level,
+            "level_units": "" if units == "1" else units,
+            "number": one.sizes.get("number"),
+        },
+    )
+
+
+def _cube(values: xr.DataArray, level: float, after: bool) -> np.ndarray:
+    """Returns (1, [1 +] lead, lat, lon), the mean of members where there are; NaN before them."""
+    values = mean_of(values)
+    if "level" in values.dims:
+        values = values.sel(level=level)
+    values = values.transpose(_LEAD, "latitude", "longitude").values[None]
+    return np.pad(values, [(0, 0), (int(after), 0), (0, 0), (0, 0)], constant_values=np.nan)
+
+
+def mean_of(values: xr.DataArray) -> xr.DataArray:
+    """Returns the mean of the members in float64, or what has no members as it is."""
+    return values.mean("number", dtype=np.float64) if "number" in values.dims else values
+
+
+def area_of(latitude: xr.DataArray) -> xr.DataArray:
+    """Returns the weight (latitude,) of points by area."""
+    return latitude.copy(data=area_weights(latitude.values))

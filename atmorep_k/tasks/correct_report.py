@@ -1,0 +1,160 @@
+"""A correction beside its input: how much it changes, and which of both is nearer to the truth."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k import plots
+from atmorep_k.data.named import store_path
+from atmorep_k.data.store import Store, open_store
+from atmorep_k.maps import coastlines
+from atmorep_k.stitching import spread
+from atmorep_k.tasks.compared import area_of, mean_of, picture
+from atmorep_k.truth import beside
+
+_PANELS = {
+    "target": "Input",
+    "prediction": "Reconstruction, mean of {number} members",
+    "error": "Reconstruction - input",
+    "spread": "Spread, standard deviation",
+}
+# Sizes of the change, and what is known of it where there is a truth: name -> heading.
+_CHANGE = {"change": "mean\nchange", "rms_change": "RMS\nchange", "spread": "spread"}
+_JUDGED = {
+    "rmse_input": "RMSE\ninput",
+    "rmse": "RMSE\nreconstr.",
+    "bias_input": "bias\ninput",
+    "bias": "bias\nreconstr.",
+    "spread": "spread",
+    "nearer": "nearer to\nthe truth",
+}
+_SQUARES = ("rms_change", "spread", "rmse_input", "rmse")
+
+
+@dataclasses.dataclass(frozen=True)
+class Correction:
+    """What a correction changes, and whether for the better.
+
+    Args:
+        sizes: field -> means over area, levels and times (level, the last one `nan`: all of them)
+            of `change`, `rms_change` and `spread`, and with a truth of `rmse`, `bias`, the same of
+            the `_input`, and `nearer`, the share of points at which the mean of the members is
+            nearer to the truth than the input is; the attribute `units`.
+        truth: path of the store with the truth; empty where there is none.
+        pictures: field -> what `maps.prediction_maps` draws, of the first time.
+        lines: coastlines.
+    """
+
+    sizes: dict[str, xr.Dataset]
+    truth: str
+    pictures: dict[str, xr.Dataset]
+    lines: Sequence[np.ndarray]
+
+    @property
+    def remark(self) -> str:
+        """Why there is no table; there always is one."""
+        return ""
+
+    def table(self):
+        """Returns a `rich` table: all levels, then each of them."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        columns = _JUDGED if self.truth else _CHANGE
+        what = f"Both against {self.truth}" if self.truth else "Reconstruction less input"
+        table = Table(title=what, box=SIMPLE)
+        for name in ("field", "level"):
+            table.add_column(name, no_wrap=True)
+        for heading in columns.values():
+            table.add_column(heading, justify="right", no_wrap=True)
+        for field, sizes in self.sizes.items():
+            title = f"{field} ({sizes.attrs['units']})"
+            for number, level in enumerate(sizes["level"].values):
+                cells = (_cell(name, sizes[name].values[number]) for name in columns)
+                name = "all" if np.isnan(level) else f"{level:g}"
+                table.add_row("" if number else title, name, *cells)
+        return table
+
+    def draw(self, directory: Path) -> list[Path]:
+        """Draws `map_correct_<field>.png` into a directory, made if need be."""
+        title = "Fields seen through the model"
+        return plots.draw_maps(self.pictures, "correct", directory, title, self.lines, _PANELS)
+
+
+def _cell(name: str, value: float) -> str:
+    return f"{100 * value:.0f} %" if name == "nearer" else f"{value:.3g}"
+
+
+def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correction:
+    """Measures and pictures a correction; one time of a field is in memory at a time.
+
+    Args:
+        prediction: as `correct` gives it; its attribute `truth`, if it has one, is the path of the
+            store that it is compared with.
+        model: the model that made it.
+        stores: field -> the store that was corrected.
+    """
+    fields = [f for f in model.predicted if f.name in prediction]
+    path, sizes, pictures = prediction.attrs.get("truth", ""), {}, {}
+    truth = open_store(store_path(path)) if path else None
+    for field in fields:
+        one, name = prediction.isel(time=0), field.name
+        panels = {"target": f"{name}_input", "prediction": name}
+        panels["spread"] = f"{name}_spread"
+        one = one.assign({panels["spread"]: _spread(one, name)})
+        pictures[name] = picture(one, field, stores[name], panels, after=False)
+        sizes[name] = _sizes(prediction, field, truth)
+    simulated = any(stores[f.name].attributes.get("simulated") for f in fields)
+    return Correction(sizes, path, pictures, [] if simulated else coastlines())
+
+
+def _sizes(prediction: xr.Dataset, field, truth: Store | None) -> xr.Dataset:
+    area, total, weight = area_of(prediction["latitude"]), 0.0, 0.0
+    for number in range(prediction.sizes["time"]):
+        points = _points(prediction.isel(time=[number]), field, truth)
+        counted = points.to_array().notnull().all("variable") * area
+        over = [dim for dim in counted.dims if dim != "level"]
+        total = total + (points.fillna(0.0) * counted).sum(over)
+        weight = weight + counted.sum(over)
+    if "level" not in total.dims:
+        total, weight = (sums.expand_dims(level=[np.nan]) for sums in (total, weight))
+    return _means(total, weight).assign_attrs(units=prediction[field.name].attrs["units"])
+
+
+def _means(total: xr.Dataset, weight: xr.DataArray) -> xr.Dataset:
+    """Returns the means of sums by level, that of all levels before them, and roots of squares."""
+    if total.sizes["level"] > 1:
+        total, weight = (
+            xr.concat([sums.sum("level").expand_dims(level=[np.nan]), sums], "level")
+            for sums in (total, weight)
+        )
+    mean = total / weight.where(weight > 0)
+    return mean.assign({name: np.sqrt(mean[name]) for name in _SQUARES if name in mean})
+
+
+def _points(one: xr.Dataset, field, truth: Store | None) -> xr.Dataset:
+    """Returns what is averaged of one time, at each point: changes and errors, or their squares."""
+    if "level" in one[field.name].dims:
+        one = one.sel(level=list(field.levels))
+    members, given = one[field.name], one[f"{field.name}_input"].astype(np.float64)
+    mean = mean_of(members)
+    change, variance = mean - given, _spread(one, field.name) ** 2
+    found = {"change": change, "rms_change": change**2, "spread": variance}
+    if truth is not None:
+        true = beside(truth, field, given)
+        error, before = mean - true, given - true
+        nearer = (abs(error) < abs(before)).where(true.notnull()).astype(np.float64)
+        found |= {"rmse": error**2, "rmse_input": before**2, "nearer": nearer}
+        found |= {"bias": error, "bias_input": before}
+    return xr.Dataset(found)
+
+
+def _spread(one: xr.Dataset, name: str) -> xr.DataArray:
+    members = one[name]
+    if "number" not in members.dims:
+        return one[f"{name}_spread"]
+    dims = [dim for dim in members.dims if dim != "number"]
+    return xr.DataArray(spread(members.values, members.get_axis_num("number")), dims=dims)
