@@ -77,6 +77,11 @@ class Configuration:
     num_files: int
 
     @property
+    def task(self) -> str:
+        """The name of what is run: a component of kind task, or a command of `cli.questions`."""
+        return self.bindings[str(config_checks.ROOT)].component
+
+    @property
     def text(self) -> str:
         """The whole configuration as one gin file without includes, macros kept.
 
@@ -123,7 +128,7 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Configur
     registered = {entry.name: entry.cls for entry in registry.entries(borrowed=True)}
     vocabulary = {"run": _run, **registered}
     used = config_checks.check(definitions, vocabulary)
-    _check_task(used[0], [entry.name for entry in registry.entries("task")])
+    _check_task(used[0], [entry.name for entry in registry.entries("task", borrowed=True)])
     return Configuration({str(d.key): d.value for d in _sorted(used, vocabulary)}, num_files)
 
 

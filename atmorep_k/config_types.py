@@ -103,7 +103,7 @@ def _fits(value: Any, hint: Any) -> bool:
 
 
 class Instance:
-    """Stands for an object of a class that will be made later."""
+    """Stands for an object that a class or function will make later."""
 
     def __init__(self, cls: Callable):
         self.cls = cls
@@ -117,7 +117,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return _Flag()
     if isinstance(value, Instance):
-        return object.__new__(value.cls)
+        return object.__new__(value.cls) if isinstance(value.cls, type) else object()
     if isinstance(value, dict):
         return {_plain(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -25,9 +25,11 @@ class Interrupted(Exception):
 
 def closest(name: str, allowed: Iterable[str]) -> str | None:
     """Returns the one of `allowed` that is spelt most like `name`, whatever the case, if any is."""
-    spellings = {str(a).casefold(): str(a) for a in allowed}
+    names = sorted({str(a) for a in allowed})
+    spellings = [a.casefold() for a in names]
     found = difflib.get_close_matches(str(name).casefold(), spellings, n=1, cutoff=0.5)
-    return spellings[found[0]] if found else None
+    same = [a for a in names if [a.casefold()] == found]
+    return next(iter(difflib.get_close_matches(str(name), same, n=1, cutoff=0.0)), None)
 
 
 def nearest(name: str, allowed: Iterable[str]) -> str:

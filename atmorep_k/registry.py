@@ -21,7 +21,8 @@ from atmorep_k.errors import UserError, unknown
 
 ENTRY_POINTS = "atmorep_k.components"
 
-# Classes of Keras that a gin file may use as they are: kind -> (module, names).
+# What a gin file may use as it is: classes of Keras, kind -> (module, names), and the commands of
+# `cli.questions`, which borrows them itself.
 _BORROWED = {
     "optimizer": ("keras.optimizers", ("Adam", "AdamW", "Lion", "Muon", "SGD")),
     "schedule": ("keras.optimizers.schedules", ("CosineDecay", "ExponentialDecay")),
@@ -115,6 +116,12 @@ def component(kind: str) -> Callable[[type], type]:
     return register
 
 
+def borrow(kind: str, callable_: Callable) -> None:
+    """Lets gin files use a class or function of another purpose, which stays as it is."""
+    config.register(callable_)
+    _borrowed[callable_.__name__] = Entry(kind, callable_)
+
+
 def discover() -> None:
     """Imports everything that a saved model may hold: the model and every announced plug-in.
 
@@ -149,14 +156,12 @@ def _discover_all() -> None:
     # Tasks are not part of a saved model. They import the model, which may be half imported when
     # the import of Keras sets off `discover`; here nothing is.
     discover()
-    for module in ("scoring", "training", "coupled_model", "extended_model"):
+    for module in ("scoring", "training", "coupled_model", "extended_model", "cli.questions"):
         importlib.import_module(f"atmorep_k.{module}")
     for kind, (module, names) in _BORROWED.items():
         for name in names:
             if name not in _entries and name not in _borrowed:
-                cls = getattr(importlib.import_module(module), name)
-                config.register(cls)
-                _borrowed[name] = Entry(kind, cls)
+                borrow(kind, getattr(importlib.import_module(module), name))
 
 
 def entries(kind: str | None = None, *, borrowed: bool = False) -> list[Entry]:
@@ -164,7 +169,7 @@ def entries(kind: str | None = None, *, borrowed: bool = False) -> list[Entry]:
 
     Args:
         kind: None for all kinds.
-        borrowed: also the classes of Keras that a configuration may use as they are.
+        borrowed: also what a configuration may use as it is: classes of Keras, our commands.
     """
     _discover_all()
     found = [*_entries.values(), *(_borrowed.values() if borrowed else ())]

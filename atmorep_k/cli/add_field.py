@@ -24,6 +24,8 @@ def add_field(model, files, overrides, output, dry_run):
 
     Example: atmorep-k add-field runs/pretrain_field gin/add_field.gin --output runs/add_field
     """
+    from atmorep_k import config
     from atmorep_k.cli.run import start
 
-    start(files, (f"ExtendedModel.model={model}", *overrides), output, dry_run)
+    configuration = config.load(files, (f"ExtendedModel.model={model}", *overrides))
+    start(configuration, output, dry_run)

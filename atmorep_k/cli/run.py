@@ -10,38 +10,69 @@ from atmorep_k.cli.config import set_option
 @click.command()
 @click.argument("files", nargs=-1, metavar="FILE...")
 @set_option
-@click.option("--output", type=click.Path(path_type=Path), help="Run directory [runs/<FILE>].")
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Run directory [runs/<FILE>]; of a task that asks a model, its output.",
+)
 @click.option("--resume", type=click.Path(path_type=Path), help="Continue the run of a directory.")
 @click.option("--dry-run", is_flag=True, help="Say what it would take; train nothing.")
 @click.option("--profile", type=int, default=0, metavar="N", help="Measure N steps.")
 def run(files, overrides, output, resume, dry_run, profile):
-    """Train, score, save and draw what FILE describes.
+    """Train, score, save and draw what FILE describes, or ask a model what it describes.
 
     Example: atmorep-k run gin/pretrain_field.gin --set STEPS=500
     """
+    from atmorep_k import config
+    from atmorep_k.cli.questions import COMMANDS
     from atmorep_k.run_directory import RunDirectory
 
     if bool(files) == bool(resume) or (resume and (output or dry_run)):
         raise click.UsageError("give either FILE... (with --output, --dry-run) or --resume RUN.")
-    if not resume:
-        start(files, overrides, output or Path("runs") / Path(files[-1]).stem, dry_run, profile)
+    if resume:
+        directory = RunDirectory(resume)
+        directory.check_resumable()
+        configuration = config.load((directory.config,), overrides)
+        _carry_out(directory, configuration, resume=True, profile=profile)
         return
-    directory = RunDirectory(resume)
-    directory.check_resumable()
-    _carry_out(directory, (directory.config,), overrides, resume=True, profile=profile)
+    configuration = config.load(files, overrides)
+    if (task := configuration.task) in COMMANDS:
+        _check_asks(task, dry_run or profile)
+        if output:
+            overrides = (*overrides, f"{task}.output={str(output)!r}")
+        _ask(config.load(files, overrides))
+        return
+    start(configuration, output or Path("runs") / Path(files[-1]).stem, dry_run, profile)
 
 
-def start(files, overrides, output, dry_run, profile=0):
-    """Carries out what files describe in a new directory, or says what it would take.
+def _check_asks(task: str, measured) -> None:
+    from atmorep_k.errors import UserError
+
+    if measured:
+        raise UserError(
+            f"--dry-run and --profile are about trainings; {task!r} checks everything before it "
+            f"begins, and its output appears when it is complete."
+        )
+
+
+def _ask(configuration) -> None:
+    """Calls the command that a configuration describes, and keeps the latter beside the output."""
+    from atmorep_k.files import write_whole
+
+    question = configuration.build()
+    question.answer()
+    click.echo(write_whole(question.record, lambda path: path.write_text(configuration.text)))
+
+
+def start(configuration, output, dry_run, profile=0):
+    """Carries out what a configuration describes in a new directory, or says what it would take.
 
     Args:
-        files: gin files.
-        overrides: `NAME=VALUE`, see `config.load`.
+        configuration: a checked `config.Configuration` of a training.
         output: the run's directory.
         dry_run: whether to train nothing.
         profile: number of steps to measure.
     """
-    from atmorep_k import config
     from atmorep_k.run_directory import RunDirectory
 
     if dry_run:
@@ -49,20 +80,18 @@ def start(files, overrides, output, dry_run, profile=0):
         from atmorep_k.dry_run import dry_run as report
 
         use_compile_cache()
-        report(config.load(files, overrides).build())
+        report(configuration.build())
         return
     directory = RunDirectory(output)
     directory.check_new()
-    _carry_out(directory, files, overrides, profile=profile)
+    _carry_out(directory, configuration, profile=profile)
 
 
-def _carry_out(directory, files, overrides, resume=False, profile=0):
-    from atmorep_k import config
+def _carry_out(directory, configuration, resume=False, profile=0):
     from atmorep_k.compile_cache import use_compile_cache
     from atmorep_k.distribution.devices import ask_for_devices
     from atmorep_k.distribution.launch import launched
 
-    configuration = config.load(files, overrides)
     if launched(configuration.bindings):
         return
     ask_for_devices(configuration.bindings)

@@ -18,6 +18,11 @@ def test_closest_name_whatever_the_case(name, found):
     )
 
 
+def test_closest_name_of_two_that_differ_in_case():
+    for name, found in [("forcast", "forecast"), ("Forcast", "Forecast")]:
+        assert errors.closest(name, ["forecast", "Forecast"]) == found
+
+
 def test_no_name_is_near():
     assert errors.closest("xyz", ["temperature"]) is None
     assert errors.nearest("xyz", ["temperature"]) == "."

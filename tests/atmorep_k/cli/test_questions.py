@@ -1,0 +1,117 @@
+"""Commands that ask a model, as tasks of gin files."""
+
+import os
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from click.testing import CliRunner
+
+from atmorep_k import cli, config
+from atmorep_k.cli.questions import COMMANDS, Question
+from atmorep_k.errors import UserError
+
+GIN = Path(__file__).parents[3] / "gin" / "tasks"
+pytestmark = pytest.mark.skipif(
+    os.environ.get("KERAS_BACKEND", "jax") != "jax", reason="knows no backend: tested with JAX"
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory, make_model, tiny_store):
+    from atmorep_k.components.datasets import WindowDataset
+
+    made = make_model()
+    WindowDataset(str(tiny_store)).open(made.fields, made.normalizers)
+    made.build()
+    path = tmp_path_factory.mktemp("run") / "model.keras"
+    made.save(path)
+    return path
+
+
+@pytest.fixture
+def call(model, tiny_store, tmp_path, monkeypatch):
+    """Returns a function that runs the gin file of a task on the tiny store."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(task, *words):
+        macros = [f"MODEL={model}", f"STORE={tiny_store}", "TIMES=['2020-01-03T06']"]
+        values = [word for macro in macros for word in ("--set", macro)]
+        return CliRunner().invoke(cli.main, ["run", str(GIN / f"{task}.gin"), *values, *words])
+
+    return call
+
+
+def test_there_is_a_file_for_each_task():
+    assert sorted(file.stem for file in GIN.glob("*.gin")) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("task", COMMANDS)
+def test_a_file_asks_by_the_command_of_its_name(task):
+    question = config.load([GIN / f"{task}.gin"]).build()
+    assert isinstance(question, Question) and question.command.name == task
+    names = {parameter.name for parameter in question.command.params}
+    assert set(question.arguments) <= names
+    # What is given suits the command: numbers, choices, how many of them.
+    with question.command.make_context(task, [], default_map=question.arguments) as context:
+        for name, value in question.arguments.items():
+            given = context.params[name]
+            assert given == type(given)(value)
+
+
+def test_the_answer_is_that_of_the_command(call, model, tiny_store, tmp_path):
+    result = call("forecast", "--output", "f.nc", "--set", "forecast.overlap=(1, 0)")
+    assert result.exit_code == 0, result.output
+    words = ["forecast", str(model), "--store", str(tiny_store), "--time", "2020-01-03T06"]
+    words += ["--overlap", "1", "0", "--output", "g.nc"]
+    plain = CliRunner().invoke(cli.main, words)
+    assert result.stdout.splitlines() == [
+        *(line.replace("g", "f", 1) for line in plain.stdout.splitlines()[:1]),
+        "f_plots/map_forecast_temperature.png",
+        "f_config.gin",
+    ]
+    assert "persistence" in result.stderr
+    with xr.open_dataset("f.nc") as one, xr.open_dataset("g.nc") as other:
+        assert one.identical(other)
+    again = ["run", "f_config.gin", "--output", "h.nc"]
+    assert CliRunner().invoke(cli.main, again).exit_code == 0
+    with xr.open_dataset("f.nc") as one, xr.open_dataset("h.nc") as other:
+        assert one.identical(other)
+
+
+@pytest.mark.parametrize(
+    ("task", "words", "sentence"),
+    [
+        (
+            "forecast",
+            ("--set", "forecast.token=1"),
+            "--set forecast.token=1: unknown parameter of forecast 'token'; did you mean 'tokens'?",
+        ),
+        (
+            "forecast",
+            ("--set", "TIMES=2020-01-03"),
+            "must be Sequence[str], not '2020-01-03'; write ['2020-01-03'].",
+        ),
+        ("forecast", ("--set", "forecast.tokens=2"), "tokens must be 1 to 1, for this model"),
+        ("forecast", ("--dry-run",), "--dry-run and --profile are about trainings; 'forecast'"),
+        (
+            "infill",
+            ("--set", "infill.block=(0, 60)"),
+            "infill: Invalid value for '--block': Takes 4 values but 2 were given.",
+        ),
+        ("point", ("--set", "point.file='p.csv'"), "point: give either --at LAT LON or --places"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_leave_nothing(call, tmp_path, task, words, sentence):
+    result = call(task, *words)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.splitlines()[-1].startswith("Error: ") and sentence in result.stderr
+    assert not os.listdir(tmp_path)
+
+
+def test_an_unknown_task_gets_the_nearest_name(tmp_path):
+    file = tmp_path / "f.gin"
+    file.write_text("run.task = @forcast()\n")
+    # A masking is called Forecast.
+    with pytest.raises(UserError, match=r"component 'forcast'; did you mean 'forecast'\?"):
+        config.load([file])
