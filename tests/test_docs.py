@@ -2,8 +2,10 @@
 
 import importlib
 import itertools
+import json
 import os
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -28,8 +30,12 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> list[list[str]]:
     """Returns the calls of atmorep-k in a page, as words."""
-    text = "\n".join(blocks(page, "sh")).replace("\\\n", " ")
-    parts = re.split(r"\n|&&", text)
+    return calls("\n".join(blocks(page, "sh")))
+
+
+def calls(text: str) -> list[list[str]]:
+    """Returns the calls of atmorep-k in a script, as words."""
+    parts = re.split(r"\n|&&", text.replace("\\\n", " "))
     return [shlex.split(p, comments=True)[1:] for p in parts if p.strip().startswith("atmorep-k")]
 
 
@@ -123,20 +129,64 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
 @followed_once
 @pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
 def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
-    page, names = ROOT / "docs" / name, {}
-    _follow(page)
-    for code in blocks(page, "python"):
-        exec(compile(code, page.name, "exec"), names)
+    names = {}
+    for language, text in re.findall(
+        r"```(sh|python)\n(.*?)```", (ROOT / "docs" / name).read_text(), re.DOTALL
+    ):
+        if language == "sh":
+            _call(calls(text))
+        else:
+            exec(compile(text, name, "exec"), names)
+
+
+SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
+# Two days are many rounds for windows of six hours.
+SHORTER = {"rollout": ("--hours", "4")}
+
+
+@followed_once
+def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
+    import matplotlib.pyplot as plt
+
+    from atmorep_k.cli.questions import COMMANDS
+
+    plt.switch_backend("agg")
+    assert [script.stem for script in SCRIPTS] == sorted(COMMANDS)
+    for script in SCRIPTS:
+        monkeypatch.setattr("sys.argv", [str(script), *SHORTER.get(script.stem, ())])
+        runpy.run_path(str(script), run_name="__main__")
+        assert capsys.readouterr().out.strip(), script.name
+        plt.close("all")
+
+
+@followed_once
+def test_the_notebook_can_be_run(after_the_demo):
+    import matplotlib.pyplot as plt
+
+    plt.switch_backend("agg")
+    book = json.loads((ROOT / "examples" / "one_model_many_tasks.ipynb").read_text())
+    names = {}
+    for cell in book["cells"]:
+        if cell["cell_type"] == "code":
+            assert not cell["outputs"] and cell["execution_count"] is None
+            exec(compile("".join(cell["source"]), cell["id"], "exec"), names)
+    assert len(plt.get_fignums()) == 5
+    plt.close("all")
 
 
 def _follow(page, more=lambda call: []):
-    """Runs every call of atmorep-k in a page, with more words; what is printed last is a path."""
+    """Runs every call of atmorep-k in a page, with more words."""
+    _call([[*words, *more(words)] for words in commands(page)])
+
+
+def _call(lines):
+    """Runs calls of atmorep-k; what each prints last is a path."""
     from click.testing import CliRunner
 
     from atmorep_k.cli import main
 
-    for words in commands(page):
-        result = CliRunner().invoke(main, [*words, *more(words)])
+    for words in lines:
+        result = CliRunner().invoke(main, words)
         assert result.exit_code == 0, result.output
         if words[0] != "inspect" and "--dry-run" not in words:
             assert Path(result.stdout.splitlines()[-1]).exists()
