@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,7 +27,15 @@ if TYPE_CHECKING:
     from atmorep_k.places import Place
 
 
-def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) -> "xr.Dataset":
+def forecast(
+    model,
+    store: str,
+    times: Sequence,
+    *,
+    tokens: int | None = None,
+    hours: float | None = None,
+    **options,
+) -> "xr.Dataset":
     """Forecasts the hours after each time, from the hours up to it.
 
     The result holds exactly the hidden hours: `time` is the last one that the model saw,
@@ -36,7 +45,8 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
         model: a model, or the path of a saved one or of its run.
         store: path of a store, or `"demo"`.
         times: the last visible hours, as text or datetime64.
-        tokens: time tokens to forecast, at least one less than a window has.
+        tokens: time tokens to forecast, at least one less than a window has; 1 if None.
+        hours: how far to forecast, in place of the tokens: as many as it takes.
         **options: see `run`.
 
     Returns:
@@ -45,17 +55,43 @@ def forecast(model, store: str, times: Sequence, *, tokens: int = 1, **options) 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    return run("forecast", model, store, times, last_tokens(tokens), **options)
+    return run("forecast", model, store, times, last_tokens(tokens, hours), **options)
 
 
-def last_tokens(tokens: int = 1) -> Callable[[Any], Any]:
-    """Returns the function model -> masking of a forecast, see `forecast`."""
+def last_tokens(
+    tokens: int | None = None,
+    hours: float | None = None,
+    further: str = "; 'rollout' forecasts further",
+) -> Callable[[Any], Any]:
+    """Returns the function model -> masking of a forecast, see `forecast`.
+
+    Args:
+        tokens: see `forecast`.
+        hours: see `forecast`.
+        further: what the user is told who asks for more than a window has.
+
+    Raises:
+        UserError: where both are given, or the hours are not positive.
+    """
+    if tokens is not None and hours is not None:
+        raise UserError("a forecast is given its tokens or its hours, not both.")
+    if hours is not None and not hours > 0:
+        raise UserError(f"the hours to forecast must be more than 0, not {hours:g}.")
 
     def task(model):
         most = min(f.num_tokens[0] for f in model.predicted) - 1
-        if not 1 <= tokens <= most:
-            raise UserError(f"tokens must be 1 to {most}, for this model, not {tokens}.")
-        return _masking("Forecast", num_tokens=tokens)
+        if hours is not None:
+            each = max(f.token_size[0] * f.window.step_hours for f in model.predicted)
+            if hours > most * each:
+                raise UserError(
+                    f"this model forecasts at most {most * each:g} h, not {hours:g}{further}."
+                )
+            return _masking("Forecast", num_tokens=math.ceil(hours / each))
+        wanted = 1 if tokens is None else tokens
+        if not 1 <= wanted <= most:
+            hint = further if wanted > most else ""
+            raise UserError(f"tokens must be 1 to {most}, for this model, not {wanted}{hint}.")
+        return _masking("Forecast", num_tokens=wanted)
 
     return task
 
@@ -114,7 +150,7 @@ def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callab
     if task == "interpolate" and tokens is not None:
         raise UserError("a number of tokens is given for 'forecast', not for 'interpolate'.")
     if task == "forecast":
-        return last_tokens(1 if tokens is None else tokens)
+        return last_tokens(tokens)
     return inner_token(time_token)
 
 

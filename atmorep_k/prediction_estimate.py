@@ -22,7 +22,14 @@ _REPEATS = 3
 
 
 def estimate_forecast(
-    model, store: str, times: Sequence, *, tokens: int = 1, batch_size: int = 16, **options
+    model,
+    store: str,
+    times: Sequence,
+    *,
+    tokens: int | None = None,
+    hours: float | None = None,
+    batch_size: int = 16,
+    **options,
 ) -> Iterator[str]:
     """Yields lines on what `inference.forecast` would take; arguments as there.
 
@@ -30,7 +37,13 @@ def estimate_forecast(
         UserError: as the forecast would.
     """
     plan = prepare(
-        "forecast", model, store, times, last_tokens(tokens), batch_size=batch_size, **options
+        "forecast",
+        model,
+        store,
+        times,
+        last_tokens(tokens, hours),
+        batch_size=batch_size,
+        **options,
     )
     yield from what_it_takes(plan, batch_size)
 

@@ -175,6 +175,12 @@ def without_jump(longitude: np.ndarray) -> np.ndarray:
 def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, np.ndarray, bool]:
     """Returns the rows and columns of a region, from west to east, and whether they close."""
     rows, columns, eastward = regions.inside(latitude, longitude, region)
+    if _is_outside(latitude, longitude, is_global, region):
+        raise UserError(
+            f"the region {tuple(region)} (south, north, west, east) lies outside the store, which "
+            f"has latitudes {latitude.min():g} to {latitude.max():g} and longitudes "
+            f"{longitude[0]:g} to {longitude[-1]:g}."
+        )
     columns = np.flatnonzero(columns)
     closed = is_global and len(columns) == len(longitude)
     if not closed:
@@ -185,6 +191,16 @@ def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, n
             f"whose longitudes are {longitude[0]:g} to {longitude[-1]:g}."
         )
     return np.flatnonzero(rows), columns, closed
+
+
+def _is_outside(latitude, longitude, is_global: bool, region) -> bool:
+    """Returns whether a region has no part of a grid; it may lie between two points of it."""
+    south, north, west, east = region
+    if south > latitude.max() or north < latitude.min():
+        return True
+    reach = (longitude[-1] - longitude[0]) % 360
+    ends = ((edge - longitude[0]) % 360 > reach for edge in (west, east))
+    return not is_global and all(ends) and (east - west) % 360 < 360 - reach
 
 
 def check_fit(size, points, grid, region, unit: str = "points") -> None:

@@ -7,7 +7,8 @@ from atmorep_k.cli.prediction_options import overlap_option, prediction_options
 
 @click.command()
 @prediction_options()
-@click.option("--tokens", default=1, show_default=True, help="Time tokens to forecast.")
+@click.option("--tokens", type=int, help="Time tokens to forecast.  [1]")
+@click.option("--hours", type=float, help="How far to forecast, in place of --tokens.")
 @overlap_option
 @click.option("--dry-run", is_flag=True, help="Say what it would take; forecast nothing.")
 def forecast(model, store, times, dry_run, **options):

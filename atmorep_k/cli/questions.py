@@ -30,6 +30,8 @@ COMMANDS = (
     "correct",
     "evaluate",
 )
+# Said on the command line of `run`, not in a file.
+_DRY_RUN = "dry_run"
 _TYPES = {"integer": int, "float": float, "boolean": bool}
 
 
@@ -51,15 +53,25 @@ class Question:
         output = Path(self.arguments["output"])
         return output.with_name(f"{output.stem}_config.gin")
 
-    def answer(self) -> None:
+    def answer(self, dry_run: bool = False) -> None:
         """Calls the command, which prints the paths of what it wrote.
 
+        Args:
+            dry_run: say what it would take instead.
+
         Raises:
-            UserError: where it refuses its arguments.
+            UserError: where it refuses its arguments, or cannot say what it would take.
         """
-        name = self.command.name
+        name, arguments = self.command.name, self.arguments
+        if dry_run:
+            if _DRY_RUN not in (parameter.name for parameter in self.command.params):
+                raise UserError(
+                    f"{name!r} has no --dry-run: it checks everything before it begins, and its "
+                    f"output appears when it is complete."
+                )
+            arguments = {**arguments, _DRY_RUN: True}
         try:
-            with self.command.make_context(name, [], default_map=self.arguments) as context:
+            with self.command.make_context(name, [], default_map=arguments) as context:
                 self.command.invoke(context)
         except click.UsageError as error:
             raise UserError(f"{name}: {error.format_message()}") from None
@@ -75,7 +87,7 @@ def _register(name: str) -> None:
 
     ask.__name__ = ask.__qualname__ = name
     ask.__module__, ask.__doc__ = module, inspect.getdoc(command.callback)
-    parameters = [_parameter(p) for p in command.params]
+    parameters = [_parameter(p) for p in command.params if p.name != _DRY_RUN]
     # What is needed comes first, as in Python.
     parameters.sort(key=lambda p: p.default is not p.empty)
     ask.__signature__ = inspect.Signature(parameters)

@@ -37,31 +37,26 @@ def run(files, overrides, output, resume, dry_run, profile):
         return
     configuration = config.load(files, overrides)
     if (task := configuration.task) in COMMANDS:
-        _check_asks(task, dry_run or profile)
         if output:
             overrides = (*overrides, f"{task}.output={str(output)!r}")
-        _ask(config.load(files, overrides))
+        _ask(config.load(files, overrides), dry_run, profile)
         return
     start(configuration, output or Path("runs") / Path(files[-1]).stem, dry_run, profile)
 
 
-def _check_asks(task: str, measured) -> None:
-    from atmorep_k.errors import UserError
-
-    if measured:
-        raise UserError(
-            f"--dry-run and --profile are about trainings; {task!r} checks everything before it "
-            f"begins, and its output appears when it is complete."
-        )
-
-
-def _ask(configuration) -> None:
+def _ask(configuration, dry_run, profile) -> None:
     """Calls the command that a configuration describes, and keeps the latter beside the output."""
+    from atmorep_k.errors import UserError
     from atmorep_k.files import write_whole
 
+    if profile:
+        raise UserError(
+            f"--profile measures the steps of trainings; {configuration.task!r} is none."
+        )
     question = configuration.build()
-    question.answer()
-    click.echo(write_whole(question.record, lambda path: path.write_text(configuration.text)))
+    question.answer(dry_run)
+    if not dry_run:
+        click.echo(write_whole(question.record, lambda path: path.write_text(configuration.text)))
 
 
 def start(configuration, output, dry_run, profile=0):

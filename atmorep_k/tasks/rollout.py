@@ -69,7 +69,7 @@ def rollout(
     if not hours > 0:
         raise UserError(f"the hours to forecast must be more than 0, not {hours:g}.")
     options |= {"output": output, "overwrite": overwrite, "batch_size": batch_size}
-    masking_for = inference.last_tokens(tokens)
+    masking_for = inference.last_tokens(tokens, further="")
     plan = prepare("rollout", model, store, times, masking_for, after_hours=hours, **options)
     rounds = math.ceil(hours * _HOUR / plan.frame.leads[-1])
     _check(plan, rounds)

@@ -3,12 +3,14 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
 import zarr
 
 from atmorep_k import inference
 from atmorep_k.data.store import open_store
 from atmorep_k.errors import UserError
+from atmorep_k.planning import open_dataset
 
 from known_truth import START, Answers, members, write
 
@@ -20,7 +22,25 @@ def store(tmp_path_factory):
 
 T = "2020-02-01T00"
 MISTAKES = [
-    ("forecast", [T], {"tokens": 3}, "tokens must be 1 to 2, for this model, not 3."),
+    (
+        "forecast",
+        [T],
+        {"tokens": 3},
+        "tokens must be 1 to 2, for this model, not 3; 'rollout' forecasts further.",
+    ),
+    (
+        "forecast",
+        [T],
+        {"hours": 5},
+        "this model forecasts at most 4 h, not 5; 'rollout' forecasts further.",
+    ),
+    (
+        "forecast",
+        [T],
+        {"hours": 4, "tokens": 2},
+        "a forecast is given its tokens or its hours, not both.",
+    ),
+    ("forecast", [T], {"hours": 0}, "the hours to forecast must be more than 0, not 0."),
     ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
     ("forecast", [], {}, "at least one time must be given."),
     ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
@@ -89,6 +109,35 @@ def test_mistakes_are_told_before_work_begins(store, tmp_path, name, times, opti
         getattr(inference, name)(model, store, times, output=tmp_path / "p.nc", **options)
     assert str(error.value) == sentence.replace("STORE", store)
     assert not os.listdir(tmp_path)
+
+
+def test_a_model_and_a_store_that_do_not_fit_are_told(store, tmp_path):
+    model = Answers(["temperature"], members)
+    open_dataset(store, None, model, "temperature")  # gives it statistics, which have a grid
+    coarse = str(write(tmp_path / "coarse.zarr", rows=5, columns=10))
+    with pytest.raises(UserError) as error:
+        inference.forecast(model, coarse, [T])
+    assert str(error.value) == (
+        f"the grid of {coarse} has 45 x 36 degrees (lat x lon), and the model was trained on "
+        "'temperature' with 22.5 x 18; it knows no other spacing."
+    )
+    model.provenance = {"units": {"temperature": "degC"}}
+    with pytest.raises(UserError) as error:
+        inference.forecast(model, store, [T])
+    assert str(error.value) == (
+        f"'temperature' is in K in {store}, and the model was trained on it in degC; make a store "
+        "with 'atmorep-k data prepare', which converts units."
+    )
+
+
+def test_a_region_outside_the_store_is_told(tmp_path):
+    path = str(write(tmp_path / "west.zarr", longitude=180.0 + 6 * np.arange(20)))
+    with pytest.raises(UserError) as error:
+        inference.forecast(Answers(["temperature"], members), path, [T], region=(0, 90, 10, 90))
+    assert str(error.value) == (
+        "the region (0, 90, 10, 90) (south, north, west, east) lies outside the store, which has "
+        "latitudes -90 to 90 and longitudes 180 to 294."
+    )
 
 
 def test_a_gap_in_the_record_is_told(tmp_path):

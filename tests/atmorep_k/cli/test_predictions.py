@@ -96,7 +96,7 @@ def test_hours_after_the_record_have_no_scores(call):
     [
         (
             ("--time", "2020-01-03", "--tokens", "2"),
-            "tokens must be 1 to 1, for this model, not 2.",
+            "tokens must be 1 to 1, for this model, not 2; 'rollout' forecasts further.",
         ),
         (("--time", "2021-01-03"), "2021-01-03T00:00 is not in"),
         (("--time", "2020-01-01"), "the first time possible is 2020-01-01T01:00."),

@@ -126,7 +126,7 @@ def test_the_report_measures_the_difference(store, tmp_path):
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
         ({"hour": 3, "time_token": 1}, "a time token is chosen for 'interpolate', not for"),
         ({"hour": 3, "task": "interpolate", "tokens": 1}, "a number of tokens is given for"),
-        ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3."),
+        ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3; 'rollout'"),
     ],
 )
 def test_mistakes_are_one_sentence(store, tmp_path, options, sentence):
