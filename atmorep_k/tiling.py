@@ -175,7 +175,7 @@ def without_jump(longitude: np.ndarray) -> np.ndarray:
 def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, np.ndarray, bool]:
     """Returns the rows and columns of a region, from west to east, and whether they close."""
     rows, columns, eastward = regions.inside(latitude, longitude, region)
-    if _is_outside(latitude, longitude, is_global, region):
+    if _is_outside(latitude, longitude, is_global, region, rows, columns):
         raise UserError(
             f"the region {tuple(region)} (south, north, west, east) lies outside the store, which "
             f"has latitudes {latitude.min():g} to {latitude.max():g} and longitudes "
@@ -193,14 +193,13 @@ def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, n
     return np.flatnonzero(rows), columns, closed
 
 
-def _is_outside(latitude, longitude, is_global: bool, region) -> bool:
-    """Returns whether a region has no part of a grid; it may lie between two points of it."""
-    south, north, west, east = region
-    if south > latitude.max() or north < latitude.min():
-        return True
-    reach = (longitude[-1] - longitude[0]) % 360
-    ends = ((edge - longitude[0]) % 360 > reach for edge in (west, east))
-    return not is_global and all(ends) and (east - west) % 360 < 360 - reach
+def _is_outside(latitude, longitude, is_global: bool, region, rows, columns) -> bool:
+    """Returns whether a region has no part of a grid; without points it may lie between two."""
+    south, north, west, _ = region
+    if not rows.any():
+        return south > latitude.max() or north < latitude.min()
+    beyond = (west - longitude[0]) % 360 > (longitude[-1] - longitude[0]) % 360
+    return not is_global and not columns.any() and beyond
 
 
 def check_fit(size, points, grid, region, unit: str = "points") -> None:
