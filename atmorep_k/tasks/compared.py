@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.evaluation import POINT_DIMS
+from atmorep_k.truth import labels
 
 _LEAD = "prediction_timedelta"
 
@@ -32,18 +32,10 @@ def picture(
     arrays["hidden"] = np.isfinite(arrays["spread"])
     times = one["time"].values + np.concatenate([before, one[_LEAD].values])
     places = ([level], times, one["latitude"].values, one["longitude"].values)
-    info = store.variables[field.name]
-    units = level_attributes(store.attributes.get("level_type", ""))["units"]
     return xr.Dataset(
         {name: (POINT_DIMS, values) for name, values in arrays.items()},
         dict(zip(POINT_DIMS, places, strict=True)),
-        {
-            "units": info.units,
-            "long_name": info.long_name or field.name.replace("_", " "),
-            "has_level": info.has_level,
-            "level_units": "" if units == "1" else units,
-            "number": one.sizes.get("number"),
-        },
+        {**labels(store, field.name), "number": one.sizes.get("number")},
     )
 
 
