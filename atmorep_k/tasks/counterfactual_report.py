@@ -11,7 +11,7 @@ from atmorep_k import plots
 from atmorep_k.data.layout import level_attributes
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.evaluation import POINT_DIMS
+from atmorep_k.held_out import POINT_DIMS
 from atmorep_k.maps import coastlines
 
 _PANELS = {
