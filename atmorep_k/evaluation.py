@@ -195,10 +195,15 @@ def predict_batch(
         batch_size: of every batch.
         change: returns other inputs of the same shapes for those of the batch.
     """
-    full = samples + samples[-1:] * (batch_size - len(samples))
-    inputs = {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
+    inputs = stacked(samples, batch_size)
     predictions = model.predict_on_batch(change(inputs) if change else inputs)
     return {name: np.asarray(values, np.float32) for name, values in predictions.items()}
+
+
+def stacked(samples: list, batch_size: int) -> Arrays:
+    """Returns the inputs of a batch that is filled to its size by its last window."""
+    full = samples + samples[-1:] * (batch_size - len(samples))
+    return {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
 
 
 def hidden_tokens(field, sample) -> tuple[np.ndarray, np.ndarray]:

@@ -24,6 +24,7 @@ ENTRY_POINTS = "atmorep_k.components"
 # Classes of Keras that a gin file may use as they are: kind -> (module, names).
 _BORROWED = {
     "optimizer": ("keras.optimizers", ("Adam", "AdamW", "Lion", "Muon", "SGD")),
+    "callback": ("keras.callbacks", ("EarlyStopping",)),
     "schedule": ("keras.optimizers.schedules", ("CosineDecay", "ExponentialDecay")),
 }
 
@@ -149,7 +150,7 @@ def _discover_all() -> None:
     # Tasks are not part of a saved model. They import the model, which may be half imported when
     # the import of Keras sets off `discover`; here nothing is.
     discover()
-    for module in ("scoring", "training", "coupled_model", "extended_model"):
+    for module in ("scoring", "watch", "training", "coupled_model", "extended_model"):
         importlib.import_module(f"atmorep_k.{module}")
     for kind, (module, names) in _BORROWED.items():
         for name in names:

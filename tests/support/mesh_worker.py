@@ -127,6 +127,9 @@ def train(training, folder=None):
     training.prepare()
     engine, model = training.engine, training.model
     losses = fit(training)
+    inputs, _, _ = next(training.dataset.batches("validation", 3, None, seed=0, part=(0, 1)))
+    with engine.scope():
+        members = engine.predictor(model)(inputs)
     variables = [*model.trainable_variables, *model.optimizer.variables]
     names = [f"{number} {within(v.path)}" for number, v in enumerate(variables)]
     held = engine.held_bytes(model.weights), engine.held_bytes(model.optimizer.variables)
@@ -136,6 +139,8 @@ def train(training, folder=None):
         engine.fill(variable, values[name].__getitem__)
     trained = len(model.trainable_variables)
     engine.collect(model)
+    for field, expected in model.predict_on_batch(inputs).items():
+        np.testing.assert_allclose(members[field], expected, rtol=1e-4, atol=1e-5)
     for name, variable in zip(names[:trained], variables[:trained], strict=True):
         np.testing.assert_array_equal(np.asarray(variable), values[name])
     return {"losses": losses, "bytes": held, **values}
