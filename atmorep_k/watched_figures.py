@@ -51,6 +51,7 @@ def scores_by_step(table):
         of_row[0].set_ylabel(_ROWS[metric] + (f" [{units}]" if units != "1" else ""))
         for axes, task in zip(of_row, tasks, strict=True):
             _draw(axes, of_metric[of_metric["task"] == task], metric)
+        of_row[0].set_ylim(bottom=0)  # of all in the row, now that all is drawn
     for axes, task in zip(panels[0], tasks, strict=True):
         axes.set_title(TASK_TITLES[task], fontsize=10)
     for axes in panels[-1]:
@@ -69,6 +70,5 @@ def _draw(axes, table, metric: str) -> None:
             axes.axhline(of_model["value"].iloc[0], **style)
     if metric == "spread_skill":
         axes.axhline(1, color="0.4", linestyle="--", linewidth=1)
-    axes.set_ylim(bottom=0)
     axes.ticklabel_format(axis="y", style="sci", scilimits=(-3, 4))
     axes.grid(alpha=0.3)
