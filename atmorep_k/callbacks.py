@@ -100,7 +100,7 @@ class History(StepCallback):
 
     def on_epoch_end(self, epoch, logs=None):
         """Writes the last step's row with the validation loss."""
-        if "val_loss" in (logs or {}):
+        if self.pending and "val_loss" in (logs or {}):
             self.pending["val_loss"] = repr(float(logs["val_loss"]))
         self._write()
 

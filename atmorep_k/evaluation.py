@@ -10,16 +10,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from atmorep_k import baselines
 from atmorep_k.batch import detokenize
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.files import cannot_write, write_whole
+from atmorep_k.held_out import HeldOut
+from atmorep_k.held_out_window import HeldOutWindow
 from atmorep_k.scores import ScoreSums, scores_of
-from atmorep_k.truth import labels
 
 Arrays = dict[str, np.ndarray]
 TASKS = ("masked", "forecast", "interpolate", "infill")
-POINT_DIMS = ("level", "time", "latitude", "longitude")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +54,7 @@ class Evaluation:
             record
             for task, fields in self.sums.items()
             for field, sums in fields.items()
-            for record in _records(task, field, sums)
+            for record in records_of(task, field, sums)
         ]
 
     def table(self):
@@ -128,7 +127,7 @@ def evaluate(
             f"scoring needs at least one sample and a batch of at least one, "
             f"not {num_samples} and {batch_size}."
         )
-    held_out = _HeldOut(model, dataset, num_samples, seed)
+    held_out = HeldOut(model, dataset, num_samples, seed)
     sums, pictures = {}, {}
     for task, masking in maskings.items():
         sums[task], pictures[task] = {}, {}
@@ -139,10 +138,13 @@ def evaluate(
             predictions = predict_batch(model, samples, batch_size)
             for field in held_out.fields:
                 for sample, values in zip(samples, predictions[field.name], strict=False):
-                    scored = held_out.window(task, field, sample, values)
-                    _add(sums[task], field, scored)
+                    hidden, members = scatter(field, *hidden_tokens(field, sample), values)
+                    window = held_out.window(task, field, sample, hidden)
+                    members = window.physical(members)
+                    add_window(sums[task], field, window, members)
                     if field.name not in pictures[task]:
-                        pictures[task][field.name] = held_out.picture(field, sample, scored)
+                        picture = held_out.picture(field, sample, window, members)
+                        pictures[task][field.name] = picture
             if progress:
                 progress(len(samples))
     described = {
@@ -193,94 +195,28 @@ def predict_batch(
         batch_size: of every batch.
         change: returns other inputs of the same shapes for those of the batch.
     """
-    full = samples + samples[-1:] * (batch_size - len(samples))
-    inputs = {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
+    inputs = stacked(samples, batch_size)
     predictions = model.predict_on_batch(change(inputs) if change else inputs)
     return {name: np.asarray(values, np.float32) for name, values in predictions.items()}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Scored:
-    """One window ready to be scored, in physical units; arguments as `ScoreSums.add`."""
-
-    hidden: np.ndarray
-    target: np.ndarray
-    forecasts: dict[str, np.ndarray]
-    scale: np.ndarray
+def stacked(samples: list, batch_size: int) -> Arrays:
+    """Returns the inputs of a batch that is filled to its size by its last window."""
+    full = samples + samples[-1:] * (batch_size - len(samples))
+    return {name: np.stack([s.inputs[name] for s in full]) for name in samples[0].inputs}
 
 
-class _HeldOut:
-    """What stays the same over all windows: the stores, their climatologies, the normalisation."""
+def hidden_tokens(field, sample) -> tuple[np.ndarray, np.ndarray]:
+    """Returns index and weight (level, masked) of the hidden tokens of a window."""
+    return sample.inputs[f"{field.name}/masked_index"], sample.weights[field.name]
 
-    def __init__(self, model, dataset, num_samples: int, seed: int):
-        self.dataset = dataset
-        self.fields = [f for f in model.fields if f.predicted]
-        self.normalizers = model.normalizers
-        self.stores = {f.name: dataset.store_of(f.name) for f in self.fields}
-        positions = [dataset.position("validation", seed, 0, i) for i in range(num_samples)]
-        self.climatology = {f.name: self._climatology(f, positions) for f in self.fields}
 
-    @property
-    def simulated(self) -> bool:
-        """Whether a store is of a simulated atmosphere."""
-        return any(store.attributes.get("simulated") for store in self.stores.values())
-
-    def _climatology(self, field, positions: list) -> baselines.Climatology:
-        times = [self.dataset.coordinates(p, field.name)[0] for p in positions]
-        months = sorted(set(baselines.calendar(np.concatenate(times))[0].tolist()))
-        store, training = self.stores[field.name], self.dataset.time_indices("train", field.name)
-        return baselines.Climatology.from_store(store, field.name, field.levels, training, months)
-
-    def window(self, task: str, field, sample, values: np.ndarray) -> _Scored:
-        """Returns members and baselines of a window.
-
-        Args:
-            task: the task; a forecast has no interpolation, which would be persistence.
-            field: the `FieldSpec`.
-            sample: the window.
-            values: normalised members (level, masked, member, value).
-        """
-        index = sample.inputs[f"{field.name}/masked_index"]
-        hidden, members = scatter(field, index, sample.weights[field.name], values)
-        _, rows, columns = self.dataset.indices(sample.position, field.name)
-        place = self.dataset.coordinates(sample.position, field.name)[0], rows, columns
-        normalizer = self.normalizers[field.name]
-        cube = sample.cubes[field.name]
-        arguments = cube, hidden, self.climatology[field.name].window(*place)
-        forecasts = {
-            "ensemble": normalizer.denormalize(members, *place),
-            "climatology": arguments[-1],
-            "persistence": baselines.persistence(*arguments),
-        }
-        if task != "forecast":
-            forecasts["linear_interpolation"] = baselines.linear_interpolation(*arguments)
-        return _Scored(hidden, cube, forecasts, normalizer.scale(*place)[1])
-
-    def picture(self, field, sample, scored: _Scored) -> xr.Dataset:
-        """Returns what is drawn of a window."""
-        members = scored.forecasts["ensemble"]
-        mean, spread = members.mean(axis=0), members.std(axis=0, ddof=min(1, len(members) - 1))
-        times, latitude, longitude = self.dataset.coordinates(sample.position, field.name)
-        arrays = {
-            "target": scored.target,
-            "prediction": np.where(scored.hidden, mean, scored.target),
-            "spread": np.where(scored.hidden, spread, np.nan),
-            "hidden": scored.hidden,
-        }
-        places = (list(field.levels), times, latitude, longitude)
-        coordinates = dict(zip(POINT_DIMS, places, strict=True))
-        attributes = labels(self.stores[field.name], field.name) | {"number": len(members)}
-        variables = {n: (POINT_DIMS, values) for n, values in arrays.items()}
-        return xr.Dataset(variables, coordinates, attributes)
-
-    def describe(self, task: str, field, sums: ScoreSums) -> xr.Dataset:
-        """Returns the sums with units and, for a forecast, hours after the last visible time."""
-        data = sums.data.assign_attrs(labels(self.stores[field.name], field.name))
-        if task == "forecast":
-            first = int(np.flatnonzero(data["count"].sum("level"))[0])
-            hours = (np.arange(data.sizes["time"]) - first + 1) * field.window.step_hours
-            data = data.assign_coords(lead_time_hours=("time", hours))
-        return data
+def hidden_points(field, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Returns which points (level, time, lat, lon) of a window are hidden; see `scatter`."""
+    level, slot = np.nonzero(weight > 0)
+    hidden = np.zeros((len(field.levels), field.tokens_per_level, field.token_values), bool)
+    hidden[level, index[level, slot]] = True
+    return _whole(field, hidden)
 
 
 def scatter(
@@ -301,11 +237,9 @@ def scatter(
     level, slot = np.nonzero(weight > 0)
     token = index[level, slot]
     shape = (len(field.levels), field.tokens_per_level, field.token_values)
-    hidden = np.zeros(shape, bool)
-    hidden[level, token] = True
     members = np.zeros((values.shape[2], *shape), np.float32)
     members[:, level, token] = values[level, slot].swapaxes(0, 1)
-    return _whole(field, hidden), _whole(field, members)
+    return hidden_points(field, index, weight), _whole(field, members)
 
 
 def _whole(field, tokens: np.ndarray) -> np.ndarray:
@@ -313,15 +247,32 @@ def _whole(field, tokens: np.ndarray) -> np.ndarray:
     return detokenize(grid, field.token_size)
 
 
-def _add(sums: dict[str, ScoreSums], field, scored: _Scored) -> None:
-    members = scored.forecasts["ensemble"]
+def add_window(
+    sums: dict[str, ScoreSums], field, window: HeldOutWindow, members: np.ndarray
+) -> None:
+    """Adds a window to the sums of its field, which are made with the first.
+
+    Args:
+        sums: field -> sums.
+        field: the `FieldSpec`.
+        window: truth and baselines.
+        members: (member, level, time, lat, lon) in physical units.
+    """
     if field.name not in sums:
-        names = list(scored.forecasts)[1:]
+        names = list(window.baselines)
         sums[field.name] = ScoreSums(field.levels, members.shape[2], names, len(members))
-    sums[field.name].add(scored.hidden, scored.target, scored.forecasts, scored.scale)
+    forecasts = {"ensemble": members, **window.baselines}
+    sums[field.name].add(window.hidden, window.target, forecasts, window.scale)
 
 
-def _records(task: str, field: str, sums: xr.Dataset) -> Iterator[dict[str, Any]]:
+def records_of(task: str, field: str, sums: xr.Dataset) -> Iterator[dict[str, Any]]:
+    """Yields the scores of a field in a task as `scores.json` holds them, see docs/scores.md.
+
+    Args:
+        task: name of the task.
+        field: name of the field.
+        sums: as in `Evaluation`.
+    """
     for level in [*sums["level"].values.tolist(), "all"]:
         of_level = sums if level == "all" else sums.sel(level=[level])
         for lead_time, part in _lead_times(of_level):

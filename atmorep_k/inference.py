@@ -15,6 +15,7 @@ from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation import predict_batch, scatter
 from atmorep_k.fields import Position
+from atmorep_k.partial_prediction import partial_of
 from atmorep_k.prepared import prepare
 from atmorep_k.reading_ahead import THREADS, read_ahead
 from atmorep_k.stitching import Canvas, Frame
@@ -213,6 +214,8 @@ def run(
     members: bool = True,
     output: str | Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
+    settings: Any = None,
     progress: Callable[[int, int], None] | None = None,
     finish: Callable[["xr.Dataset", Any, dict[str, Store]], None] | None = None,
 ) -> "xr.Dataset":
@@ -242,6 +245,9 @@ def run(
         output: file (`.nc`) or directory (`.zarr`) to write the result to, time by time; it
             appears when it is complete. None: the result is kept in memory.
         overwrite: replace an existing output.
+        resume: go on with what the same call left when it was stopped, if there is something; of
+            an output that ends in `.zarr`.
+        settings: what `variants` and `choose` depend on; `repr` tells it from others.
         progress: called with the number of windows predicted so far, and of all.
         finish: called at the end with the result, the model and the stores of written fields.
 
@@ -277,8 +283,12 @@ def run(
         choice = choose(plan.model, plan.dataset, plan.starts, plan.frame)
         changes = {"dataset": choice.dataset, "masking": choice.masking}
         plan, options["numbers"] = dataclasses.replace(plan, **changes), choice.numbers
+    of_result = {"members": members, "batch_size": batch_size, "seed": seed}
+    of_result |= {"overlap": overlap, "others": settings}
+    partial = partial_of(plan, output, resume, **of_result)
+    options["skip"] = partial.done if partial else 0
     pieces = predict(plan.model, plan.dataset, plan.masking, plan.starts, plan.frame, **options)
-    result = prediction_files.collect(pieces, plan.frame.encoding(), output)
+    result = prediction_files.collect(pieces, plan.frame.encoding(), output, partial)
     if finish:
         finish(result, plan.model, plan.frame.stores)
     return result
@@ -303,6 +313,7 @@ def predict(
     seed: int = 0,
     variants: Variants | None = None,
     numbers: Mapping[int, Sequence[int]] | None = None,
+    skip: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator["xr.Dataset"]:
     """Yields the labelled prediction of each start: windows are predicted and put together.
@@ -327,16 +338,18 @@ def predict(
         seed: of what is drawn.
         variants: other inputs for which every batch is predicted too; None for none.
         numbers: start -> the windows that are predicted, at least one; all of them if None.
+        skip: starts that were predicted before.
         progress: called with the number of windows predicted so far, and of all.
     """
     numbers = numbers or {start: range(len(frame.tiling)) for start in starts}
     maskings = masking if isinstance(masking, Sequence) else (masking,)
     passes = {start: list(itertools.product(of, maskings)) for start, of in numbers.items()}
-    done, total = 0, sum(map(len, passes.values()))
+    done = sum(len(passes[start]) for start in starts[:skip])
+    total = sum(map(len, passes.values()))
     size = min(batch_size, max(map(len, passes.values())))
     variants = variants or Variants()
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
-        for start in starts:
+        for start in starts[skip:]:
             painted = {name: {} for name in ("", *variants.changes)}
             of_start = dataset, seed, frame, start, passes[start]
             for batch, samples in _samples(pool, *of_start, size):

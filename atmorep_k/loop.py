@@ -11,7 +11,9 @@ from atmorep_k.checkpoints import Checkpoint, CheckpointWriter, best_of, checkpo
 from atmorep_k.interruption import Interruption
 from atmorep_k.profiling import Profile
 from atmorep_k.progress import bar
+from atmorep_k.run_callback import RunCallback
 from atmorep_k.run_directory import RunDirectory
+from atmorep_k.watching import Watching
 
 
 class Loop:
@@ -23,6 +25,7 @@ class Loop:
         profile: number of steps to measure; 0: none.
 
     Attributes:
+        run_callbacks: those of the task that are told of the run.
         start: steps that were done before.
         seconds: time that they took.
     """
@@ -34,6 +37,9 @@ class Loop:
         self.start = 0
         self.seconds = 0.0
         wanted = profile and self.engine.is_main
+        self.run_callbacks = [c for c in task.callbacks if isinstance(c, RunCallback)]
+        watched = task.watch and task.steps >= task.watch.every
+        self.windows = task.watch.windows(task.model, task.dataset) if watched else []
         self.profile = Profile(run.path / "profile", profile) if wanted else None
 
     def first_batch(self) -> None:
@@ -83,13 +89,21 @@ class Loop:
         callbacks = [
             StopAfter(task.minutes, self.seconds, self.engine),
             History(*history, write=is_main),
+            *self._watching(),
+            *(c for c in task.callbacks if c not in self.run_callbacks),
             Checkpointing(writer, self.start, task.checkpoint_every, interruption),
         ]
         if is_main:
             callbacks.append(Progress(shown, self.start, task.steps, task.batch_size))
+            callbacks += self.run_callbacks
         if self.profile:
             callbacks.append(self.profile)  # the last, see there
         return callbacks
+
+    def _watching(self) -> list[Watching]:
+        if not self.windows:  # nothing to watch, or too few steps
+            return []
+        return [Watching(self.run, self.windows, self.task.watch.every, self.start, self.engine)]
 
     def _fit(self, first, last, callbacks, validation):
         """Trains from one step to another that is in the same epoch, or whole epochs."""
@@ -133,7 +147,8 @@ class Loop:
     def _take_best(self) -> None:
         """Lets the model be that of the checkpoint with the least score."""
         best = best_of(checkpoints(self.run.checkpoints), self.task.best)
-        best.restore(self.task.model, self.engine)
+        if best:
+            best.restore(self.task.model, self.engine)
 
 
 class FixedBatches(keras.utils.PyDataset):

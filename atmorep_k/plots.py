@@ -164,7 +164,7 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
         axes.set_xlabel("members below the target")
         axes.xaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylabel("frequency / expected")
-    _common_legend(figure, panels, 3)
+    common_legend(figure, panels, 3)
     return figure
 
 
@@ -183,7 +183,7 @@ def lead_times(scores: xr.Dataset):
     axes.set_ylabel(f"RMSE [{scores.attrs['units']}]")
     for model in scores["model"].values:
         values = scores["rmse"].sel(model=model)
-        axes.plot(hours, values, "o-", color=COLOURS[model], markersize=4, label=_words(model))
+        axes.plot(hours, values, "o-", color=COLOURS[model], markersize=4, label=words_of(model))
     if "spread_skill" in scores:
         best = scores.sel(model="ensemble")
         spread = best["rmse"] * best["spread_skill"]
@@ -216,7 +216,7 @@ def score_bars(records: list[dict[str, Any]]):
         _draw_bars(axes, fields, models, lambda *key, task=task: values.get((task, *key)))
         axes.set_title(TASK_TITLES[task], fontsize=10)
     panels[0].set_ylabel("squared error / variance")
-    _common_legend(figure, panels, len(models))
+    common_legend(figure, panels, len(models))
     return figure
 
 
@@ -226,17 +226,17 @@ def _draw_bars(axes, fields: list[str], models: list[str], value) -> None:
         heights = [value(field, model) for field in fields]
         heights = [np.nan if height is None else height for height in heights]
         places = np.arange(len(fields)) + (number - (len(scored) - 1) / 2) * 0.8 / len(models)
-        label = _words(model)
+        label = words_of(model)
         bars = axes.bar(places, heights, 0.75 / len(models), color=COLOURS[model], label=label)
         texts = ["" if np.isnan(height) else f"{height:.2g}" for height in heights]
         axes.bar_label(bars, texts, fontsize=7, padding=1)
-    axes.set_xticks(np.arange(len(fields)), [textwrap.fill(_words(f), 14) for f in fields])
+    axes.set_xticks(np.arange(len(fields)), [textwrap.fill(words_of(f), 14) for f in fields])
     axes.margins(y=0.12)
     axes.grid(axis="y", alpha=0.3)
     axes.set_axisbelow(True)
 
 
-def _common_legend(figure, panels, columns: int) -> None:
+def common_legend(figure, panels, columns: int) -> None:
     """Puts one legend below all panels, each label once."""
     unique = {}
     for axes in panels:
@@ -259,7 +259,8 @@ def _column(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarr
     return np.array(steps), np.array(values)
 
 
-def _words(model: str) -> str:
+def words_of(model: str) -> str:
+    """Returns the name of a model or baseline for a legend, or that of a field, in words."""
     return model.replace("_", " ") if model != "ensemble" else "atmorep_k, ensemble mean"
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from atmorep_k.errors import UserError
 from atmorep_k.files import writing_whole
+from atmorep_k.partial_prediction import PartialPrediction
 
 ENDINGS = (".zarr", ".nc")
 _CHUNK_BYTES = 16 * 2**20
@@ -70,22 +71,28 @@ def open_prediction(path: Path) -> xr.Dataset:
 
 
 def collect(
-    pieces: Iterable[xr.Dataset], encoding: dict[str, dict], output: str | Path | None
+    pieces: Iterable[xr.Dataset],
+    encoding: dict[str, dict],
+    output: str | Path | None,
+    partial: PartialPrediction | None = None,
 ) -> xr.Dataset:
     """Puts the predictions of several times together.
 
     Args:
-        pieces: one dataset per time, ascending.
+        pieces: one dataset per time, ascending; those that are not in `partial`.
         encoding: how coordinates are written.
         output: where to; None to keep all in memory.
+        partial: what is there of them, of an output that ends in `.zarr`.
     """
     if output is None:
         return xr.concat(list(pieces), "time", data_vars="minimal", combine_attrs="override")
-    output = Path(output)
-    with writing_whole(output) as partial:
+    output, done = Path(output), partial.done if partial else 0
+    with partial.writing() if partial else writing_whole(output) as path:
         write = _write_zarr if output.suffix == ".zarr" else _write_netcdf
-        for number, piece in enumerate(pieces):
-            write(piece, encoding, partial, number)
+        for number, piece in enumerate(pieces, done):
+            write(piece, encoding, path, number)
+            if partial:
+                partial.note(number + 1)
     return open_prediction(output)
 
 

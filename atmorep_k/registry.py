@@ -25,6 +25,7 @@ ENTRY_POINTS = "atmorep_k.components"
 # `cli.questions`, which borrows them itself.
 _BORROWED = {
     "optimizer": ("keras.optimizers", ("Adam", "AdamW", "Lion", "Muon", "SGD")),
+    "callback": ("keras.callbacks", ("EarlyStopping",)),
     "schedule": ("keras.optimizers.schedules", ("CosineDecay", "ExponentialDecay")),
 }
 
@@ -156,7 +157,8 @@ def _discover_all() -> None:
     # Tasks are not part of a saved model. They import the model, which may be half imported when
     # the import of Keras sets off `discover`; here nothing is.
     discover()
-    for module in ("scoring", "training", "coupled_model", "extended_model", "cli.questions"):
+    tasks = ("training", "coupled_model", "extended_model", "cli.questions")
+    for module in ("scoring", "watch", *tasks):
         importlib.import_module(f"atmorep_k.{module}")
     for kind, (module, names) in _BORROWED.items():
         for name in names:

@@ -25,6 +25,8 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 
+WATCH_COLUMNS = ("step", "task", "field", "level", "metric", "model", "value", "units")
+
 
 class RunDirectory:
     """A run's files: configuration, record, history, checkpoints, model, scores, plots.
@@ -38,6 +40,7 @@ class RunDirectory:
         self.config = self.path / "config.gin"
         self.record = self.path / "run.json"
         self.history = self.path / "history.csv"
+        self.watch = self.path / "watch.csv"
         self.checkpoints = self.path / "checkpoints"
         self.model = self.path / "model.keras"
         self.scores = self.path / "scores.json"
@@ -71,17 +74,19 @@ class RunDirectory:
         """Makes the directory and writes the resolved configuration into it."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         write_whole(self.config, lambda path: path.write_text(config_text))
-        write_whole(self.history, lambda path: path.write_text(",".join(HISTORY_COLUMNS) + "\n"))
+        _write_rows(self.history, HISTORY_COLUMNS, ())
 
     def remove(self) -> None:
         """Removes a run that never came to anything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
+    def read_record(self) -> dict:
+        """Returns what run.json holds; nothing where there is none."""
+        return json.loads(self.record.read_text()) if self.record.is_file() else {}
+
     def write_record(self, **entries) -> None:
         """Adds entries to run.json."""
-        record = json.loads(self.record.read_text()) if self.record.is_file() else {}
-        record.update(entries)
-        text = json.dumps(record, indent=2, default=str) + "\n"
+        text = json.dumps(self.read_record() | entries, indent=2, default=str) + "\n"
         write_whole(self.record, lambda path: path.write_text(text))
 
     @property
@@ -103,17 +108,32 @@ class RunDirectory:
 
     def cut_history(self, step: int) -> float:
         """Drops rows after `step`, which a resumed run writes anew; returns the seconds so far."""
-        with self.history.open() as file:
-            rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
-
-        def write(path):
-            with path.open("w", newline="") as file:
-                writer = csv.DictWriter(file, HISTORY_COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
-
-        write_whole(self.history, write)
+        rows = _rows_until(self.history, step)
+        _write_rows(self.history, HISTORY_COLUMNS, rows)
         return float(rows[-1]["seconds"]) if rows else 0.0
+
+    def cut_watch(self, step: int) -> None:
+        """Makes the file of watched scores, or drops its rows after `step`."""
+        rows = _rows_until(self.watch, step) if self.watch.is_file() else ()
+        _write_rows(self.watch, WATCH_COLUMNS, rows)
+
+
+def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
+    """Returns the rows up to a step; one that a killed process left half written is none."""
+    with path.open(newline="") as file:
+        return [
+            r for r in csv.DictReader(file) if None not in r.values() and int(r["step"]) <= step
+        ]
+
+
+def _write_rows(path: Path, columns, rows) -> None:
+    def write(partial):
+        with partial.open("w", newline="") as file:
+            writer = csv.DictWriter(file, columns)
+            writer.writeheader()
+            writer.writerows(rows)
+
+    write_whole(path, write)
 
 
 def environment() -> dict:

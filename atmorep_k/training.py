@@ -2,17 +2,19 @@
 
 import functools
 import inspect
+import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import keras
 
-from atmorep_k import evaluation, plots
+from atmorep_k import evaluation, plots, watched_figures
 from atmorep_k.checkpoints import clean
 from atmorep_k.distribution import Engine, engine_for
-from atmorep_k.errors import Interrupted, UserError
+from atmorep_k.errors import Interrupted, UserError, unknown
 from atmorep_k.files import write_whole
 from atmorep_k.learning_rates import copied, with_factors
 from atmorep_k.loop import Loop
@@ -21,9 +23,11 @@ from atmorep_k.model_source import ModelSource
 from atmorep_k.printing import print_table
 from atmorep_k.profiling import check_profile
 from atmorep_k.registry import Component, component
+from atmorep_k.run_callback import RunCallback, telling
 from atmorep_k.run_directory import RunDirectory, environment
 from atmorep_k.scoring import Scoring
 from atmorep_k.versions import versions
+from atmorep_k.watch import Watch
 
 _POSITIVE = (
     "steps",
@@ -53,12 +57,15 @@ class Pretraining(Component):
             PyTorch.
         checkpoint_every: steps between checkpoints.
         keep_checkpoints: how many of the last checkpoints are kept.
-        best: the score by which one more checkpoint is kept, which becomes the model at the end;
-            None: the model is what the last step left.
+        best: the score by which one more checkpoint is kept, which becomes the model at the end:
+            `val_loss`, `loss` or one that is watched, `<task>.<field>.<metric>`, at ends of epochs.
+            None, or where no epoch ends with it: the model is what the last step left.
         validation_batches: held-out batches whose loss is taken after each epoch.
         adapters: low-rank changes to train in place of chosen kernels; None: none.
         learning_rates: pattern of paths of weights -> factor of the learning rate, see
             `atmorep_k.patterns`.
+        callbacks: further Keras callbacks, in all processes; a `RunCallback` in the main one only.
+        watch: what to score on the way, a `Watch`; nothing where None.
         scoring: what to score at the end; nothing where None.
         mesh: the devices, a `Mesh`; one device where None.
         seed: of weights, windows and masks.
@@ -81,10 +88,12 @@ class Pretraining(Component):
         steps_per_execution: int = 1,
         checkpoint_every: int = 100,
         keep_checkpoints: int = 2,
-        best: Literal["val_loss", "loss"] | None = None,
+        best: str | None = None,
         validation_batches: int = 4,
         adapters: Any = None,
         learning_rates: dict[str, float] | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        watch: Watch | None = None,
         scoring: Scoring | None = None,
         mesh: Any = None,
         seed: int = 0,
@@ -107,6 +116,8 @@ class Pretraining(Component):
         self.validation_batches = validation_batches
         self.adapters = adapters
         self.learning_rates = learning_rates
+        self.callbacks = list(callbacks)
+        self.watch = watch
         self.scoring = scoring
         self.mesh = mesh
         self.seed = seed
@@ -168,12 +179,26 @@ class Pretraining(Component):
             )
         if self.scoring:
             evaluation.check_tasks(self.scoring.maskings, self.model.fields)
+        for callback in self.callbacks:
+            if isinstance(callback, RunCallback):
+                callback.check()
+        self._check_best(self.watch.names(self.model.fields) if self.watch else [])
         self.dataset.open(self.model.fields, self.model.normalizers)
         self.engine = self._started_engine()
         keras.utils.set_random_seed(self.seed)
         self.model.provenance |= {**self.dataset.provenance(), "versions": versions()}
         with self.engine.scope():
             self._build()
+
+    def _check_best(self, watched: list[str]) -> None:
+        if self.best not in (allowed := [None, "val_loss", "loss", *watched]):
+            raise unknown("Pretraining.best", self.best, allowed[1:])
+        if self.best in watched and not _meet(self.watch.every, self.steps_per_epoch, self.steps):
+            raise UserError(
+                f"no epoch of {self.steps_per_epoch} steps ends with {self.best!r} within "
+                f"{self.steps} steps: choose Watch.every so that it divides "
+                f"Pretraining.steps_per_epoch, not {self.watch.every}."
+            )
 
     def _started_engine(self) -> Engine:
         engine = engine_for(self.mesh)
@@ -240,21 +265,28 @@ class Pretraining(Component):
             self._record(run, loop, checkpoint)
         self.engine.barrier()
         loop.resume(checkpoint)
+        told = loop.run_callbacks if self.engine.is_main else []
         try:
-            seconds = loop.train()
+            with telling(told, run, config_text, loop.start):
+                self._carry_out(run, loop)
         except (UserError, OSError):
-            if self.engine.is_main and not run.latest_checkpoint():
+            if self.engine.is_main and not (run.latest_checkpoint() or run.model.exists()):
                 run.remove()
             raise
+        return run.model
+
+    def _carry_out(self, run, loop) -> None:
+        seconds = loop.train()
         self.engine.collect(self.model)
         self.engine.stop()
         if self.engine.is_main:
             self._finish(run, {"training_seconds": round(seconds, 1)})
-        return run.model
 
     def _record(self, run, loop, checkpoint) -> None:
         clean(run.checkpoints)
         loop.seconds = run.cut_history(checkpoint.step if checkpoint else 0)
+        if self.watch:
+            run.cut_watch(checkpoint.step if checkpoint else 0)
         run.write_record(
             **({"resumed_from_step": checkpoint.step} if checkpoint else environment()),
             versions=versions(),
@@ -277,6 +309,8 @@ class Pretraining(Component):
         write_whole(run.model, self.model.save)
         run.write_record(timings=timings)
         plots.draw_history(run.history, run.path / "plots")
+        if self.watch:
+            watched_figures.draw(run.watch, run.path / "plots")
         if self.scoring:
             begun = time.monotonic()
             scores = self.scoring.run(self.model, self.dataset)
@@ -286,3 +320,8 @@ class Pretraining(Component):
             print_table(scores.table(), stderr=True)
         if self.source:
             self.source.conclude(self, run)
+
+
+def _meet(every: int, per_epoch: int, steps: int) -> bool:
+    """Returns whether an epoch ends within so many steps with a step that is watched."""
+    return steps >= math.lcm(every, per_epoch) or steps % every == 0

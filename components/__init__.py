@@ -3,6 +3,7 @@
 from atmorep_k.components import (
     adapters,
     blocks,
+    callbacks,
     couplers,
     datasets,
     decoders,
@@ -21,6 +22,7 @@ from atmorep_k.components import (
 __all__ = [
     "adapters",
     "blocks",
+    "callbacks",
     "couplers",
     "datasets",
     "decoders",

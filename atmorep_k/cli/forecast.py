@@ -30,7 +30,7 @@ def forecast(model, store, times, dry_run, **options):
         click.echo(path)
 
 
-def _say_what_it_takes(model, store, times, members, region, **options):
+def _say_what_it_takes(model, store, times, members, region, resume, **options):
     from atmorep_k.prediction_estimate import estimate_forecast
 
     for line in estimate_forecast(model, store, times, region=region or None, **options):

@@ -49,6 +49,9 @@ _SHARED = {
         help="FILE.zarr or FILE.nc; maps go to FILE_plots/.",
     ),
     "overwrite": click.option("--overwrite", is_flag=True, help="Replace an existing output."),
+    "resume": click.option(
+        "--resume", is_flag=True, help="Go on where the same command was stopped (.zarr)."
+    ),
 }
 
 overlap_option = click.option(

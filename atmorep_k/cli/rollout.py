@@ -16,7 +16,7 @@ from atmorep_k.cli.prediction_options import overlap_option, prediction_options
     help="What goes on: members, random (drawn anew each time) or mean.",
 )
 @click.option("--seed", default=0, show_default=True, help="Of what is drawn.")
-@prediction_options("region", "batch_size", "output", "overwrite")
+@prediction_options("region", "batch_size", "output", "overwrite", "resume")
 @overlap_option
 def rollout(model, store, times, **options):
     """Forecast further than a window reaches: forecasts are fed back.

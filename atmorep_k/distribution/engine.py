@@ -75,6 +75,26 @@ class Engine:
         """Returns what `fit` takes for batches of this process's rows."""
         return batches
 
+    def predictor(self, model: Any) -> Callable[[dict], dict]:
+        """Returns a function that predicts windows while a compiled model is trained.
+
+        It takes the inputs of a batch, in all processes the same, of shapes that never change, and
+        returns field -> members as arrays; all processes call it. States of dropout stay as they
+        are.
+        """
+        if model.encode == "all":
+            return model.predict_on_batch
+        # Such a model must know how many tokens are hidden, which TensorFlow leaves open in a
+        # second trace.
+        model.make_predict_function(force=True)
+        own = model.predict_function
+
+        def predict(inputs):
+            model.predict_function = own
+            return model.predict_on_batch(inputs)
+
+        return predict
+
     def any(self, flag: bool) -> bool:
         """Returns whether the flag is set in any process; all call it at the same step."""
         return flag

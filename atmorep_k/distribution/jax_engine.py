@@ -84,6 +84,21 @@ class JaxEngine(Engine):
             axes[shared] = self.mesh.axes[0]
         return self._sharding(axes)
 
+    def predictor(self, model: Any) -> Callable[[dict], dict]:
+        """Returns a function that predicts on all devices; each process gets all members."""
+
+        def call(trained, others, inputs):
+            return model.stateless_call(trained, others, inputs, training=False)[0]
+
+        compiled = jax.jit(call, out_shardings=self._sharding(()))
+
+        def predict(inputs):
+            weights = model.trainable_variables, model.non_trainable_variables
+            members = compiled(*([v.value for v in variables] for variables in weights), inputs)
+            return {name: np.asarray(values) for name, values in members.items()}
+
+        return predict
+
     def any(self, flag: bool) -> bool:
         """Returns whether the flag is set in any process."""
         if self.num_processes == 1:

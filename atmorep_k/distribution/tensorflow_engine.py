@@ -1,7 +1,8 @@
 """A mesh on TensorFlow: what its three ways have in common, and which of them a mesh takes."""
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -44,6 +45,11 @@ class TensorFlowEngine(Engine):
                 "the scaled loss of mixed_float16 goes with one device on TensorFlow: choose "
                 "mixed_bfloat16, which needs no scaling, or Mesh.shape = (1, 1)."
             )
+
+    def predictor(self, model: Any) -> Callable[[dict], dict]:
+        """Returns a function that predicts with the values that this process has."""
+        function = tf.function(functools.partial(model, training=False), autograph=False)
+        return lambda inputs: tf.nest.map_structure(as_numpy, function(inputs))
 
     def collect(self, model: Any) -> None:
         """Makes plain variables of all; the model is then as one that was never distributed."""

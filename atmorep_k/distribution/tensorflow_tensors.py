@@ -83,8 +83,7 @@ class TensorFlowTensors(TensorFlowEngine):
 
     def _on_mesh(self, value):
         value = tf.convert_to_tensor(value)
-        whole = dtensor.Layout.replicated(self._mesh, rank=value.shape.rank)
-        return dtensor.copy_to_mesh(value, whole)
+        return dtensor.copy_to_mesh(value, self._whole_layout(value))
 
     def _rows_on_mesh(self, value):
         return self._whole_over_model(self._on_mesh(value))
@@ -98,6 +97,27 @@ class TensorFlowTensors(TensorFlowEngine):
             return {name: dtensor.unpack(value)[0] for name, value in logs.items()}
 
         return run
+
+    def predictor(self, model: Any) -> Callable[[dict], dict]:
+        """Returns a function that predicts on the mesh, members whole on each device."""
+
+        def call(inputs):
+            members = model(inputs, training=False)
+            return {name: dtensor.relayout(v, self._whole_layout(v)) for name, v in members.items()}
+
+        function = tf.function(call, autograph=False)
+
+        def predict(inputs):
+            number = len(next(iter(inputs.values())))
+            rows = np.arange(number + -number % self.size[0]) % number  # as many on each device
+            with _told(self.size):
+                members = function({n: self._rows_on_mesh(a[rows]) for n, a in inputs.items()})
+            return {n: dtensor.unpack(v)[0].numpy()[:number] for n, v in members.items()}
+
+        return predict
+
+    def _whole_layout(self, value):
+        return dtensor.Layout.replicated(self._mesh, rank=len(value.shape))
 
     def _blocks(self, variable) -> list[Block]:
         """Returns the block of a variable on each device."""

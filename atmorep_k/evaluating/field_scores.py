@@ -1,6 +1,7 @@
 """The scores of one field, gathered one reference time at a time."""
 
 import functools
+import importlib.util
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,13 +9,17 @@ import xarray as xr
 
 from atmorep_k import scores
 from atmorep_k.baselines import Climatology
+from atmorep_k.errors import missing_extra
 from atmorep_k.evaluating import bootstrap
 from atmorep_k.evaluating.case import Case
 from atmorep_k.evaluating.events import Events
 from atmorep_k.evaluating.from_sums import from_sums
 from atmorep_k.evaluating.matched_field import MatchedField
 from atmorep_k.evaluating.parts import parts
-from atmorep_k.evaluating.spectra import ZonalSpectra
+from atmorep_k.evaluating.spectra import Spectra
+from atmorep_k.evaluating.spherical_spectra import SphericalSpectra, rings_of
+from atmorep_k.evaluating.tables import WAVENUMBERS
+from atmorep_k.evaluating.zonal_spectra import ZonalSpectra
 
 _CELL = ("level", "prediction_timedelta", "region")
 
@@ -40,12 +45,23 @@ class FieldScores:
         self.ranks = np.zeros((*self._shape, field.number + 1))
         self._known = self._predicted = 0
         self._area = self._weight[0].sum(axis=-1)
-        columns = len(field.columns)
-        self.spectra = (
-            ZonalSpectra(field.models, self._area, self._shape[:2], columns)
-            if field.around
-            else None
-        )
+        self.spectra: dict[str, Spectra] = {}
+        self._without = ""
+        if field.around:
+            self._prepare_spectra()
+
+    def _prepare_spectra(self) -> None:
+        field, shape = self.field, self._shape[:2]
+        grid = len(field.rows), len(field.columns)
+        self.spectra["spectra"] = ZonalSpectra(field.models, self._area, shape, grid[1])
+        place = field.store.latitude[field.rows], field.store.longitude[field.columns]
+        if not (rings := rings_of(*place)):
+            self._without = "its grid is no global one of equidistant or Gaussian rows"
+        elif not importlib.util.find_spec("ducc0"):
+            self._without = str(missing_extra("ducc0", "derive"))
+        else:
+            of_sphere = SphericalSpectra(field.models, rings, shape, grid)
+            self.spectra["spherical_spectra"] = of_sphere
 
     def add(self, number: int) -> None:
         """Adds the reference time of an index."""
@@ -59,8 +75,8 @@ class FieldScores:
             for model, (name, case) in enumerate(one.cases(lead, self._weight)):
                 for part, values in parts(case, self.events).items():
                     self._sum(part)[number, model, :, lead] = values
-                if self.spectra:
-                    self.spectra.add(lead, name, case)
+                for spectra in self.spectra.values():
+                    spectra.add(lead, name, case)
                 if case.number > 1:
                     self._add_ranks(lead, case)
 
@@ -107,6 +123,7 @@ class FieldScores:
             "times_scored": len(self.times),
             "number": self.field.number,
             "share_predicted": self._predicted / self._known,
+            "no_spherical_spectra": self._without,
         }
         made |= {f"{name}_{key}": values for key, values in self._more().items()}
         result = xr.Dataset(made)
@@ -138,10 +155,9 @@ class FieldScores:
             shares = self.ranks / np.where(total > 0, total, np.nan)
             coordinates = {**self._coordinates, "rank": np.arange(self.field.number + 1)}
             found["ranks"] = xr.DataArray(shares, coordinates, (*_CELL, "rank"))
-        if self.spectra:
-            power = self.spectra.mean()
-            places["prediction_timedelta"] = self.field.leads
-            wavenumbers = {"wavenumber": np.arange(power.shape[-1])}
-            coordinates = {"of": self.spectra.names, **places, **wavenumbers}
-            found["spectra"] = xr.DataArray(power, coordinates, list(coordinates))
+        for name, spectra in self.spectra.items():
+            power, dim = spectra.mean(), WAVENUMBERS[name]
+            coordinates = {"of": spectra.names, **places, "prediction_timedelta": self.field.leads}
+            coordinates[dim] = np.arange(power.shape[-1])
+            found[name] = xr.DataArray(power, coordinates, list(coordinates))
         return found

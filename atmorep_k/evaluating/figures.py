@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.evaluating.tables import fields_of, levelled
+from atmorep_k.evaluating.tables import WAVENUMBERS, fields_of, levelled
 from atmorep_k.plots import COLOURS, new_figure, rank_histograms, save
 
 _PANELS = {"rmse": "RMSE", "crps": "CRPS", "acc": "ACC", "spread_skill": "spread / skill"}
@@ -22,8 +22,9 @@ def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
         made.append(save(by_lead_time(scores, field), directory / f"scores_{field}.png"))
         if f"{field}_ranks" in scores:
             made.append(save(ranks(scores, field), directory / f"ranks_{field}.png"))
-        if f"{field}_spectra" in scores:
-            made.append(save(spectra(scores, field), directory / f"spectra_{field}.png"))
+        for kind in WAVENUMBERS:
+            if f"{field}_{kind}" in scores and scores[f"{field}_{kind}"].notnull().any():
+                made.append(save(spectra(scores, field, kind), directory / f"{kind}_{field}.png"))
     return made
 
 
@@ -85,23 +86,30 @@ def ranks(scores: xr.Dataset, field: str):
     return rank_histograms(panels, field.replace("_", " "))
 
 
-def spectra(scores: xr.Dataset, field: str):
-    """Returns the figure of power by zonal wavenumber, first and last lead time, middle level."""
-    power = levelled(scores[f"{field}_spectra"]).dropna("level", how="all")
-    power = power.isel(level=power.sizes["level"] // 2, wavenumber=slice(1, None))
+def spectra(scores: xr.Dataset, field: str, kind: str):
+    """Returns the figure of power by wavenumber, first and last lead time, middle level.
+
+    Args:
+        scores: as `evaluate` gives them.
+        field: name of the field.
+        kind: `spectra`, by zonal wavenumber, or `spherical_spectra`, by total wavenumber.
+    """
+    power = levelled(scores[f"{field}_{kind}"]).dropna("level", how="all")
+    power = power.isel({"level": power.sizes["level"] // 2, WAVENUMBERS[kind]: slice(1, None)})
+    by = {"spectra": "zonal wavenumber", "spherical_spectra": "total wavenumber"}[kind]
     leads = _ends(power.dropna("prediction_timedelta", how="all")["prediction_timedelta"].values)
     figure = new_figure(1 + 4 * len(leads), 4.2)
     level = f", level {float(power['level']):g}" if "level" in scores[field].dims else ""
-    figure.suptitle(f"{_words(field)}{level}: power by zonal wavenumber")
+    figure.suptitle(f"{_words(field)}{level}: power by {by}")
     panels = figure.subplots(1, len(leads), sharey=True, squeeze=False)[0]
     for axes, lead in zip(panels, leads, strict=True):
         for name in power["of"].values:
             line = power.sel(of=name, prediction_timedelta=lead)
-            axes.loglog(power["wavenumber"], line, label=_words(name, False), **_style(name))
+            axes.loglog(power[WAVENUMBERS[kind]], line, label=_words(name, False), **_style(name))
         most = float(power.sel(of="truth", prediction_timedelta=lead).max())
         axes.set_ylim(bottom=_LEAST_POWER * most)
         axes.set_title(f"{lead / _ONE:g} h", fontsize=10)
-        axes.set_xlabel("zonal wavenumber")
+        axes.set_xlabel(by)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel(f"power [({scores[field].attrs['units']})²]")
     _legend(figure, panels[0])

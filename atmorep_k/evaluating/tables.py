@@ -14,7 +14,9 @@ from atmorep_k.evaluating.bootstrap import FEWEST_TIMES
 _CELL = ("level", "prediction_timedelta", "region")
 _SCORES = ("field", "level", "lead_hours", "region", "model", "score", "value", "low", "high")
 _RANKS = ("field", "level", "lead_hours", "region", "rank", "share")
-_SPECTRA = ("field", "level", "lead_hours", "of", "wavenumber", "power")
+_SPECTRA = ("field", "level", "lead_hours", "of")
+# Kind of spectra -> the dimension by which it goes.
+WAVENUMBERS = {"spectra": "wavenumber", "spherical_spectra": "total_wavenumber"}
 _WITHOUT_UNITS = ("acc", "spread_skill", "ets", "roc", "fss")
 _SHOWN = ("rmse", "acc", "crps", "spread_skill")
 _ONE = np.timedelta64(1, "h")
@@ -31,7 +33,7 @@ def levelled(values: xr.DataArray) -> xr.DataArray:
 
 
 def write_tables(scores: xr.Dataset, directory: Path) -> list[Path]:
-    """Writes `scores.csv`, `rank_histogram.csv`, `spectra.csv` and `summary.json`.
+    """Writes scores, ranks and spectra as CSV and `summary.json`, see docs/tasks.md.
 
     Args:
         scores: as `evaluate` gives them.
@@ -44,7 +46,7 @@ def write_tables(scores: xr.Dataset, directory: Path) -> list[Path]:
     made = [_write(directory / "scores.csv", (*_SCORES, "units"), _score_rows(scores, fields))]
     for what, file, columns in (
         ("ranks", "rank_histogram.csv", _RANKS),
-        ("spectra", "spectra.csv", _SPECTRA),
+        *((n, f"{n}.csv", (*_SPECTRA, dim, "power")) for n, dim in WAVENUMBERS.items()),
     ):
         there = [name for name in fields if f"{name}_{what}" in scores]
         if there:
@@ -127,7 +129,7 @@ def _thresholds(values: xr.DataArray) -> dict[str, dict[str, float]]:
 
 
 def remarks(scores: xr.Dataset) -> Iterator[str]:
-    """Yields sentences on what the numbers lack: intervals, and points without a prediction."""
+    """Yields sentences on what the numbers lack: intervals, predictions of points, spectra."""
     for name in fields_of(scores):
         about = scores[name].attrs
         if "times_in_a_block" not in about:
@@ -140,6 +142,8 @@ def remarks(scores: xr.Dataset) -> Iterator[str]:
                 f"{name}: {1 - about['share_predicted']:.1%} of the points with a truth have no "
                 f"prediction; they do not count."
             )
+        if about["no_spherical_spectra"]:
+            yield f"{name}: no spectra by total wavenumber, as {about['no_spherical_spectra']}."
 
 
 def table(scores: xr.Dataset):

@@ -20,6 +20,10 @@ _PICTURES = {
     "Scores by lead time": ("scores_", "Scores by lead time of model and baselines: {}"),
     "Rank histograms": ("ranks_", "Rank of the truth among the members: {}"),
     "Zonal spectra": ("spectra_", "Power by zonal wavenumber of truth, prediction, baselines: {}"),
+    "Spherical spectra": (
+        "spherical_spectra_",
+        "Power by total wavenumber of truth, prediction, baselines: {}",
+    ),
 }
 
 

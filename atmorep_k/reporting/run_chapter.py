@@ -87,6 +87,7 @@ def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
     curves = [
         Picture.of_figure(loss_curve(run.history), "Loss, held-out loss and learning rate by step"),
         Picture.of_figure(rate_curve(run.history), "Samples per second by step"),
+        *_drawn(run.path, "watch_", "Scores on held-out times, beside baselines, by step: {}"),
     ]
     found = [blocks.facts(rows), blocks.pictures(curves)]
     if not told["finished"]:

@@ -7,7 +7,7 @@ import xarray as xr
 
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.evaluation import POINT_DIMS
+from atmorep_k.held_out import POINT_DIMS
 from atmorep_k.truth import labels
 
 _LEAD = "prediction_timedelta"

@@ -59,7 +59,7 @@ def counterfactual(
         told.time(time)
     masking_for = inference.masking_for(task, tokens, time_token)
     combine = functools.partial(_combined, told, task)
-    options["variants"] = Variants({"counterfactual": told.change}, combine)
+    options |= {"variants": Variants({"counterfactual": told.change}, combine), "settings": told}
     return inference.run("counterfactual", model, store, times, masking_for, **options)
 
 

@@ -55,8 +55,10 @@ def infill(
     Raises:
         UserError: where something does not fit, or nothing is missing, before work begins.
     """
-    task = _Infilling(_Block.of(block, hours))
+    hidden = _Block.of(block, hours)
+    task = _Infilling(hidden)
     options |= {"variants": Variants(combine=task.combined), "choose": task.choose}
+    options["settings"] = hidden
     return inference.run(
         "infill", model, store, times, lambda model: None, at_random=True, **options
     )

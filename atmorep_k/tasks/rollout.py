@@ -9,6 +9,7 @@ import numpy as np
 
 from atmorep_k import inference, prediction_files
 from atmorep_k.errors import UserError, unknown
+from atmorep_k.partial_prediction import partial_of
 from atmorep_k.planning import minutes
 from atmorep_k.prepared import Prepared, prepare
 from atmorep_k.tasks.fed_windows import FedWindows
@@ -31,6 +32,7 @@ def rollout(
     seed: int = 0,
     output: str | Path | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     batch_size: int = 16,
     progress: Callable[[int, int], None] | None = None,
     finish: Callable | None = None,
@@ -53,6 +55,7 @@ def rollout(
         seed: of what is drawn.
         output: as in `inference.run`.
         overwrite: as in `inference.run`.
+        resume: as in `inference.run`.
         batch_size: as in `inference.run`.
         progress: called with the number of forecasts of a trajectory so far, and of all.
         finish: as in `inference.run`.
@@ -74,8 +77,11 @@ def rollout(
     rounds = math.ceil(hours * _HOUR / plan.frame.leads[-1])
     _check(plan, rounds)
     plan.frame.attributes["feed"] = feed
-    course = _Course(plan, rounds, feed, seed, batch_size, progress)
-    result = prediction_files.collect(course.pieces(), plan.frame.encoding(), output)
+    settings = {"rounds": rounds, "seed": seed, "overlap": options.get("overlap")}
+    partial = partial_of(plan, output, resume, batch_size=batch_size, **settings)
+    done = partial.done if partial else 0
+    course = _Course(plan, rounds, feed, seed, batch_size, progress, done)
+    result = prediction_files.collect(course.pieces(), plan.frame.encoding(), output, partial)
     if finish:
         finish(result, plan.model, plan.frame.stores)
     return result
@@ -101,18 +107,20 @@ def _check(plan: Prepared, rounds: int) -> None:
 
 
 class _Course:
-    """All rounds of all times."""
+    """All rounds of all times but the first `skip`."""
 
-    def __init__(self, plan: Prepared, rounds: int, feed: str, seed: int, batch_size, progress):
+    def __init__(
+        self, plan: Prepared, rounds: int, feed: str, seed: int, batch_size, progress, skip: int
+    ):
         self._plan, self._rounds, self._feed, self._seed = plan, rounds, feed, seed
         self._batch_size, self._progress = batch_size, progress
         time, frame = plan.frame.store.time, plan.frame
         self._shift = int(frame.leads[-1] / (time[1] - time[0]))
-        self._done = 0
+        self._done, self._skip = 0, skip
 
     def pieces(self) -> Iterator["xr.Dataset"]:
         """Yields the prediction of each time."""
-        for start in self._plan.starts:
+        for start in self._plan.starts[self._skip :]:
             yield self._piece(int(start))
 
     def _piece(self, start: int) -> "xr.Dataset":
@@ -160,7 +168,9 @@ class _Course:
         self._done += 1
         later = (self._rounds - 1) * (1 if self._feed == "mean" else members)
         if self._progress:
-            self._progress(self._done, len(self._plan.starts) * (1 + later))
+            of_one = 1 + later
+            done = self._skip * of_one + self._done
+            self._progress(done, len(self._plan.starts) * of_one)
 
     def _chosen(self, start: int, number: int, size: int) -> np.ndarray:
         """Returns which member of its forecast each trajectory goes on with."""

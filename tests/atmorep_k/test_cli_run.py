@@ -55,7 +55,15 @@ def test_the_last_line_of_output_is_the_runs_path(done):
 def test_a_run_directory_is_complete(done):
     run, _ = done
     names = {path.name for path in run.path.iterdir()}
-    files = {"model.keras", "config.gin", "run.json", "history.csv", "scores.json", "plots"}
+    files = {
+        "model.keras",
+        "config.gin",
+        "run.json",
+        "history.csv",
+        "watch.csv",
+        "scores.json",
+        "plots",
+    }
     assert names == files | {"checkpoints"}
     record = json.loads(run.record.read_text())
     assert set(record["timings"]) == {"training_seconds", "scoring_seconds"}

@@ -17,6 +17,7 @@ from atmorep_k import config, registry
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
 from atmorep_k.scoring import Scoring
+from atmorep_k.watch import Watch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +85,8 @@ def _pretraining_arguments():
         "minutes": 2.5,
         "adapters": c.adapters.LowRankAdapters(rank=2),
         "learning_rates": {"*/coupled_*": 10.0},
+        "callbacks": [c.callbacks.MLflowLogger("winds")],
+        "watch": Watch({"forecast": c.maskings.Forecast()}, every=5),
         "scoring": Scoring({"forecast": c.maskings.Forecast()}, num_samples=3),
         "mesh": c.distributions.Mesh((2, 1)),
         "seed": 5,
@@ -285,6 +288,22 @@ CASES = {
             "batch_size": 2,
             "seed": 4,
         }
+    ),
+    "Watch": Case(
+        lambda: {
+            "maskings": {"forecast": c.maskings.Forecast(2)},
+            "every": 5,
+            "num_samples": 3,
+            "batch_size": 2,
+            "baselines": False,
+            "seed": 4,
+        }
+    ),
+    "MLflowLogger": Case(
+        lambda: {"experiment": "winds", "tracking_uri": "sqlite:///a.db", "run_name": "first"}
+    ),
+    "WandbLogger": Case(
+        lambda: {"project": "winds", "entity": "us", "run_name": "first", "mode": "offline"}
     ),
     "Mesh": Case(
         lambda: {

@@ -111,6 +111,31 @@ def fit(training, steps=STEPS):
     return losses.found
 
 
+def predicting(training):
+    """Returns a callback that predicts windows, fewer than fill the mesh, at each end of an epoch.
+
+    In the end `check` asks that the model predicts the same on one device.
+    """
+    import keras
+
+    inputs = next(training.dataset.batches("validation", 3, None, seed=0, part=(0, 1)))[0]
+
+    class Predicting(keras.callbacks.Callback):
+        predict = None
+
+        def on_epoch_end(self, epoch, logs=None):
+            model = self.model or training.model  # asking for it puts its values in their places
+            self.predict = self.predict or training.engine.predictor(model)
+            self.members = self.predict(inputs)
+
+        def check(self):
+            for field, values in training.model(inputs).items():
+                expected = keras.ops.convert_to_numpy(values)
+                np.testing.assert_allclose(self.members[field], expected, rtol=1e-4, atol=1e-5)
+
+    return Predicting()
+
+
 def train(training, folder=None):
     """Trains, takes all values to pieces, puts them together again, and ends the distribution.
 
@@ -127,6 +152,9 @@ def train(training, folder=None):
     training.prepare()
     engine, model = training.engine, training.model
     losses = fit(training)
+    seen = predicting(training)
+    with engine.scope():
+        seen.on_epoch_end(0)
     variables = [*model.trainable_variables, *model.optimizer.variables]
     names = [f"{number} {within(v.path)}" for number, v in enumerate(variables)]
     held = engine.held_bytes(model.weights), engine.held_bytes(model.optimizer.variables)
@@ -136,6 +164,7 @@ def train(training, folder=None):
         engine.fill(variable, values[name].__getitem__)
     trained = len(model.trainable_variables)
     engine.collect(model)
+    seen.check()
     for name, variable in zip(names[:trained], variables[:trained], strict=True):
         np.testing.assert_array_equal(np.asarray(variable), values[name])
     return {"losses": losses, "bytes": held, **values}

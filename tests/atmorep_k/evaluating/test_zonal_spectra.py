@@ -1,6 +1,6 @@
 import numpy as np
 
-from atmorep_k.evaluating.spectra import ZonalSpectra, zonal_power
+from atmorep_k.evaluating.zonal_spectra import ZonalSpectra, zonal_power
 
 
 def test_power_adds_up_to_the_mean_square():
