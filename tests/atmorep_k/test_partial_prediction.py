@@ -7,6 +7,7 @@ import pytest
 
 from atmorep_k import inference, prediction_files
 from atmorep_k.errors import UserError
+from atmorep_k.tasks.correct import correct
 from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, write
@@ -37,6 +38,11 @@ def forecast_further(store, output, **options):
     return rollout(Answers(["temperature"], members), store, TIMES, output=output, **options)
 
 
+def see_again(store, output, **options):
+    model = Answers(["temperature"], members)
+    return correct(model, store, TIMES, passes=2, output=output, **options)
+
+
 def contents(path):
     return {p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()}
 
@@ -64,7 +70,8 @@ def stop(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("predict", "number"), [(forecast, 0), (forecast, 1), (forecast_further, 1)]
+    ("predict", "number"),
+    [(forecast, 0), (forecast, 1), (forecast_further, 1), (see_again, 1)],
 )
 def test_a_stopped_prediction_goes_on_to_the_same_bytes(
     predict, number, store, tmp_path, stop, monkeypatch
