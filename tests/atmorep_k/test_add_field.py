@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from atmorep_k.cli import main
 from atmorep_k.run_directory import RunDirectory
 from atmorep_k.weights_file import differences, fingerprints
 
+# What is new to a model is proved on every backend; the rest is told once.
+once = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="told once, with JAX")
 TOP = """
 include 'add_field.gin'
 STORE = {store!r}
@@ -177,6 +180,7 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
+@once
 def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
     settings = {
@@ -196,6 +200,7 @@ def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
 
 
+@once
 def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
     later = write_tiny_store(
         folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
@@ -257,6 +262,7 @@ MISTAKES = {
 }
 
 
+@once
 @pytest.mark.parametrize("override", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     output = folder / "mistake"
@@ -270,6 +276,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     assert not output.exists()
 
 
+@once
 def test_a_model_that_is_not_there(folder):
     result = call("add-field", "absent", folder / "add.gin", "--output", folder / "none")
     assert result.exit_code == 1
@@ -277,6 +284,7 @@ def test_a_model_that_is_not_there(folder):
     assert not Path(folder / "none").exists()
 
 
+@once
 def test_a_dry_run_says_what_it_would_take(folder):
     output = folder / "dry"
     result = call("add-field", folder / "old", folder / "add.gin", "--output", output, "--dry-run")
