@@ -2,8 +2,8 @@
 
     python tools/draw_docs.py DIRECTORY
 
-DIRECTORY is where the README's first command has been run, with its runs/pretrain_field; what the
-pages write goes there, too, and must not be there yet.
+DIRECTORY holds the package's gin/ and runs/pretrain_field, the run that is asked (the pictures that
+are there are of gin/examples/demo_tasks.gin under that name). What the pages write goes there.
 """
 
 import contextlib
@@ -17,19 +17,16 @@ DOCS = Path(__file__).parents[1] / "docs"
 WIDTH, COLOURS = 1000, 128
 # Page -> picture -> where its commands leave it.
 PICTURES = {
-    "inference.md": {
-        "forecast": "forecast_plots/map_forecast_vorticity.png",
-        "interpolate": "between_plots/map_interpolate_vorticity.png",
-        "reconstruct": "holes_plots/map_reconstruct_vorticity.png",
-    },
+    "inference.md": {"forecast": "forecast_plots/map_forecast_vorticity.png"},
     "tasks.md": {
         "rollout": "rollout_plots/map_rollout_vorticity.png",
         "point": "places_plots/point_vorticity.png",
         "infill": "filled_plots/map_infill_vorticity.png",
         "counterfactual": "evening_plots/map_counterfactual_vorticity.png",
         "correct": "corrected_plots/map_correct_vorticity.png",
-        "attention": "attention_plots/attention_vorticity.png",
-        "evaluate": "forecasts_scores/rmse_vorticity.png",
+        "attention": "attention_plots/layers_encoder_self.png",
+        "evaluate": "forecasts_scores/scores_vorticity.png",
+        "ranks": "forecasts_scores/ranks_vorticity.png",
     },
 }
 

@@ -39,7 +39,7 @@ def test_a_place_that_is_not_writable_is_named(tmp_path):
 
 def test_every_task_and_model_has_its_words_and_colour():
     assert tuple(plots.TASK_TITLES) == evaluation.TASKS
-    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS) == 4
+    assert len(set(plots.COLOURS.values())) == len(plots.COLOURS) == 5
 
 
 def test_bars_show_the_scores_over_all_levels_and_lead_times():

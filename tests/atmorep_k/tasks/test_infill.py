@@ -146,7 +146,7 @@ def test_where_nothing_is_seen_gaps_stay(holed, truth, caplog):
     assert checked.remark.startswith("no scores: there is no truth where values are missing")
     figure = prediction_maps(checked.pictures["temperature"], "Infilling")
     titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
-    assert titles == ["Target", "Prediction, mean of 3 members", "Spread, standard deviation"]
+    assert titles == ["Target", "Prediction, mean of 3 members"]
 
 
 @once
