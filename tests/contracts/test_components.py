@@ -10,7 +10,6 @@ import keras
 import numpy as np
 import pytest
 import typeguard
-from keras import ops
 
 from atmorep_k import components as c
 from atmorep_k import config, registry
@@ -18,6 +17,8 @@ from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
 from atmorep_k.scoring import Scoring
 from atmorep_k.watch import Watch
+
+from component_arrays import assert_equal, random_arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -345,28 +346,6 @@ def _make(entry, **changes):
     return entry.cls(**{**_case(entry).arguments(), **changes})
 
 
-def _arrays(shapes, seed=0):
-    rng = np.random.default_rng(seed)
-    return [
-        _arrays(shape, seed + 1) if isinstance(shape, list) else rng.random(shape, "float32")
-        for shape in shapes
-    ]
-
-
-def _numpy(tree):
-    convert = lambda a: np.asarray(ops.convert_to_numpy(ops.cast(a, "float32")))  # noqa: E731
-    return [convert(a) for a in keras.tree.flatten(tree)]
-
-
-def _assert_equal(left, right, tolerance=0.0):
-    left, right = _numpy(left), _numpy(right)
-    assert len(left) == len(right) > 0
-    for one, other in zip(left, right, strict=True):
-        assert one.shape == other.shape
-        assert np.all(np.isfinite(one))
-        assert np.abs(one - other).max() <= tolerance * np.abs(one).max()
-
-
 def test_every_case_is_of_a_component():
     assert sorted(CASES) == sorted(entry.name for entry in registry.entries())
 
@@ -412,18 +391,18 @@ def test_a_copy_does_the_same(entry):
     if isinstance(one, str) or one is None:
         assert one == other
     else:
-        _assert_equal(one, other)
+        assert_equal(one, other)
 
 
 @layers
 def test_layer_in_a_saved_model(entry, randomize, tmp_path):
-    inputs = _arrays(_case(entry).inputs)
+    inputs = random_arrays(_case(entry).inputs)
     symbols = keras.tree.map_structure(lambda a: keras.Input(a.shape[1:]), inputs)
     model = keras.Model(symbols, _make(entry)(*symbols))
     randomize(model)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    _assert_equal(model(inputs), loaded(inputs))
+    assert_equal(model(inputs), loaded(inputs))
 
 
 def _compiled(layer, inputs):
@@ -449,16 +428,16 @@ def _variables(layer):
 
 @layers
 def test_compiled_layer_equals_eager(entry, randomize):
-    layer, inputs = _make(entry), _arrays(_case(entry).inputs)
+    layer, inputs = _make(entry), random_arrays(_case(entry).inputs)
     layer(*inputs)
     randomize(layer)
-    _assert_equal(layer(*inputs), _compiled(layer, inputs), tolerance=1e-5)
+    assert_equal(layer(*inputs), _compiled(layer, inputs), tolerance=1e-5)
 
 
 @layers
 def test_layer_in_mixed_precision(entry, randomize):
     case, exact, mixed = _case(entry), _make(entry), _make(entry, dtype="mixed_bfloat16")
-    inputs = _arrays(case.inputs)
+    inputs = random_arrays(case.inputs)
     exact(*inputs), mixed(*inputs)
     randomize(exact)
     mixed.set_weights(exact.get_weights())
@@ -466,7 +445,7 @@ def test_layer_in_mixed_precision(entry, randomize):
     for output in keras.tree.flatten(mixed(*inputs)):
         assert keras.backend.standardize_dtype(output.dtype) == expected
     assert all(v.dtype == "float32" for v in mixed.trainable_variables)
-    _assert_equal(exact(*inputs), mixed(*inputs), tolerance=5e-2)
+    assert_equal(exact(*inputs), mixed(*inputs), tolerance=5e-2)
 
 
 def _built(randomize, **changes):
@@ -480,14 +459,14 @@ def test_model_in_a_file(randomize, make_batch, tmp_path):
     inputs, _, _ = make_batch(model.fields)
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    _assert_equal(model(inputs), loaded(inputs))
+    assert_equal(model(inputs), loaded(inputs))
 
 
 def test_compiled_model_equals_eager(randomize, make_batch):
     model = _built(randomize)
     inputs, _, _ = make_batch(model.fields)
-    _assert_equal(model(inputs), _compiled(model, [inputs]), tolerance=1e-5)
-    _assert_equal(model(inputs), model.predict_on_batch(inputs), tolerance=1e-5)
+    assert_equal(model(inputs), _compiled(model, [inputs]), tolerance=1e-5)
+    assert_equal(model(inputs), model.predict_on_batch(inputs), tolerance=1e-5)
 
 
 def test_model_in_mixed_precision(randomize, make_batch, tmp_path):
@@ -496,9 +475,9 @@ def test_model_in_mixed_precision(randomize, make_batch, tmp_path):
     inputs, _, _ = make_batch(exact.fields)
     mixed.set_weights(exact.get_weights())
     assert keras.backend.standardize_dtype(mixed(inputs)["vorticity"].dtype) == "float32"
-    _assert_equal(exact(inputs), mixed(inputs), tolerance=5e-2)
+    assert_equal(exact(inputs), mixed(inputs), tolerance=5e-2)
     mixed.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert loaded.dtype_policy.name == "mixed_bfloat16"
     assert loaded.part("encoder", "vorticity").dtype_policy.name == "mixed_bfloat16"
-    _assert_equal(mixed(inputs), loaded(inputs))
+    assert_equal(mixed(inputs), loaded(inputs))

@@ -1,16 +1,8 @@
 """Commands are thin: what they call is tested on every backend beside them."""
 
-import os
-from pathlib import Path
-
-import pytest
+from told_once import skip_on_other_backends
 
 
 def pytest_collection_modifyitems(items):
     """Tests of commands run once, with JAX."""
-    if os.environ.get("KERAS_BACKEND", "jax") == "jax":
-        return
-    skip = pytest.mark.skip(reason="commands know no backend: tested once, with JAX")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
+    skip_on_other_backends(items, __file__, "commands know no backend")

@@ -1,11 +1,10 @@
 """Small raw files of known values: every value tells its time, level, latitude and longitude."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
+
+from told_once import skip_on_other_backends
 
 TIME = np.arange("2020-01-31T18", "2020-02-01T06", dtype="datetime64[h]")
 LEVEL = np.array([500.0, 850.0])
@@ -15,12 +14,7 @@ LONGITUDE = np.array([-1.0, 0.0, 1.0, 2.0])
 
 def pytest_collection_modifyitems(items):
     """Tests of data run once, with JAX: no backend has a part in it (see test_imports.py)."""
-    if os.environ.get("KERAS_BACKEND", "jax") == "jax":
-        return
-    skip = pytest.mark.skip(reason="stores know no backend: tested once, with JAX")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
+    skip_on_other_backends(items, __file__, "stores know no backend")
 
 
 def known_values(time=TIME, level=LEVEL, latitude=LATITUDE, longitude=LONGITUDE):

@@ -1,14 +1,13 @@
 """Random forecasts beside a truth, and a store with predictions of it."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
 
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
+
+from told_once import skip_on_other_backends
 
 LATITUDE, LONGITUDE = np.linspace(75, -75, 11), np.arange(12) * 30.0
 TIME = np.datetime64("2020-01-01T00", "ns") + np.arange(72) * np.timedelta64(1, "h")
@@ -19,12 +18,7 @@ DIMS = ("time", "prediction_timedelta", "number", *POINTS)
 
 def pytest_collection_modifyitems(items):
     """Tests of scores run once, with JAX: no backend has a part in them."""
-    if os.environ.get("KERAS_BACKEND", "jax") == "jax":
-        return
-    skip = pytest.mark.skip(reason="scores of files know no backend: tested once, with JAX")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
+    skip_on_other_backends(items, __file__, "scores of files know no backend")
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 import csv
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +10,8 @@ import xarray as xr
 from atmorep_k import plots
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 
+from told_once import skip_on_other_backends
+
 PLOTS = ("map_forecast_temperature", "ranks_temperature", "lead_times_temperature", "scores")
 # RMSE and CRPS of the model and its baselines.
 VALUES = {"ensemble": 1.5, "persistence": 3.0, "climatology": 1.2}
@@ -19,12 +19,7 @@ VALUES = {"ensemble": 1.5, "persistence": 3.0, "climatology": 1.2}
 
 def pytest_collection_modifyitems(items):
     """Pages are made once, with JAX: no backend has a part in them."""
-    if os.environ.get("KERAS_BACKEND", "jax") == "jax":
-        return
-    skip = pytest.mark.skip(reason="pages know no backend: tested once, with JAX")
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(skip)
+    skip_on_other_backends(items, __file__, "pages know no backend")
 
 
 def blank(figure, stream):
