@@ -5,19 +5,17 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-import keras
 import numpy as np
 
 from atmorep_k.declared import declared
 from atmorep_k.evaluation import predict_batch
 from atmorep_k.inference import last_tokens
+from atmorep_k.matrix_product import FLOPS, SIDE, matrix_product
 from atmorep_k.prepared import Prepared, prepare
-from atmorep_k.printing import size
+from atmorep_k.printing import duration, size
 from atmorep_k.reading_ahead import THREADS
 from atmorep_k.tracing.step import cost
 
-# A product of square float32 matrices of this size stands for what the machine can do.
-SIDE = 2048
 _REPEATS = 3
 
 
@@ -66,7 +64,7 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
     reading, samples = _reading(plan, rows)
     yield f"loader         {rows / reading:.3g} windows/s"
     seconds, product = _seconds(plan, samples)
-    rate = 2 * SIDE**3 / product
+    rate = FLOPS / product
     yield (
         f"network        {rows / seconds:.3g} windows/s, {size(flops / seconds, 'FLOP/s')}: "
         f"{flops / seconds / rate:.2f} of the {size(rate, 'FLOP/s')} of a {SIDE} x {SIDE} product"
@@ -74,7 +72,7 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
     # They go on at the same time, batch by batch, see `reading_ahead`.
     total = max(seconds, reading) * -(-windows // rows)
     slower = "loader" if reading > seconds else "network"
-    yield f"estimate       {_duration(total)} a time, {_duration(total * times)} in all ({slower})"
+    yield f"estimate       {duration(total)} a time, {duration(total * times)} in all ({slower})"
 
 
 def _flops(plan: Prepared, rows: int) -> float:
@@ -110,7 +108,7 @@ def _reading(plan: Prepared, rows: int):
 
 def _seconds(plan: Prepared, samples) -> tuple[float, float]:
     """Returns the seconds of a predicted batch, and of a product of two matrices, in turns."""
-    product, times = _product(), ([], [])
+    product, times = matrix_product(), ([], [])
     predict_batch(plan.model, samples, len(samples))
     product()
     for _ in range(_REPEATS):
@@ -119,16 +117,7 @@ def _seconds(plan: Prepared, samples) -> tuple[float, float]:
     return tuple(map(statistics.median, times))
 
 
-def _product() -> Callable[[], np.ndarray]:
-    matrix = keras.ops.ones((SIDE, SIDE), "float32")
-    return lambda: keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)[:1, :1])
-
-
 def _timed(function: Callable):
     begun = time.perf_counter()
     result = function()
     return time.perf_counter() - begun, result
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.3g} s" if seconds < 120 else f"{seconds / 60:.3g} min"

@@ -22,3 +22,8 @@ def size(number: float, unit: str = "B") -> str:
     while number >= 1000:
         number, prefix = number / 1000, next(prefixes)
     return f"{number:.3g} {prefix}{unit}"
+
+
+def duration(seconds: float) -> str:
+    """Returns a time in three digits with its unit, as in `21.2 min`."""
+    return f"{seconds:.3g} s" if seconds < 120 else f"{seconds / 60:.3g} min"

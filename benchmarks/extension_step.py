@@ -25,7 +25,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from train_step import matrix_product, peak_memory, seconds, temporary_memory
+from train_step import peak_memory, seconds, temporary_memory
 
 VARIANTS = ("extension", "both", "whole", "alone")
 TARGET = {"step": 0.6, "memory": 0.7}
@@ -120,13 +120,12 @@ def step_times(arguments) -> dict[str, float]:
 
 def memory_of(arguments) -> dict[str, float | None]:
     """Returns the peak of the memory of one variant's steps and XLA's part of it, in MB."""
-    import keras
-
     from atmorep_k import load_model
+    from atmorep_k.matrix_product import matrix_product
 
     variant = arguments.child
     task, batch = prepared(variant, arguments)
-    matrix_product(keras)()
+    matrix_product()()
     # What reading a file takes (libraries, buffers) is no part of a step.
     load_model(arguments.saved)
     before = peak_memory()

@@ -29,7 +29,6 @@ import sys
 import time
 from pathlib import Path
 
-SIDE = 2048
 VARIANTS = {"full": (), "visible": ("AtmoRep.encode='visible'",)}
 VARIANTS["apart"] = ("AtmoRep.encode='apart'", "UNetDecoder.cross_ratio=1.0")
 HEADER = ("backend", "variant", "step", "of full", "processor", "of full", "GFLOP/s", "product")
@@ -94,12 +93,13 @@ def measure(arguments) -> dict:
     import keras
 
     from atmorep_k import config
+    from atmorep_k.matrix_product import FLOPS, matrix_product
 
     keras.utils.set_random_seed(0)
     overrides = [*arguments.set, *VARIANTS[arguments.child]]
     task = config.load([arguments.config], overrides).build()
     batch, slots = random_batch(task)
-    product = matrix_product(keras)
+    product = matrix_product()
     product()
     before = peak_memory()
     model = compiled_model(task)
@@ -113,7 +113,7 @@ def measure(arguments) -> dict:
     step, processor = (statistics.median(times) for times in zip(*steps, strict=True))
     square, square_processor = (statistics.median(times) for times in zip(*products, strict=True))
     operations = 3 * forward_operations(model, task.batch_size, slots) / 1e9
-    product = 2 * SIDE**3 / 1e9
+    product = FLOPS / 1e9
     result = {"step": step, "processor": processor, "rate": operations / step}
     result |= {"product": product / square, "share": operations / step * square / product}
     result["processor_share"] = operations / processor * square_processor / product
@@ -159,16 +159,6 @@ def count_calls(model) -> list[int]:
 
     model.call = counted
     return calls
-
-
-def matrix_product(keras):
-    matrix = keras.ops.ones((SIDE, SIDE), "float32")
-    if keras.backend.backend() == "jax":
-        import jax
-
-        compiled = jax.jit(lambda a: a @ a)
-        return lambda: compiled(matrix).block_until_ready()
-    return lambda: keras.ops.convert_to_numpy(keras.ops.matmul(matrix, matrix)[0, 0])
 
 
 def random_batch(task):

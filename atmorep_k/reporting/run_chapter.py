@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from atmorep_k.plots import TASK_TITLES, loss_curve, rate_curve
+from atmorep_k.printing import duration
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.chapter import Chapter
 from atmorep_k.reporting.model_section import model_section
@@ -80,7 +81,7 @@ def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
         "Loss": f"{told['loss']:.4g}",
         "Held-out loss": f"{held_out:.4g} (step {told['val_loss_step']:,})" if held_out else "",
         "Rate": f"{told['samples_per_second']:.3g} samples/s (median)",
-        "Training time": _duration(told["training_seconds"]),
+        "Training time": duration(told["training_seconds"]),
         "Mesh": " x ".join(map(str, told["mesh"] or [])),
         "Processes": told["processes"],
     }
@@ -180,7 +181,7 @@ def _provenance(run: RunDirectory, record: dict[str, Any]) -> list[blocks.Block]
         "Resumed from step": record.get("resumed_from_step"),
     }
     timings = {
-        words(name.removesuffix("_seconds")).capitalize(): _duration(seconds)
+        words(name.removesuffix("_seconds")).capitalize(): duration(seconds)
         for name, seconds in (record.get("timings") or {}).items()
     }
     config = blocks.source(read_text(run.config))
@@ -205,7 +206,3 @@ def _flat(found: dict[str, Any], above: str = "") -> dict[str, str]:
             is_list = isinstance(value, list)
             rows[label.capitalize()] = ", ".join(map(str, value)) if is_list else str(value)
     return rows
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
