@@ -287,7 +287,7 @@ def run(
     of_result |= {"overlap": overlap, "others": settings}
     partial = partial_of(plan, output, resume, **of_result)
     options["skip"] = partial.done if partial else 0
-    pieces = predict(plan.model, plan.dataset, plan.masking, plan.starts, plan.frame, **options)
+    pieces = predict(plan.model, plan.dataset, plan.maskings, plan.starts, plan.frame, **options)
     result = prediction_files.collect(pieces, plan.frame.encoding(), output, partial)
     if finish:
         finish(result, plan.model, plan.frame.stores)
@@ -303,7 +303,7 @@ def _masking(name: str, **options):
 def predict(
     model,
     dataset,
-    masking,
+    maskings: Sequence,
     starts: Sequence[int],
     frame: Frame,
     *,
@@ -326,8 +326,8 @@ def predict(
         model: has `normalizers` and `predict_on_batch`.
         dataset: opened for the fields of the model; has `sample(tile, masking, rng)` and
             `indices(tile, field)`.
-        masking: what is hidden; several, where each window is predicted once with each of them,
-            of which no two hide the same.
+        maskings: what is hidden; each window is predicted once with each of them, and no two hide
+            the same.
         starts: indices in the store of the first times of windows.
         frame: the grid and the hours to predict.
         batch_size: windows predicted at once; the last batch is filled up, so that shapes are
@@ -342,7 +342,6 @@ def predict(
         progress: called with the number of windows predicted so far, and of all.
     """
     numbers = numbers or {start: range(len(frame.tiling)) for start in starts}
-    maskings = masking if isinstance(masking, Sequence) else (masking,)
     passes = {start: list(itertools.product(of, maskings)) for start, of in numbers.items()}
     done = sum(len(passes[start]) for start in starts[:skip])
     total = sum(map(len, passes.values()))

@@ -128,12 +128,11 @@ def ingredients(plan: Any, **settings) -> dict[str, Any]:
     import keras
 
     frame = plan.frame
-    maskings = plan.masking if isinstance(plan.masking, list) else [plan.masking]
     grid = *frame.grid(), frame.leads.astype(np.int64)
     return {
         "model": _digest(_values(plan.model)),
         "backend": keras.backend.backend(),
-        "masking": repr([masking.get_config() for masking in maskings]),
+        "masking": repr([masking.get_config() for masking in plan.maskings]),
         "task or store": frame.attributes,
         "time": [str(frame.named(int(start))) for start in plan.starts],
         "field": [field.name for field in frame.fields],

@@ -62,6 +62,11 @@ def _is_prediction(path: Path, dim: str) -> bool:
         return False
 
 
+def plots_of(output: Path) -> Path:
+    """Returns the directory of the pictures that are drawn with an output."""
+    return output.with_name(f"{output.stem}_plots")
+
+
 def open_prediction(path: Path) -> xr.Dataset:
     """Opens a prediction; values are read as they are used."""
     if path.suffix == ".zarr":

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from atmorep_k.prediction_files import plots_of
 from atmorep_k.printing import print_table
 from atmorep_k.progress import bar
 
@@ -54,4 +55,4 @@ def predict_and_report(
     else:
         print_table(found.table(), stderr=True)
     output = Path(output)
-    return [output, *found.draw(output.with_name(f"{output.stem}_plots"))]
+    return [output, *found.draw(plots_of(output))]

@@ -35,7 +35,7 @@ class Prepared:
     Args:
         model: opened.
         dataset: opened for it.
-        masking: what is hidden.
+        masking: what is hidden, or several, of which no two hide the same.
         starts: `(time,)` indices in the store of the first times of windows.
         frame: the grid and the hours to predict.
     """
@@ -45,6 +45,11 @@ class Prepared:
     masking: Any
     starts: np.ndarray
     frame: Frame
+
+    @property
+    def maskings(self) -> list:
+        """All maskings: each window is predicted once with each of them."""
+        return self.masking if isinstance(self.masking, list) else [self.masking]
 
 
 def prepare(

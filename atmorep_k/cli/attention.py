@@ -35,13 +35,13 @@ def attention(output, layer, **options):
     --level 500 --hide 1 --output attention.nc
     """
     from atmorep_k.maps import coastlines
+    from atmorep_k.prediction_files import plots_of
     from atmorep_k.tasks.attention import attention as look
     from atmorep_k.tasks.attention_maps import draw_attention
 
     def draw(found, store):
         lines = [] if store.attributes.get("simulated") else coastlines()
-        plots = output.with_name(f"{output.stem}_plots")
-        for path in [output, *draw_attention(found, layer, lines, plots)]:
+        for path in [output, *draw_attention(found, layer, lines, plots_of(output))]:
             click.echo(path)
 
     look(output=output, layer=layer, finish=draw, **options)

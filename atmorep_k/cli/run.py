@@ -38,8 +38,9 @@ def run(files, overrides, output, resume, dry_run, profile):
     configuration = config.load(files, overrides)
     if (task := configuration.task) in COMMANDS:
         if output:
-            overrides = (*overrides, f"{task}.output={str(output)!r}")
-        _ask(config.load(files, overrides), dry_run, profile)
+            named = f"{task}.output={str(output)!r}"
+            configuration = config.load(files, (*overrides, named))
+        _ask(configuration, dry_run, profile)
         return
     start(configuration, output or Path("runs") / Path(files[-1]).stem, dry_run, profile)
 

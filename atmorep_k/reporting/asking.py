@@ -12,9 +12,10 @@ from atmorep_k.data.named import store_path
 from atmorep_k.data.store import Store, open_store
 from atmorep_k.maps import coastlines, degrees
 from atmorep_k.places import Place, parse_places
+from atmorep_k.prediction_files import plots_of
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.section import Section
-from atmorep_k.reporting.task_chapter import drawn, plots_of
+from atmorep_k.reporting.task_chapter import drawn
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from atmorep_k.errors import UserError
-from atmorep_k.prediction_files import open_prediction
+from atmorep_k.prediction_files import open_prediction, plots_of
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.chapter import Chapter
 from atmorep_k.reporting.picture import Picture
@@ -17,11 +17,6 @@ _SHOWN = {
     "layers_": ("Attention of one token, by layer: {}", True),
     "heads_": ("Attention of one token, by head: {}", True),
 }
-
-
-def plots_of(output: Path) -> Path:
-    """Returns the directory of the pictures that were drawn with an output."""
-    return output.with_name(f"{output.stem}_plots")
 
 
 def is_task_output(path: Path) -> bool:

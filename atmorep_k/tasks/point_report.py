@@ -11,6 +11,7 @@ from atmorep_k.place_windows import around
 from atmorep_k.places import Place
 from atmorep_k.planning import step
 from atmorep_k.plots import COLOURS, new_figure, save
+from atmorep_k.prediction_files import plots_of
 from atmorep_k.printing import print_table
 from atmorep_k.progress import bar
 from atmorep_k.tasks.point import QUANTILES, point
@@ -43,7 +44,7 @@ def point_and_report(
         options |= {"progress": shown.advance, "finish": lambda *all: made.extend(all)}
         found = point(model, store, times, places, output=output, **options)
     _, model, stores = made
-    paths, plots = [Path(output)], Path(output).with_name(f"{Path(output).stem}_plots")
+    paths, plots = [Path(output)], plots_of(Path(output))
     plots.mkdir(parents=True, exist_ok=True)
     table = _table()
     with found:

@@ -154,7 +154,7 @@ class _Course:
         one = inference.predict(
             plan.model,
             windows,
-            plan.masking,
+            plan.maskings,
             [start],
             plan.frame,
             batch_size=self._batch_size,

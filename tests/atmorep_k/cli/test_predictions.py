@@ -9,18 +9,6 @@ from atmorep_k import cli
 from atmorep_k.prediction_files import open_prediction
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, make_model, tiny_store):
-    from atmorep_k.components.datasets import WindowDataset
-
-    made = make_model()
-    WindowDataset(str(tiny_store)).open(made.fields, made.normalizers)
-    made.build()
-    path = tmp_path_factory.mktemp("run") / "model.keras"
-    made.save(path)
-    return path
-
-
 @pytest.fixture
 def call(model, tiny_store, tmp_path, monkeypatch):
     """Returns a function that runs a command on the tiny store, in an empty directory."""

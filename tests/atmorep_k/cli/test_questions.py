@@ -13,21 +13,6 @@ from atmorep_k.cli.questions import COMMANDS, Question
 from atmorep_k.errors import UserError
 
 GIN = Path(__file__).parents[3] / "gin" / "tasks"
-pytestmark = pytest.mark.skipif(
-    os.environ.get("KERAS_BACKEND", "jax") != "jax", reason="knows no backend: tested with JAX"
-)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory, make_model, tiny_store):
-    from atmorep_k.components.datasets import WindowDataset
-
-    made = make_model()
-    WindowDataset(str(tiny_store)).open(made.fields, made.normalizers)
-    made.build()
-    path = tmp_path_factory.mktemp("run") / "model.keras"
-    made.save(path)
-    return path
 
 
 @pytest.fixture
