@@ -30,7 +30,7 @@ class Evaluation:
             attributes `units` and `long_name` and, for a forecast, the coordinate
             `lead_time_hours` along time.
         pictures: task -> field -> one window with `target`, `prediction` (mean of the members,
-            the target where nothing was hidden), `spread` and `hidden`, each with `POINT_DIMS`.
+            the target where nothing was hidden), `spread` and `hidden`, see `truth.picture`.
         simulated: whether the atmosphere is a simulated one, which has no coastlines.
     """
 

@@ -5,12 +5,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from atmorep_k import baselines
+from atmorep_k import baselines, truth
 from atmorep_k.held_out_window import HeldOutWindow
 from atmorep_k.scores import ScoreSums
-from atmorep_k.truth import labels
-
-POINT_DIMS = ("level", "time", "latitude", "longitude")
 
 
 class HeldOut:
@@ -75,10 +72,7 @@ class HeldOut:
             "hidden": window.hidden,
         }
         places = (list(field.levels), times, latitude, longitude)
-        coordinates = dict(zip(POINT_DIMS, places, strict=True))
-        attributes = self.attributes(field.name) | {"number": len(members)}
-        variables = {n: (POINT_DIMS, values) for n, values in arrays.items()}
-        return xr.Dataset(variables, coordinates, attributes)
+        return truth.picture(self.stores[field.name], field.name, arrays, places, len(members))
 
     def describe(self, task: str, field, sums: ScoreSums) -> xr.Dataset:
         """Returns the sums with units and, for a forecast, hours after the last visible time."""
@@ -91,4 +85,4 @@ class HeldOut:
 
     def attributes(self, field: str) -> dict[str, Any]:
         """Returns units and names of a field as its store has them."""
-        return labels(self.stores[field], field)
+        return truth.labels(self.stores[field], field)

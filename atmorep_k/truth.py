@@ -10,6 +10,8 @@ from atmorep_k.data.store import Store
 if TYPE_CHECKING:
     import xarray as xr
 
+POINT_DIMS = ("level", "time", "latitude", "longitude")
+
 
 def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.ndarray):
     """Returns the values (level, time, lat, lon) float32; NaN at times that are not in the store.
@@ -31,7 +33,7 @@ def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.n
     shape = len(field.levels), len(times), len(rows), len(columns)
     values = np.full(shape, np.nan, np.float32)
     known = array.isel(time=index, latitude=rows, longitude=columns)
-    values[:, there] = known.transpose("level", "time", "latitude", "longitude").values
+    values[:, there] = known.transpose(*POINT_DIMS).values
     return values
 
 
@@ -76,3 +78,22 @@ def labels(store: Store, name: str) -> dict[str, Any]:
         "has_level": info.has_level,
         "level_units": "" if units == "1" else units,
     }
+
+
+def picture(store: Store, name: str, arrays: dict[str, np.ndarray], places, number: int | None):
+    """Returns what `maps.prediction_maps` draws of a field, an `xarray.Dataset`.
+
+    Args:
+        store: the store of the field.
+        name: the field.
+        arrays: `target`, `prediction`, `spread` and `hidden`, each with `POINT_DIMS`.
+        places: levels, times, latitudes and longitudes.
+        number: members; None where it is not said.
+    """
+    import xarray as xr
+
+    return xr.Dataset(
+        {of: (POINT_DIMS, values) for of, values in arrays.items()},
+        dict(zip(POINT_DIMS, places, strict=True)),
+        labels(store, name) | {"number": number},
+    )

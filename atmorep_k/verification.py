@@ -12,7 +12,7 @@ from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
 from atmorep_k.maps import coastlines
 from atmorep_k.stitching import spread
-from atmorep_k.truth import cube, labels, nearest
+from atmorep_k.truth import cube, nearest, picture
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
@@ -205,13 +205,10 @@ class _OneTime:
             "spread": np.where(self.hidden, self.spread, np.nan),
             "hidden": self.hidden,
         }
-        dims = ("level", "time", "latitude", "longitude")
-        places = ([self.field.levels[level]], self.times, self.store.latitude[self.rows])
-        return xr.Dataset(
-            {name: (dims, values[[level]]) for name, values in arrays.items()},
-            dict(zip(dims, (*places, self.longitude), strict=True)),
-            labels(self.store, self.field.name) | {"number": self.number},
-        )
+        arrays = {name: values[[level]] for name, values in arrays.items()}
+        latitude = self.store.latitude[self.rows]
+        places = ([self.field.levels[level]], self.times, latitude, self.longitude)
+        return picture(self.store, self.field.name, arrays, places, self.number)
 
 
 def _leveled(values: xr.DataArray, field) -> xr.DataArray:

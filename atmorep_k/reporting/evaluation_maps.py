@@ -12,7 +12,7 @@ from atmorep_k.evaluating.matching import match, open_forecast
 from atmorep_k.maps import coastlines, prediction_maps
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.stitching import spread
-from atmorep_k.truth import labels
+from atmorep_k.truth import picture
 
 _POINTS = ("level", "latitude", "longitude")
 _HOUR = np.timedelta64(1, "h")
@@ -89,11 +89,6 @@ def _compared(
         "spread": np.where(hidden, beside, np.nan),
         "hidden": hidden,
     }
-    dims = ("level", "time", "latitude", "longitude")
+    arrays = {name: array[:, None] for name, array in arrays.items()}
     places = field.levels, [valid], values["latitude"].values, values["longitude"].values
-    return xr.Dataset(
-        {name: (dims, array[:, None]) for name, array in arrays.items()},
-        dict(zip(dims, places, strict=True)),
-        labels(field.store, field.name)
-        | {"number": members.sizes["number"] if "number" in values.dims else None},
-    )
+    return picture(field.store, field.name, arrays, places, values.sizes.get("number"))

@@ -5,10 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from atmorep_k import truth
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.held_out import POINT_DIMS
-from atmorep_k.truth import labels
 
 _LEAD = "prediction_timedelta"
 
@@ -32,11 +31,7 @@ def picture(
     arrays["hidden"] = np.isfinite(arrays["spread"])
     times = one["time"].values + np.concatenate([before, one[_LEAD].values])
     places = ([level], times, one["latitude"].values, one["longitude"].values)
-    return xr.Dataset(
-        {name: (POINT_DIMS, values) for name, values in arrays.items()},
-        dict(zip(POINT_DIMS, places, strict=True)),
-        {**labels(store, field.name), "number": one.sizes.get("number")},
-    )
+    return truth.picture(store, field.name, arrays, places, one.sizes.get("number"))
 
 
 def _cube(values: xr.DataArray, level: float, after: bool) -> np.ndarray:

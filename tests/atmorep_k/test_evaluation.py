@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from atmorep_k import baselines, evaluation, held_out, scores
+from atmorep_k import baselines, evaluation, scores, truth
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import Forecast, Infill, RandomTokens, TemporalInterpolation
@@ -214,7 +214,7 @@ def stacked(dataset, field, masking, baseline):
         expected = climatology.window(dataset.handle.time[times], rows, columns)
         targets.append(np.where(hidden, cube, np.nan))
         forecasts.append(baseline(np.where(hidden, np.nan, cube), hidden, expected))
-    dims = ("sample", *held_out.POINT_DIMS)
+    dims = ("sample", *truth.POINT_DIMS)
     coordinates = {"level": list(field.levels)}
     arrays = (np.stack(forecasts), np.stack(targets))
     return [xr.DataArray(a, coordinates, dims) for a in arrays]
