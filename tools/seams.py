@@ -14,6 +14,7 @@ import numpy as np
 import atmorep_k
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import open_store
+from atmorep_k.planning import opened_model
 from atmorep_k.tiling import tile
 
 PLACES = ("ends of windows", "ends of tokens", "within tokens")
@@ -22,34 +23,32 @@ PLACES = ("ends of windows", "ends of tokens", "within tokens")
 def main():
     """Prints the table and the path of the figure."""
     arguments = _arguments()
-    model = atmorep_k.load_model(arguments.model)
-    field = next(
-        f for f in model.predicted if f.name == (arguments.field or model.predicted[0].name)
-    )
+    model, _ = opened_model(arguments.model, arguments.store, None)
+    by_name = {f.name: f for f in model.predicted}
+    field = by_name[arguments.field or model.predicted[0].name]
     store = open_store(store_path(arguments.store))
-    rows, steps = [], {}
+    shown = {}
+    print(f"{'overlap':10s}" + "".join(f"{name:>18s}" for name in PLACES))
     for tokens in range(max(1, field.num_tokens[2] // 2) + 1):
         overlap = (min(tokens, field.num_tokens[1] // 2), tokens)
-        found = atmorep_k.forecast(
-            model, arguments.store, arguments.time, overlap=overlap, fields=[field.name]
-        )
-        predicted = found[field.name].mean("number")
-        valid = found["time"] + found["prediction_timedelta"]
-        truth = store.dataset()[field.name].sel(time=valid, level=found["level"])
-        predicted, truth = (
-            _eastward(a.transpose("time", "prediction_timedelta", "level", "latitude", "longitude"))
-            for a in (predicted, truth)
-        )
-        of = _places(store, field, overlap)
+        predicted, truth = _steps(model, field, store, arguments, overlap)
         error = ((predicted - truth) ** 2).mean(axis=(0, 1, 2, 3))
-        usual = (truth**2).mean()
-        rows.append([str(overlap), *(np.sqrt(error[of == n].mean() / usual) for n in range(3))])
-        steps["store"] = truth
-        steps[f"forecast, overlap {overlap[0]} {overlap[1]}"] = predicted
-    print(f"{'overlap':10s}" + "".join(f"{name:>18s}" for name in PLACES))
-    for name, *values in rows:
-        print(f"{name:10s}" + "".join(f"{value:18.3f}" for value in values))
-    print(_draw(steps, field, arguments.output))
+        place, usual = _places(store, field, overlap), (truth**2).mean()
+        sizes = (np.sqrt(error[place == n].mean() / usual) for n in range(len(PLACES)))
+        print(f"{overlap!s:10s}" + "".join(f"{size:18.3f}" for size in sizes))
+        shown |= {"store": truth, f"forecast, overlap {overlap[0]} {overlap[1]}": predicted}
+    print(_draw(shown, field, arguments.output))
+
+
+def _steps(model, field, store, arguments, overlap) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps of a forecast's mean and of the store, (time, lead, level, lat, lon)."""
+    options = {"overlap": overlap, "fields": [field.name]}
+    found = atmorep_k.forecast(model, arguments.store, arguments.time, **options)
+    valid = found["time"] + found["prediction_timedelta"]
+    truth = store.dataset()[field.name].sel(time=valid, level=found["level"])
+    dims = ("time", "prediction_timedelta", "level", "latitude", "longitude")
+    values = (array.transpose(*dims) for array in (found[field.name].mean("number"), truth))
+    return tuple(_eastward(array) for array in values)
 
 
 def _arguments():
