@@ -140,6 +140,8 @@ def test_the_published_files_wire_what_is_imported(name, original):
     assert [field_of(f) for f in ours.fields] == [field_of(f) for f in imported.fields]
     for role, part in imported.templates.items():
         assert type(ours.templates[role]) is type(part)
+        if part is None:  # the original knows no such role
+            continue
         # The decoders are as deep as the encoders: no block is without the encoder's layers.
         assert options_of(ours.templates[role]) == options_of(part), role
 
