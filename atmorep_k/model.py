@@ -317,8 +317,12 @@ class AtmoRep(keras.Model):
                 hidden = masked_tokens(field, decoded, masked)
             members = self.part("tail", name)(hidden)
             if guess := self._first_guess(field):
-                start = masked_tokens(field, self._seen(field, inputs), masked)
-                members = guess.depart(start, members)
+                tokens = inputs[f"{name}/tokens"]
+                start, sigma = (
+                    masked_tokens(field, values, masked)[..., None, :]
+                    for values in (guess(tokens), guess.departures(tokens))
+                )
+                members = start + sigma * members
             return members
 
         return self.at(name, predict, start, encoded)

@@ -7,7 +7,7 @@ import numpy as np
 
 from atmorep_k.components.datasets import damage
 from atmorep_k.data.packing import MISSING
-from atmorep_k.data.record import gaps
+from atmorep_k.data.record import gaps, iso
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
@@ -130,7 +130,7 @@ def check_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indi
         return
     step, level, row, column = (int(i) for i in np.argwhere(missing.swapaxes(0, 1))[0])
     times, rows, columns = indices
-    when = np.datetime_as_string(store.time[times[step]], "m")
+    when = iso(store.time[times[step]])
     raise UserError(
         f"variable {field.name!r} in {store.path} has missing values (NaN or infinite), at "
         f"{when}, level {field.levels[level]:g}, latitude {store.latitude[rows[row]]:g}, longitude "
@@ -189,6 +189,6 @@ def tell_gaps(store: Store, fields: Sequence[FieldSpec]) -> None:
 
 def record(store: Store) -> str:
     """Returns the times of a store, as words for a message."""
-    first, last = (np.datetime_as_string(store.time[i], "m") for i in (0, -1))
+    first, last = (iso(store.time[i]) for i in (0, -1))
     step = np.diff(store.time).min() / np.timedelta64(1, "h") if len(store.time) > 1 else 0
     return f"{first} to {last} every {step:g} h"

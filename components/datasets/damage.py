@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 
@@ -55,7 +56,7 @@ def listing(store: Store) -> str:
 
 def extent(store: Store, times: slice, rows: slice, columns: slice) -> str:
     """Returns the times and places of a part of a store, as words for a message."""
-    when = (np.datetime_as_string(store.time[i], "m") for i in (times.start, times.stop - 1))
+    when = (iso(store.time[i]) for i in (times.start, times.stop - 1))
     north, south = (store.latitude[i] for i in (rows.start, rows.stop - 1))
     west, east = (store.longitude[i] for i in (columns.start, columns.stop - 1))
     return f"{' to '.join(when)}, latitudes {north:g} to {south:g}, longitudes {west:g} to {east:g}"

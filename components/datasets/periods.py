@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from atmorep_k.data.record import iso
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Window
 
@@ -44,7 +45,7 @@ def split(
     if first < min(stop for _, stop in periods.values()):
         raise UserError(
             f"train_period {_words(train)} and validation_period {_words(validation)} share "
-            f"times, the first {minutes(time[first])}; scores on data seen in training say nothing."
+            f"times, the first {iso(time[first])}; scores on data seen in training say nothing."
         )
     return periods
 
@@ -52,7 +53,7 @@ def split(
 def _indices(name: str, period: Sequence[str], time: np.ndarray) -> tuple[int, int]:
     begin, end = _dates(name, period)
     unit = np.datetime_data(begin.dtype)[0], np.datetime_data(end.dtype)[0]
-    record = f"the record of the store is {minutes(time[0])} to {minutes(time[-1])}"
+    record = f"the record of the store is {iso(time[0])} to {iso(time[-1])}"
     before = time[0].astype(f"datetime64[{unit[0]}]") > begin
     if before or time[-1].astype(f"datetime64[{unit[1]}]") < end:
         raise UserError(f"{name}_period {_words(period)} is not inside the record: {record}.")
@@ -98,11 +99,6 @@ def span(time: np.ndarray, period: tuple[int, int]) -> Span:
 
 def _words(period: Sequence[str]) -> str:
     return f"{period[0]} to {period[1]}"
-
-
-def minutes(time: np.datetime64) -> str:
-    """Returns a time as text, to the minute."""
-    return str(np.datetime_as_string(time, "m"))
 
 
 def extended(time: np.ndarray, number: int) -> np.ndarray:
@@ -165,5 +161,5 @@ def window_starts(
     gaps = " without a gap" if stop - first > reach else ""
     raise UserError(
         f"a {what} of {hours:g} h does not fit{gaps} the {name} period of {span:g} h, "
-        f"{minutes(time[first])} to {minutes(time[stop - 1])}."
+        f"{iso(time[first])} to {iso(time[stop - 1])}."
     )

@@ -13,6 +13,7 @@ from atmorep_k.components.datasets.preparing import TokenInfo
 from atmorep_k.components.datasets.reader import Cube, Reader
 from atmorep_k.data.linked_store import LinkedStore
 from atmorep_k.data.packing import Packing
+from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
@@ -174,7 +175,7 @@ class Serving:
         if not all(0 <= i < len(axis) for axis, i in axes):
             return ""
         time, latitude, longitude = (axis[i] for axis, i in axes)
-        return f" ({periods.minutes(time)}, latitude {latitude:g}, longitude {longitude:g})"
+        return f" ({iso(time)}, latitude {latitude:g}, longitude {longitude:g})"
 
     def indices(self, position: Position, shape: Shape | None = None) -> checks.Indices:
         """Returns the indices of times, rows and columns of a window in this store.

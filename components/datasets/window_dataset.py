@@ -19,6 +19,7 @@ from atmorep_k.components.datasets.sample import Sample
 from atmorep_k.components.datasets.serving import Without
 from atmorep_k.components.datasets.stores import Stores
 from atmorep_k.components.normalizers import MonthlyNormalizer
+from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component
@@ -166,7 +167,7 @@ class WindowDataset(Component):
         return {
             **self._stores.provenance(),
             **{
-                f"{name}_period": [periods.minutes(time[i]) for i in (first, stop - 1)]
+                f"{name}_period": [iso(time[i]) for i in (first, stop - 1)]
                 for name, (first, stop) in self._periods.items()
             },
         }

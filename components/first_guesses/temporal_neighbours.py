@@ -8,6 +8,9 @@ from keras import ops
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Configured, component
 
+# Steps to a visible hour where there is none: so many that the one on the other side alone counts.
+FAR = 1e9
+
 
 @component("first_guess")
 class TemporalNeighbours(Configured, keras.layers.Layer):
@@ -17,12 +20,19 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
     visible token before and t1 the first hour of the next one at the same place. With a visible
     token on one side only its value stands (persistence); with none the climatology, 0.
 
+    The members depart from that the further, the longer it is to what is visible: by
+
+        sigma = scale (t - t0) (t1 - t) / (t1 - t0),  scale (t - t0) or scale (t1 - t) on one side,
+
+    in steps of the window and at most 1, which is how far values go where both neighbours drift
+    away at rates that are not known; by 1 from the climatology.
+
     A token is hidden where all its values are 0, which is how maskings hide; those that are noised
-    or coarsened stand for themselves. No weights, and always float32: the members' departures are
-    small.
+    or coarsened stand for themselves, with departures of half a step. No weights, and always
+    float32: the members' departures are small.
 
     Args:
-        scale: size of the departures that an untrained model adds to the guess, in standard
+        scale: how far an untrained model departs from persistence after one step, in standard
             deviations. Small numbers are learnt sooner where the start is small.
         token_size: points of a token in (time, lat, lon); set by the model.
 
@@ -44,33 +54,53 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
 
     def call(self, tokens):
         """Returns the tokens, of hidden ones the guess."""
-        times, hours = tokens.shape[2], self.token_size[0]
-        # Points of one hour are neighbours, (..., hour, point).
-        cut = ops.reshape(tokens, (*ops.shape(tokens)[:-1], hours, tokens.shape[-1] // hours))
-        visible = ops.any(ops.not_equal(tokens, 0), axis=-1)
-        before, after = _nearest(visible, times)
-        known_before, known_after = before >= 0, after < times
-        start = _of_token(cut[..., -1, :], ops.where(known_before, before, 0))
-        end = _of_token(cut[..., 0, :], ops.where(known_after, after, 0))
-        weight = _weight(before, after, known_before, known_after, hours)[..., None]
-        nothing = ops.logical_not(ops.logical_or(known_before, known_after))
-        mixed = (1 - weight) * start[..., None, :] + weight * end[..., None, :]
-        mixed = ops.where(nothing[..., None, None], 0.0, mixed)
-        guess = ops.where(visible[..., None, None], cut, mixed)
+        hours = self._hours(tokens)
+        visible, before, after, since, until = _around(hours)
+        start = _of_token(hours[..., -1, :], ops.maximum(before, 0))
+        end = _of_token(hours[..., 0, :], ops.minimum(after, tokens.shape[2] - 1))
+        known_before, known_after = before >= 0, after < tokens.shape[2]
+        start = ops.where(known_before[..., None], start, ops.where(known_after[..., None], end, 0))
+        end = ops.where(known_after[..., None], end, start)
+        weight = (since / (since + until))[..., None]
+        between = start[..., None, :] + weight * (end - start)[..., None, :]
+        guess = ops.where(visible[..., None, None], hours, between)
         return ops.reshape(guess, ops.shape(tokens))
 
-    def depart(self, guess, members):
-        """Returns the predicted values.
-
-        Args:
-            guess: (batch, level, masked, value).
-            members: (batch, level, masked, member, value), what the tails made.
-        """
-        return guess[..., None, :] + self.scale * members
+    def departures(self, tokens):
+        """Returns sigma, how far members depart from the guess, in the shape of the tokens."""
+        hours = self._hours(tokens)
+        *_, since, until = _around(hours)
+        sigma = ops.minimum(self.scale * since * until / (since + until), 1.0)
+        return ops.reshape(sigma[..., None] * ops.ones_like(hours), ops.shape(tokens))
 
     def compute_output_shape(self, input_shape):
         """Returns the shape of the tokens."""
         return input_shape
+
+    def _hours(self, tokens):
+        """Returns the tokens as (batch, level, time, lat, lon, hour, point)."""
+        number = self.token_size[0]
+        return ops.reshape(tokens, (*ops.shape(tokens)[:-1], number, tokens.shape[-1] // number))
+
+
+def _around(hours):
+    """Returns what is visible around tokens (batch, level, time, lat, lon, hour, point).
+
+    Returns:
+        Which tokens are visible and the numbers of the nearest visible ones before and after in
+        time, -1 and T where there is none, (batch, level, time, lat, lon); the steps of each hour
+        since the last visible one and until the next, (batch, level, time, lat, lon, hour).
+    """
+    times, number = hours.shape[2], hours.shape[-2]
+    visible = ops.any(ops.not_equal(hours, 0), axis=(-2, -1))
+    before, after = _nearest(visible, times)
+    step = ops.reshape(ops.arange(times * number, dtype="float32"), (1, 1, times, 1, 1, number))
+    last = ops.cast(before * number + number - 1, "float32")[..., None]
+    next_ = ops.cast(after * number, "float32")[..., None]
+    # A visible token is its own neighbour: what its hours are from each other is of no account.
+    since = ops.where((before >= 0)[..., None], ops.maximum(step - last, 1.0), FAR)
+    until = ops.where((after < times)[..., None], ops.maximum(next_ - step, 1.0), FAR)
+    return visible, before, after, since, until
 
 
 def _nearest(visible, times: int):
@@ -87,16 +117,3 @@ def _nearest(visible, times: int):
 def _of_token(values, index):
     """Returns values (batch, level, time, lat, lon, point) of the time tokens at `index`."""
     return ops.take_along_axis(values, index[..., None], axis=2)
-
-
-def _weight(before, after, known_before, known_after, hours: int):
-    """Returns the weight of the visible hour after, (batch, level, time, lat, lon, hour)."""
-    times = before.shape[2]
-    step = ops.reshape(ops.arange(times * hours, dtype="float32"), (1, 1, times, 1, 1, hours))
-    start = ops.cast(before * hours + hours - 1, "float32")[..., None]
-    end = ops.cast(after * hours, "float32")[..., None]
-    # A visible token stands for itself: what is divided by is of no account there.
-    weight = (step - start) / ops.maximum(end - start, 1.0)
-    only_after = ops.logical_not(known_before)[..., None]
-    only_before = ops.logical_not(known_after)[..., None]
-    return ops.where(only_before, 0.0, ops.where(only_after, 1.0, weight))

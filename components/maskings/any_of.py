@@ -21,25 +21,37 @@ class AnyOf(Masking):
     Args:
         maskings: of which one is drawn for each sample.
         shares: how often each is drawn, relative to each other; None: equally often.
+        weights: how much a hidden token of each counts in the loss; None: 1. Tasks whose errors
+            are small are soon forgotten beside others, unless they count more.
 
     Raises:
-        UserError: where there is none, or the shares do not fit.
+        UserError: where there is none, or shares or weights do not fit.
     """
 
-    def __init__(self, maskings: Sequence[Masking], shares: Sequence[float] | None = None):
+    def __init__(
+        self,
+        maskings: Sequence[Masking],
+        shares: Sequence[float] | None = None,
+        weights: Sequence[float] | None = None,
+    ):
         self.maskings = list(maskings)
         self.shares = None if shares is None else tuple(shares)
+        self.weights = None if weights is None else tuple(weights)
         if not self.maskings:
             raise UserError("AnyOf.maskings must be one or more maskings; it is empty.")
-        self._chances = np.asarray(self.shares or [1.0] * len(self.maskings), float)
-        if len(self._chances) != len(self.maskings) or not (
-            (self._chances >= 0).all() and self._chances.sum() > 0
-        ):
+        chances = self._one_for_each("shares")
+        self._chances = chances / chances.sum()
+        self._counts = self._one_for_each("weights").astype(np.float32)
+
+    def _one_for_each(self, option: str) -> np.ndarray:
+        given = getattr(self, option)
+        numbers = np.asarray([1.0] * len(self.maskings) if given is None else given, float)
+        if len(numbers) != len(self.maskings) or not ((numbers >= 0).all() and numbers.any()):
             raise UserError(
-                f"AnyOf.shares must be one number for each of the {len(self.maskings)} maskings, "
-                f"none negative and not all 0, not {list(self.shares or [])}."
+                f"AnyOf.{option} must be one number for each of the {len(self.maskings)} maskings, "
+                f"none negative and not all 0, not {list(given)}."
             )
-        self._chances /= self._chances.sum()
+        return numbers
 
     @property
     def hides_wholly(self):
@@ -53,8 +65,8 @@ class AnyOf(Masking):
     def __call__(self, tokens, token_size, rng, *, copy=True):
         """Returns what the model sees and what it is to predict, see `Masking`."""
         num_levels, *num_tokens, values = tokens.shape
-        of = self.maskings[rng.choice(len(self.maskings), p=self._chances)]
-        masked = of(tokens, token_size, rng, copy=copy)
+        drawn = rng.choice(len(self.maskings), p=self._chances)
+        masked = self.maskings[drawn](tokens, token_size, rng, copy=copy)
         more = self.num_slots(tuple(num_tokens)) - masked.index.shape[1]
         index = np.concatenate([masked.index, _others(masked.index, num_tokens, more)], axis=1)
         flat = masked.tokens.reshape(num_levels, -1, values)
@@ -63,7 +75,7 @@ class AnyOf(Masking):
             masked.tokens,
             index,
             np.concatenate([masked.target, visible], axis=1),
-            np.pad(masked.weight, ((0, 0), (0, more))),
+            np.pad(self._counts[drawn] * masked.weight, ((0, 0), (0, more))),
         )
 
 

@@ -230,6 +230,7 @@ CASES = {
         lambda: {
             "maskings": [c.maskings.Forecast(), c.maskings.Infill((2, 1, 2))],
             "shares": (1.0, 2.0),
+            "weights": (0.5, 3.0),
         },
         use=_masking,
     ),

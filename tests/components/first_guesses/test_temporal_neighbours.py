@@ -34,7 +34,7 @@ def test_it_is_the_baseline_of_linear_interpolation():
 @pytest.mark.parametrize("encode", ["all", "visible", "apart"])
 def test_a_model_of_silent_tails_forecasts_persistence(encode, make_model, make_field, make_batch):
     field = make_field()
-    model = make_model([field], encode, first_guess=TemporalNeighbours(scale=0.5))
+    model = make_model([field], encode, first_guess=TemporalNeighbours(scale=0.4))
     model.build()
     inputs, _, _ = make_batch([field], slots=8)
     clean = np.random.default_rng(1).standard_normal(inputs["temperature/tokens"].shape, "float32")
@@ -49,10 +49,26 @@ def test_a_model_of_silent_tails_forecasts_persistence(encode, make_model, make_
     last = detokenize(clean, field.token_size)[:, :, 1:2]
     expected = tokenize(np.repeat(last, 2, axis=2), field.token_size).reshape(2, 2, 8, 1, 8)
     np.testing.assert_array_equal(silent, np.broadcast_to(expected, silent.shape))
-    # Tails that say one depart by the scale.
+    # Tails that say one depart by the scale in the first hour and, at most one, in the second.
     tail.bias.assign(0 * tail.bias + 1)
-    departed = ops.convert_to_numpy(model(inputs)["temperature"])
-    np.testing.assert_allclose(departed, silent + 0.5, atol=1e-6)
+    departed = ops.convert_to_numpy(model(inputs)["temperature"]) - silent
+    np.testing.assert_allclose(departed[..., :4], 0.4, atol=1e-6)
+    np.testing.assert_allclose(departed[..., 4:], 0.8, atol=1e-6)
+
+
+def test_departures_grow_with_the_steps_from_what_is_visible():
+    tokens = np.ones((1, 1, 5, 1, 2, 12), "float32")
+    tokens[:, :, 1:3, :, 0] = 0
+    tokens[:, :, :, :, 1] = 0
+    sigma = ops.convert_to_numpy(TemporalNeighbours(0.1, SIZE).departures(tokens))
+    assert sigma.shape == tokens.shape
+    between = [0.1 * step * (5 - step) / 5 for step in (1, 2, 3, 4)]
+    np.testing.assert_allclose(sigma[0, 0, 1:3, 0, 0, ::6].ravel(), between, rtol=1e-5)
+    # With nothing to see: as far as the climatology goes.
+    np.testing.assert_array_equal(sigma[:, :, :, :, 1], 1)
+    tokens[:, :, :4, :, 1] = 1
+    after = ops.convert_to_numpy(TemporalNeighbours(0.6, SIZE).departures(tokens))
+    np.testing.assert_allclose(after[0, 0, 4, 0, 1], [0.6] * 6 + [1] * 6, rtol=1e-5)
 
 
 def test_mistakes():

@@ -121,6 +121,15 @@ def test_any_of_draws_a_masking_for_each_sample_by_its_share():
     assert AnyOf([Forecast(), Infill()]).hides_wholly
 
 
+def test_tokens_of_any_of_count_by_the_weight_of_their_masking():
+    masking, tokens = _any_of(shares=(1, 1, 0), weights=(0.5, 3, 1)), _tokens()
+    drawn = {
+        (int((weight > 0).sum(axis=1)[0]), float(weight.max()))
+        for weight in (masking(tokens, SIZE, np.random.default_rng(s)).weight for s in range(20))
+    }
+    assert drawn == {(15, 0.5), (1, 3.0)}
+
+
 @pytest.mark.parametrize("num", [1, 2, 3])
 def test_a_forecast_hides_the_end_of_the_window(num):
     chosen = _chosen(Forecast(num))
@@ -162,6 +171,9 @@ def test_infill_hides_one_block_anywhere(size):
         (lambda: Infill((1, 0, 2)), "three positive sizes"),
         (lambda: Infill((5, 1, 1)).num_slots(NUM_TOKENS), "leaves nothing to see"),
         (lambda: Infill(NUM_TOKENS).num_slots(NUM_TOKENS), "leaves nothing to see"),
+        (lambda: AnyOf([]), "one or more maskings; it is empty"),
+        (lambda: _any_of(shares=(1, 2)), r"AnyOf\.shares must be one number for each of the 3"),
+        (lambda: _any_of(weights=(0, 0, 0)), r"AnyOf\.weights .* not all 0, not \[0, 0, 0\]"),
         (lambda: RandomTokens((0.5, 0.2)), "ratio must be two shares"),
         (lambda: RandomTokens((0.5,)), "ratio must be two shares"),
         (lambda: RandomTokens((0.0, 1.2)), "ratio must be two shares"),
