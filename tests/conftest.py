@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from blank_pictures import blank_pictures
+
 os.environ.setdefault("KERAS_BACKEND", "jax")  # whatever is installed: `pytest` tests JAX
 
 # Many tests compile the same step. What one of them compiled serves the others, also in other
@@ -46,6 +48,14 @@ def _known_flags() -> str:
 def pytest_unconfigure(config):
     if hasattr(config, "compilation_cache"):
         shutil.rmtree(config.compilation_cache, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    if item.get_closest_marker("rendered"):
+        return (yield)
+    with blank_pictures():
+        return (yield)
 
 
 def _shared(name: str) -> Path:

@@ -12,6 +12,8 @@ from atmorep_k.cli import main
 from atmorep_k.declared import count_parameters
 from atmorep_k.run_directory import RunDirectory
 
+pytestmark = pytest.mark.rendered
+
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):

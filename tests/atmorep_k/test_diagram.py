@@ -11,6 +11,8 @@ from atmorep_k.errors import UserError
 from atmorep_k.plots import COLOURS
 from atmorep_k.saved import describe
 
+pytestmark = pytest.mark.rendered
+
 
 @pytest.fixture(scope="module")
 def description(make_model, make_field, tmp_path_factory):

@@ -14,6 +14,8 @@ from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, wri
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 
+pytestmark = pytest.mark.rendered
+
 WINDOW = Window((6, 4, 6), step_hours=1.0)
 FIELDS = [
     FieldSpec("temperature", [500, 850], (2, 2, 3), WINDOW),

@@ -5,6 +5,8 @@ import xarray as xr
 from atmorep_k import evaluation, plots
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.rendered
+
 
 def records():
     values = {"ensemble": 0.1, "climatology": 0.9, "persistence": 0.5}

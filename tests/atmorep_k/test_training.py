@@ -88,6 +88,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
+@pytest.mark.rendered
 def test_a_run_leaves_its_files(whole):
     names = {path.name for path in whole.path.iterdir()}
     assert names >= {"model.keras", "config.gin", "run.json", "history.csv", "checkpoints", "plots"}

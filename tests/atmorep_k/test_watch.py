@@ -74,6 +74,7 @@ def weights(run):
     return atmorep_k.load_model(run.model).get_weights()
 
 
+@pytest.mark.rendered
 def test_scores_come_every_few_steps_and_those_of_baselines_once(watched):
     found = rows(watched)
     assert tuple(found[0]) == WATCH_COLUMNS

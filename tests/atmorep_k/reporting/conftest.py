@@ -22,20 +22,6 @@ def pytest_collection_modifyitems(items):
     skip_on_other_backends(items, __file__, "pages know no backend")
 
 
-def blank(figure, stream):
-    """Stands for `plots.save_to`: a white picture of the figure's size."""
-    from PIL import Image
-
-    width, height = (round(120 * inches) for inches in figure.get_size_inches())
-    Image.new("RGB", (width, height), "white").save(stream, "PNG")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """Leaves figures white: how they look is tested beside what draws them, and takes seconds."""
-    monkeypatch.setattr(plots, "save_to", blank)
-
-
 def records():
     """Returns scores as in `scores.json`: a forecast of two hours, and random tokens."""
     for task, leads in (("forecast", ({}, {"lead_time_hours": 1.0})), ("masked", ({},))):
@@ -117,6 +103,4 @@ def evaluation(tmp_path_factory, tiny_store):
     folder = tmp_path_factory.mktemp("evaluation")
     prediction.to_netcdf(folder / "forecast.nc")
     found = evaluate(folder / "forecast.nc", tiny_store, regions=[(0, 90, 0, 180)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plots, "save_to", blank)
-        return write_scores(found, folder / "forecast_scores")
+    return write_scores(found, folder / "forecast_scores")
