@@ -45,13 +45,20 @@ def __getattr__(name):
 def load_model(path):
     """Opens a saved model on whatever backend Keras runs on, ready to predict.
 
+    Args:
+        path: a `.keras` file, or the directory of a run.
+
     Raises:
-        UserError: where it holds a component of a plug-in that is not installed.
+        UserError: where there is no model of this package, or it holds a component of a plug-in
+            that is not installed.
     """
     import keras
 
     from atmorep_k.plugins import check_components
+    from atmorep_k.saved_file import SavedFile
 
+    with SavedFile(path) as saved:
+        path = saved.path
     check_components(path)
     return keras.saving.load_model(path, compile=False)
 

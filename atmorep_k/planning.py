@@ -9,6 +9,7 @@ import numpy as np
 
 from atmorep_k import load_model
 from atmorep_k.data.named import store_path
+from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store, open_store
 from atmorep_k.data.units import cf_units
 from atmorep_k.data.variables import canonical_name
@@ -310,13 +311,12 @@ def window_starts(
 
 def _check_time(store: Store, time: np.datetime64) -> None:
     if not store.time[0] <= time <= store.time[-1]:
-        record = f"{minutes(store.time[0])} to {minutes(store.time[-1])}"
-        raise UserError(f"{minutes(time)} is not in {store.path}, which holds {record}.")
+        record = f"{iso(store.time[0])} to {iso(store.time[-1])}"
+        raise UserError(f"{iso(time)} is not in {store.path}, which holds {record}.")
     nearest = store.time[np.abs(store.time - time).argmin()]
     if nearest != time:
         raise UserError(
-            f"{minutes(time)} is not among the times of {store.path}; the nearest is "
-            f"{minutes(nearest)}."
+            f"{iso(time)} is not among the times of {store.path}; the nearest is {iso(nearest)}."
         )
 
 
@@ -327,28 +327,23 @@ def _check_window(need: _Need, time: np.datetime64, end: np.datetime64) -> None:
     length = f"the window of {window.hours:g} h"
     if needed[0] < store.time[0]:
         raise UserError(
-            f"{minutes(time)} is too early: {length} would begin before {store.path} does, at "
-            f"{minutes(store.time[0])}; the first time possible is "
-            f"{minutes(store.time[0] + (time - needed[0]))}."
+            f"{iso(time)} is too early: {length} would begin before {store.path} does, at "
+            f"{iso(store.time[0])}; the first time possible is "
+            f"{iso(store.time[0] + (time - needed[0]))}."
         )
     if needed[-1] > store.time[-1]:
         why = f" ({need.input_only!r} is input only)" if need.input_only else ""
         raise UserError(
-            f"{minutes(time)} is too late: {length} needs values{why} after {store.path} ends, at "
-            f"{minutes(store.time[-1])}; the last time possible is "
-            f"{minutes(store.time[-1] - (needed[-1] - time))}."
+            f"{iso(time)} is too late: {length} needs values{why} after {store.path} ends, at "
+            f"{iso(store.time[-1])}; the last time possible is "
+            f"{iso(store.time[-1] - (needed[-1] - time))}."
         )
     missing = needed[~np.isin(needed, store.time)]
     if len(missing):
         raise UserError(
-            f"{minutes(time)} cannot be used: {length} needs {minutes(missing[0])}, which is "
+            f"{iso(time)} cannot be used: {length} needs {iso(missing[0])}, which is "
             f"missing in {store.path}."
         )
-
-
-def minutes(time: np.datetime64) -> str:
-    """Returns a time as text, to the minute."""
-    return str(np.datetime_as_string(time, "m"))
 
 
 def cover(store: Store, field, overlap: Sequence[int], region: Sequence[float] | None) -> Tiling:

@@ -9,6 +9,7 @@ import numpy as np
 
 from atmorep_k import planning
 from atmorep_k.data.named import store_path
+from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store, open_store
 from atmorep_k.maps import coastlines, degrees
 from atmorep_k.places import Place, parse_places
@@ -94,7 +95,7 @@ def _last_time(model, store: Store) -> str:
     """Returns the last time of a store after which it has all that a model forecasts."""
     hours = max(f.token_size[0] * f.window.step_hours for f in model.predicted)
     last = store.time[-1] - np.timedelta64(round(60 * hours), "m")
-    return str(np.datetime_as_string(last, "m"))
+    return iso(last)
 
 
 def _across(store: Store) -> dict[str, tuple[float, float]]:

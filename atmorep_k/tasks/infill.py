@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k import inference, regions, truth
+from atmorep_k.data.record import iso
 from atmorep_k.errors import UserError
-from atmorep_k.planning import minutes
 from atmorep_k.stitching import Frame, mean_and_spread
 from atmorep_k.variants import Variants
 from atmorep_k.window_choice import WindowChoice
@@ -143,13 +143,13 @@ class _Infilling:
         return found
 
     def _check(self, needs: dict[int, list["_Need"]], frame: Frame) -> None:
-        when = ", ".join(minutes(frame.named(start)) for start in needs)
+        when = ", ".join(iso(frame.named(start)) for start in needs)
         if not any(need.wanted for of in needs.values() for need in of):
             why = "the block holds no point of" if self._block else "nothing is missing in"
             raise UserError(f"{why} the windows of {when} in {frame.store.path}.")
         for start, of in needs.items():
             left = sum(need.wanted and not need.possible for need in of)
-            time = minutes(frame.named(start))
+            time = iso(frame.named(start))
             if not any(need.possible for need in of):
                 raise UserError(
                     f"nothing can be filled at {time}: too much is missing in all windows of "

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k import inference, prediction_files
+from atmorep_k.data.record import iso
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.partial_prediction import partial_of
-from atmorep_k.planning import minutes
 from atmorep_k.prepared import Prepared, prepare
 from atmorep_k.tasks.fed_windows import FedWindows
 
@@ -101,8 +101,8 @@ def _check(plan: Prepared, rounds: int) -> None:
         known = plan.dataset.store_of(field.name)
         if not field.predicted and known.time[-1] < last:
             raise UserError(
-                f"{field.name!r} is input only and must be known until {minutes(last)}, but "
-                f"{known.path} ends at {minutes(known.time[-1])}."
+                f"{field.name!r} is input only and must be known until {iso(last)}, but "
+                f"{known.path} ends at {iso(known.time[-1])}."
             )
 
 
