@@ -128,6 +128,11 @@ class FieldSpec(Component):
             )
 
     @property
+    def middle_level(self):
+        """The level that is shown where one has to stand for all."""
+        return self.levels[len(self.levels) // 2]
+
+    @property
     def num_tokens(self) -> tuple[int, int, int]:
         """Tokens of one level in (time, lat, lon)."""
         return tuple(n // size for n, size in zip(self.window.shape, self.token_size, strict=True))

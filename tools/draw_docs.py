@@ -25,6 +25,7 @@ PICTURES = {
         "counterfactual": "evening_plots/map_counterfactual_vorticity.png",
         "correct": "corrected_plots/map_correct_vorticity.png",
         "attention": "attention_plots/layers_encoder_self.png",
+        "features": "features_plots/features_vorticity.png",
         "evaluate": "forecasts_scores/scores_vorticity.png",
         "ranks": "forecasts_scores/ranks_vorticity.png",
     },

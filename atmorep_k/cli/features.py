@@ -20,7 +20,10 @@ from atmorep_k.cli.prediction_options import prediction_options
 )
 @prediction_options("region", "batch_size")
 @click.option(
-    "--output", required=True, type=click.Path(path_type=Path), help="FILE.zarr or FILE.nc."
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="FILE.zarr or FILE.nc; a map goes to FILE_plots/.",
 )
 @prediction_options("overwrite")
 def features(output, region, **options):
@@ -32,10 +35,19 @@ def features(output, region, **options):
     Example: atmorep-k features runs/pretrain_field --store demo --time 2000-01-19T06
     --output features.zarr
     """
+    from atmorep_k.maps import coastlines
+    from atmorep_k.prediction_files import plots_of
     from atmorep_k.progress import bar
     from atmorep_k.tasks.features import features as made
+    from atmorep_k.tasks.features_maps import draw_features
 
+    answer = []
     with bar("encoding", "windows/s") as shown:
         options |= {"region": region or None, "progress": shown.advance}
-        made(output=output, **options).close()
-    click.echo(output)
+        made(output=output, finish=lambda *all: answer.extend(all), **options)
+    found, store = answer
+    lines = [] if store.attributes.get("simulated") else coastlines()
+    with found:
+        picture = draw_features(found, plots_of(output), lines)
+    for path in (output, picture):
+        click.echo(path)

@@ -49,7 +49,7 @@ class Asking:
         with tempfile.TemporaryDirectory() as folder:
             shown = self._ask_places(model, time, places, Path(folder, "places.csv"))
             looks = self._ask_attention(model, time, places[0], Path(folder, "attention.nc"))
-        ending = f"--level {_middle_level(model):g} --hide 1 --output attention.nc"
+        ending = f"--level {model.predicted[0].middle_level:g} --hide 1 --output attention.nc"
         return [
             Section(
                 "Members at places",
@@ -73,7 +73,12 @@ class Asking:
             lines = [] if store.attributes.get("simulated") else coastlines()
             draw_attention(found, None, lines, plots_of(output))
 
-        options = {"level": _middle_level(model), "hide": 1, "stores": self.stores, "finish": draw}
+        options = {
+            "level": model.predicted[0].middle_level,
+            "hide": 1,
+            "stores": self.stores,
+            "finish": draw,
+        }
         attention(model, self.store, time, (place.latitude, place.longitude), **options)
         return blocks.pictures(drawn(plots_of(output)))
 
@@ -83,12 +88,6 @@ class Asking:
         others = "".join(f" --store-of {f}={s}" for f, s in (self.stores or {}).items())
         line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at} {ending}"
         return blocks.commands(line, before="The numbers behind it are written by")
-
-
-def _middle_level(model) -> float:
-    """Returns the level that plots of places show, of the first field."""
-    levels = model.predicted[0].levels
-    return levels[len(levels) // 2]
 
 
 def _last_time(model, store: Store) -> str:

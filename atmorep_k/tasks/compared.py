@@ -25,7 +25,7 @@ def picture(
             members the mean.
         after: whether the time itself was visible, before all that is predicted.
     """
-    level = field.levels[len(field.levels) // 2]
+    level = field.middle_level
     before = np.zeros(int(after), "timedelta64[ns]")
     arrays = {n: _cube(one[variable], level, after) for n, variable in variables.items()}
     arrays["hidden"] = np.isfinite(arrays["spread"])

@@ -37,6 +37,7 @@ def features(
     output: str | Path | None = None,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    finish: Callable[[xr.Dataset, Store], object] | None = None,
 ) -> xr.Dataset:
     """Returns what the last layer of the encoder, or of the decoder, makes of each token.
 
@@ -58,6 +59,7 @@ def features(
             when it is complete. None: it is kept in memory.
         overwrite: replace an existing output.
         progress: called with the number of windows done so far, and of all.
+        finish: called with the result and the field's store, to draw it.
 
     Returns:
         `features` (`time`, `level`, `token_time`, `latitude`, `longitude`, `feature`) float32, at
@@ -89,9 +91,12 @@ def features(
     }
     run = _States(model, field, origin == "decoder")
     found = _pieces(run, dataset, grid, starts, batch_size, progress)
-    return prediction_files.collect(
+    made = prediction_files.collect(
         (piece.assign_attrs(attributes) for piece in found), grid.encoding(), output
     )
+    if finish:
+        finish(made, grid.store)
+    return made
 
 
 def _check_origin(model, field: FieldSpec, origin: str) -> None:

@@ -60,7 +60,7 @@ def point_and_report(
 def _series(values: xr.DataArray, field) -> xr.DataArray:
     """Returns (member, hour, place) at the middle one of the levels, with the valid hours."""
     if "level" in values.dims:
-        values = values.sel(level=field.levels[len(field.levels) // 2])
+        values = values.sel(level=field.middle_level)
     values = values.dropna("prediction_timedelta", how="all")
     hours = values["time"].values + values["prediction_timedelta"].values
     values = values.assign_coords(hour=("prediction_timedelta", hours))

@@ -6,6 +6,7 @@ import keras
 import pytest
 from saved_models import FREEZE, edit_config, save_extended
 
+import atmorep_k
 from atmorep_k import components
 from atmorep_k.declared import count_parameters
 from atmorep_k.errors import UserError
@@ -148,14 +149,15 @@ def test_a_file_of_a_run_is_named_with_the_run():
     assert file_name(Path("model.keras")) == "model.keras"
 
 
-def test_what_is_no_model_ends_in_one_sentence(tmp_path):
+@pytest.mark.parametrize("open_it", [describe, atmorep_k.load_model])
+def test_what_is_no_model_ends_in_one_sentence(open_it, tmp_path):
     with pytest.raises(UserError, match=r"there is no model at .*absent\.keras"):
-        describe(tmp_path / "absent.keras")
+        open_it(tmp_path / "absent.keras")
     with pytest.raises(UserError, match=r"there is no model at .*model\.keras"):
-        describe(tmp_path)
+        open_it(tmp_path)
     (tmp_path / "text.keras").write_text("text")
     with pytest.raises(UserError, match=r"text\.keras is no saved Keras model"):
-        describe(tmp_path / "text.keras")
+        open_it(tmp_path / "text.keras")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     with pytest.raises(UserError, match=r"holds a Sequential, not a model of atmorep_k"):
-        describe(tmp_path / "other.keras")
+        open_it(tmp_path / "other.keras")

@@ -65,7 +65,7 @@ def repeated(run):
 
 
 def weights(run):
-    return atmorep_k.load_model(run.model).get_weights()
+    return atmorep_k.load_model(run.path).get_weights()
 
 
 @pytest.fixture(scope="module")

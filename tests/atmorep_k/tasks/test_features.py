@@ -14,6 +14,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
 from atmorep_k.prediction_files import check_output, open_prediction
 from atmorep_k.tasks.features import features
+from atmorep_k.tasks.features_maps import principal_colours
 from atmorep_k.tasks.token_states import seen_whole
 
 TIME = "2020-01-03T06"
@@ -109,15 +110,36 @@ def test_the_command_writes_what_the_function_gives(
     model.save("model.keras")
     words = ["features", "model.keras", "--store", store, "--time", TIME, "--time", "2020-01-02"]
     result = CliRunner().invoke(main, [*words, "--output", "f.zarr"])
-    assert (result.exit_code, result.stdout) == (0, "f.zarr\n"), result.output
+    printed = "f.zarr\nf_plots/features_temperature.png\n"
+    assert (result.exit_code, result.stdout) == (0, printed), result.output
     with open_prediction(tmp_path / "f.zarr") as written:
         xr.testing.assert_allclose(written.load(), found, atol=1e-5)
     again = CliRunner().invoke(main, [*words, "--output", "f.zarr"])
     assert again.exit_code == 1 and "f.zarr exists already" in again.output
-    assert sorted(os.listdir()) == ["f.zarr", "model.keras"]
+    assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
+    assert os.listdir("f_plots") == ["features_temperature.png"]
     check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
     with pytest.raises(UserError, match="is no prediction"):
         check_output(tmp_path / "f.zarr", True)
+
+
+def test_colours_are_principal_components(on_jax):
+    # Three directions of independent signs and of sizes 3, 2 and 1, turned at random.
+    signs = np.array(np.meshgrid(*[(-1, 1)] * 3, indexing="ij")).reshape(3, 8).T
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0][:3]
+    states = (signs * (3, 2, 1)) @ turn + 7
+    colours, explained = principal_colours(states.reshape(2, 4, 5))
+    assert colours.shape == (2, 4, 3)
+    np.testing.assert_allclose(explained, np.array([9, 4, 1]) / 14)
+    for part, sign in zip(colours.reshape(8, 3).T, signs.T, strict=True):
+        same = np.isclose(part, (sign + 1) / 2)
+        assert same.all() or np.isclose(part, (1 - sign) / 2).all()
+
+
+def test_colours_of_what_hardly_varies(on_jax):
+    colours, explained = principal_colours(np.ones((4, 2)))
+    np.testing.assert_array_equal(colours, 0)
+    np.testing.assert_array_equal(explained, 0)
 
 
 MISTAKES = [
