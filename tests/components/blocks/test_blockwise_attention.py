@@ -75,7 +75,9 @@ def test_on_a_mesh_queries_are_cut_and_samples_stay_together(limit, monkeypatch)
 
 def test_large_scores_and_half_precision(limit):
     limit(300)
-    query, *others = ARRAYS
+    # Scores in the hundreds, whose rounding alone would show. Of eighths in four channels, which
+    # are scaled by a half, they are exact in whatever order a processor adds.
+    query, *others = (np.round(8 * a[..., :4]) / 8 for a in ARRAYS)
     arrays = [ops.convert_to_tensor(a) for a in (300 * query, *others)]
     found = blockwise_attention.blockwise_attention(*arrays)
     np.testing.assert_allclose(
