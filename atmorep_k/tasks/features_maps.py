@@ -44,7 +44,8 @@ def draw_features(found: xr.Dataset, directory: Path, lines: Sequence[np.ndarray
     panels = figure.subplots(len(rows), 1, squeeze=False)[:, 0]
     for axes, level, values in zip(panels, shown["level"].values, colours, strict=True):
         draw_map(axes, place, values, {}, lines)
-        axes.set_ylabel(f"level {level:g}", fontsize=9)
+        if len(rows) > 1:
+            axes.set_ylabel(f"level {level:g}", fontsize=9)
     directory.mkdir(parents=True, exist_ok=True)
     return save(figure, directory / f"features_{field}.png")
 
