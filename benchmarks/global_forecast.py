@@ -67,6 +67,8 @@ def forecast_seconds(model, store, times, batch_size) -> float:
         batch_size=batch_size,
         progress=lambda done, total: seen.append((time.perf_counter(), done)),
     )
+    if len(seen) == 1:
+        raise SystemExit("One batch holds all windows, which tells no rate: try --batch-size 4.")
     (begun, first), (ended, last) = seen[0], seen[-1]
     return (ended - begun) * last / (last - first)
 
