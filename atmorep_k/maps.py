@@ -2,11 +2,13 @@
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
+
+from atmorep_k.data.store import Store
 
 PANELS = {
     "target": "Target",
@@ -42,7 +44,7 @@ def prediction_maps(
     from matplotlib.figure import Figure
 
     picture = picture.assign_coords(longitude=unwrap(picture["longitude"].values))
-    rows = np.unique(np.linspace(0, picture.sizes["level"] - 1, MAX_LEVELS).round().astype(int))
+    rows = evenly(picture.sizes["level"], MAX_LEVELS)
     names = _shown_panels(picture)
     figure = Figure(figsize=_figure_size(picture, len(rows), len(names)), layout="compressed")
     figure.suptitle(f"{_capital(picture.attrs['long_name'])}: {title[0].lower()}{title[1:]}")
@@ -55,6 +57,14 @@ def prediction_maps(
             words = words.replace(" of {number} members", "")
         axes.set_title(words.format(number=picture.attrs["number"]), fontsize=10, loc="left")
     return figure
+
+
+def evenly(number: int, most: int, kept: int = 0) -> np.ndarray:
+    """Returns at most so many indices of a number, evenly spaced, with one that is kept."""
+    chosen = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
+    if kept not in chosen:
+        chosen[np.abs(chosen - kept).argmin()] = kept
+    return chosen
 
 
 def _shown_panels(picture: xr.Dataset) -> list[str]:
@@ -177,6 +187,11 @@ def shown_time(hidden: np.ndarray) -> int:
         return len(count) // 2
     distance = np.abs(steps[:, None] - steps[~most]).min(axis=1)
     return int(np.argmax(np.where(most, distance, -1)))
+
+
+def coastlines_of(stores: Iterable[Store]) -> list[np.ndarray]:
+    """Returns the `coastlines` of the world that stores are of: a simulated one has none."""
+    return [] if any(store.attributes.get("simulated") for store in stores) else coastlines()
 
 
 def coastlines() -> list[np.ndarray]:

@@ -10,7 +10,7 @@ import xarray as xr
 from atmorep_k import baselines, plots
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import Store
-from atmorep_k.maps import coastlines
+from atmorep_k.maps import coastlines_of
 from atmorep_k.stitching import spread
 from atmorep_k.truth import cube, nearest, picture
 
@@ -110,8 +110,7 @@ def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) ->
             units = {"units": store.variables[field.name].units}
             scores[field.name] = sums.scores().assign_attrs(units)
             total[field.name] = sums.scores(total=True).assign_attrs(units)
-    simulated = any(stores[f.name].attributes.get("simulated") for f in written)
-    lines = [] if simulated else coastlines()
+    lines = coastlines_of(stores[f.name] for f in written)
     return Verification(prediction.attrs["task"], scores, total, pictures, lines)
 
 

@@ -35,7 +35,7 @@ def features(output, region, **options):
     Example: atmorep-k features runs/pretrain_field --store demo --time 2000-01-19T06
     --output features.zarr
     """
-    from atmorep_k.maps import coastlines
+    from atmorep_k.maps import coastlines_of
     from atmorep_k.prediction_files import plots_of
     from atmorep_k.progress import bar
     from atmorep_k.tasks.features import features as made
@@ -46,7 +46,7 @@ def features(output, region, **options):
         options |= {"region": region or None, "progress": shown.advance}
         made(output=output, finish=lambda *all: answer.extend(all), **options)
     found, store = answer
-    lines = [] if store.attributes.get("simulated") else coastlines()
+    lines = coastlines_of([store])
     with found:
         picture = draw_features(found, plots_of(output), lines)
     for path in (output, picture):

@@ -11,7 +11,7 @@ from atmorep_k import planning
 from atmorep_k.data.named import store_path
 from atmorep_k.data.record import iso
 from atmorep_k.data.store import Store, open_store
-from atmorep_k.maps import coastlines, degrees
+from atmorep_k.maps import coastlines_of, degrees
 from atmorep_k.places import Place, parse_places
 from atmorep_k.prediction_files import plots_of
 from atmorep_k.reporting import blocks
@@ -70,7 +70,7 @@ class Asking:
         from atmorep_k.tasks.attention_maps import draw_attention
 
         def draw(found, store):
-            lines = [] if store.attributes.get("simulated") else coastlines()
+            lines = coastlines_of([store])
             draw_attention(found, None, lines, plots_of(output))
 
         options = {

@@ -9,7 +9,7 @@ import xarray as xr
 from atmorep_k.data.store import open_store
 from atmorep_k.evaluating.matched_field import MatchedField
 from atmorep_k.evaluating.matching import match, open_forecast
-from atmorep_k.maps import coastlines, prediction_maps
+from atmorep_k.maps import coastlines_of, prediction_maps
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.stitching import spread
 from atmorep_k.truth import picture
@@ -32,7 +32,7 @@ def evaluation_maps(prediction: Path, truth: Path, fields: Sequence[str]) -> lis
         UserError: where prediction or store cannot be read, or no longer fit.
     """
     opened, store = open_forecast(prediction), open_store(truth)
-    lines = [] if store.attributes.get("simulated") else coastlines()
+    lines = coastlines_of([store])
     made = []
     for field in match(opened, store, fields):
         if (place := _shown(field)) is not None:

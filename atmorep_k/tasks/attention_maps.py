@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.maps import degrees, draw_map, edges, stretch
+from atmorep_k.maps import degrees, draw_map, edges, evenly, stretch
 from atmorep_k.plots import COLOURS, RED, save
 from atmorep_k.tasks.attention_data import TOKEN_DIMS
 
@@ -65,13 +65,13 @@ def attention_maps(
     from matplotlib.figure import Figure
 
     weights = weights.rename(dict(zip(weights.dims, ("row", *TOKEN_DIMS), strict=True)))
-    kept = _evenly(weights.sizes["row"], MAX_ROWS)
+    kept = evenly(weights.sizes["row"], MAX_ROWS)
     shares, labels = 100 * weights.isel(row=kept), [labels[n] for n in kept]
     seen = shares.notnull().any(("row", "level"))
     times = np.flatnonzero(seen.sum(("latitude", "longitude")) > 1)
     at = _nearest(shares["time"], found["query_time"])
     if len(times):
-        times = times[_evenly(len(times), MAX_TIMES, int(np.abs(times - at).argmin()))]
+        times = times[evenly(len(times), MAX_TIMES, int(np.abs(times - at).argmin()))]
     bars = [d for d in ("time", "level") if shares.notnull().any(set(shares.dims) - {d}).sum() > 1]
     figure = Figure(layout="constrained")
     panels = _panels(figure, shares, len(times), len(bars))
@@ -156,14 +156,6 @@ def _nearest(coordinate: xr.DataArray, value: xr.DataArray) -> int:
 def _filled(weights: xr.DataArray, dim: str) -> xr.DataArray:
     """Returns the layers or heads that are there."""
     return weights.dropna(dim, how="all")
-
-
-def _evenly(number: int, most: int, kept: int = 0) -> np.ndarray:
-    """Returns at most so many indices of a number, evenly spaced, with one that is kept."""
-    chosen = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
-    if kept not in chosen:
-        chosen[np.abs(chosen - kept).argmin()] = kept
-    return chosen
 
 
 def _token(found: xr.Dataset) -> str:

@@ -10,7 +10,7 @@ import xarray as xr
 from atmorep_k import plots
 from atmorep_k.data.named import store_path
 from atmorep_k.data.store import Store, open_store
-from atmorep_k.maps import coastlines
+from atmorep_k.maps import coastlines_of
 from atmorep_k.stitching import spread
 from atmorep_k.tasks.compared import area_of, mean_of, picture
 from atmorep_k.truth import beside
@@ -107,8 +107,8 @@ def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correct
         one = one.assign({panels["spread"]: _spread(one, name)})
         pictures[name] = picture(one, field, stores[name], panels, after=False)
         sizes[name] = _sizes(prediction, field, truth)
-    simulated = any(stores[f.name].attributes.get("simulated") for f in fields)
-    return Correction(sizes, path, pictures, [] if simulated else coastlines())
+    lines = coastlines_of(stores[f.name] for f in fields)
+    return Correction(sizes, path, pictures, lines)
 
 
 def _sizes(prediction: xr.Dataset, field, truth: Store | None) -> xr.Dataset:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from atmorep_k import plots
 from atmorep_k.data.store import Store
-from atmorep_k.maps import coastlines
+from atmorep_k.maps import coastlines_of
 from atmorep_k.tasks.compared import area_of, picture
 
 _PANELS = {
@@ -96,8 +96,7 @@ def compare(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Compa
         names = {panel: f"{field.name}{label}" for panel, label in labels.items()}
         one, store = prediction.isel(time=0), stores[field.name]
         pictures[field.name] = picture(one, field, store, names, after=True)
-    simulated = any(stores[f.name].attributes.get("simulated") for f in fields)
-    lines = [] if simulated else coastlines()
+    lines = coastlines_of(stores[f.name] for f in fields)
     return Comparison(prediction.attrs["told"], sizes, pictures, lines)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.maps import MAX_LEVELS, draw_map
+from atmorep_k.maps import MAX_LEVELS, draw_map, evenly
 from atmorep_k.plots import save
 
 # Shares of the tokens below and above which a colour is full.
@@ -27,7 +27,7 @@ def draw_features(found: xr.Dataset, directory: Path, lines: Sequence[np.ndarray
     from matplotlib.figure import Figure
 
     features, field = found["features"], found.attrs["field"]
-    rows = np.unique(np.linspace(0, features.sizes["level"] - 1, MAX_LEVELS).round().astype(int))
+    rows = evenly(features.sizes["level"], MAX_LEVELS)
     shown = features.isel(time=-1, token_time=-1, level=rows).load()
     colours, explained = principal_colours(shown.values)
     figure = Figure(figsize=(7, 1 + 3 * len(rows)), layout="constrained")

@@ -15,7 +15,7 @@ def blank_pictures():
     def save(figure, target, *arguments, **options):
         if options.get("format") != "png":
             return rendered(figure, target, *arguments, **options)
-        size = (round(120 * inches) for inches in figure.get_size_inches())
+        size = (round(options["dpi"] * inches) for inches in figure.get_size_inches())
         Image.new("RGB", tuple(size), "white").save(target, "PNG")
 
     with pytest.MonkeyPatch.context() as patch:
