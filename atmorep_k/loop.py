@@ -1,7 +1,9 @@
 """The loop over the steps of a training, from where it stopped."""
 
 import math
+import threading
 import time
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import keras
@@ -109,8 +111,9 @@ class Loop:
         """Trains from one step to another that is in the same epoch, or whole epochs."""
         per_epoch = self.task.steps_per_epoch
         epoch, epochs = first // per_epoch, max(1, (last - first) // per_epoch)
-        batches = self._batches(first, last)
-        watched = self.profile.watch(batches) if self.profile else batches
+        batches, made = self._batches(first, last), threading.Lock()
+        watched = _one_at_a_time(batches, made)
+        watched = self.profile.watch(watched) if self.profile else watched
         try:
             with self.engine.scope():
                 self.task.model.fit(
@@ -124,7 +127,8 @@ class Loop:
                     verbose=0,
                 )
         finally:
-            batches.close()
+            with made:
+                batches.close()
 
     def _batches(self, start: int, stop: int, split: str = "train"):
         task = self.task
@@ -167,6 +171,21 @@ class FixedBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index):
         return self.batches[index]
+
+
+def _one_at_a_time(batches: Generator, made: threading.Lock) -> Iterator:
+    """Passes batches on, each made under a lock.
+
+    TensorFlow asks for them in a thread of its own, which still does where `fit` was left by an
+    exception; a generator must not be closed while it runs.
+    """
+    while True:
+        with made:
+            try:
+                batch = next(batches)
+            except StopIteration:
+                return
+        yield batch
 
 
 def _spans(start: int, stop: int, epoch: int) -> list[tuple[int, int]]:

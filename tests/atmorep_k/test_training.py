@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -174,6 +175,32 @@ def test_a_resumed_run_repeats_the_numbers(
     for one, other in zip(weights(run), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
     assert json.loads(run.record.read_text())["resumed_from_step"] == last
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow makes ahead")
+def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
+    task, made = make_task(steps=20, steps_per_epoch=20), []
+    batches, ended = task.dataset.batches, callbacks.Progress.on_train_batch_end
+
+    def slow(*arguments, **named):
+        for batch in batches(*arguments, **named):
+            time.sleep(0.1)
+            yield batch
+
+    def kept(*arguments, **named):
+        made.append(slow(*arguments, **named))
+        return made[-1]
+
+    def killed(self, *arguments, **named):
+        ended(self, *arguments, **named)
+        if made[-1].gi_running or self.step == 12:
+            raise Killed
+
+    monkeypatch.setattr(task.dataset, "batches", kept)
+    monkeypatch.setattr(callbacks.Progress, "on_train_batch_end", killed)
+    with pytest.raises(Killed):
+        task.run(RunDirectory(tmp_path / "run"), "")
+    assert all(one.gi_frame is None for one in made)
 
 
 def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
