@@ -27,14 +27,42 @@ _FLAGS = [
 ]
 
 
+# The suite runs in as many processes as there are cores, and what each computes is small: threads
+# of one would only keep those of another waiting.
+_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+
+
 def pytest_configure(config):
-    if hasattr(config, "workerinput") or os.environ["KERAS_BACKEND"] != "jax":
+    if hasattr(config, "workerinput"):
+        return
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
+    if os.environ["KERAS_BACKEND"] != "jax":
         return
     if _CACHE not in os.environ:
         os.environ[_CACHE] = config.compilation_cache = tempfile.mkdtemp(prefix="atmorep_k-jax-")
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     os.environ.setdefault("XLA_FLAGS", _known_flags())
+
+
+# Folders of tests that no backend has a part in; single tests have the mark `once`.
+_ONCE = {
+    "atmorep_k/cli": "commands are thin: what they call is tested on every backend",
+    "atmorep_k/data": "stores know no backend",
+    "atmorep_k/evaluating": "scores of files know no backend",
+    "atmorep_k/reporting": "pages know no backend",
+}
+
+
+def pytest_collection_modifyitems(items):
+    if os.environ["KERAS_BACKEND"] == "jax":
+        return
+    for item in items:
+        mark = item.get_closest_marker("once")
+        folder = item.path.parent.relative_to(Path(__file__).parent).as_posix()
+        if reason := mark.args[0] if mark else _ONCE.get(folder):
+            item.add_marker(pytest.mark.skip(reason=f"{reason}: tested once, with JAX"))
 
 
 def _known_flags() -> str:

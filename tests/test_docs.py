@@ -3,7 +3,6 @@
 import importlib
 import itertools
 import json
-import os
 import re
 import runpy
 import shlex
@@ -17,11 +16,7 @@ from atmorep_k._version import __version__
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 
-
-# What the commands do is tested on every backend elsewhere.
-followed_once = pytest.mark.skipif(
-    os.environ["KERAS_BACKEND"] != "jax", reason="pages are followed once, with JAX"
-)
+followed_once = pytest.mark.once("what commands do is tested on every backend elsewhere")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -229,6 +224,7 @@ SMALL = {
     "Pretraining.validation_batches": 1,
     "Scoring.num_samples": 2,
     "Scoring.batch_size": 2,
+    "Scoring.maskings": "{'forecast': @Forecast()}",
 }
 
 

@@ -21,6 +21,7 @@ from atmorep_k.errors import UserError
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "examples" / "plugin"
 COMMAND = "from atmorep_k.cli import main; main()"
+once = pytest.mark.once("how a package is found does not depend on the backend")
 SMALL = {
     "FIELD": "temperature",
     "LEVELS": "[500, 850]",
@@ -79,6 +80,7 @@ def trained(python, tiny_store, tmp_path_factory):
     return output
 
 
+@once
 def test_the_components_are_listed(python):
     rows = json.loads(python(COMMAND, "components", "--json"))
     found = {row["name"]: row for row in rows if row["module"].startswith("atmorep_k_example.")}
@@ -89,6 +91,7 @@ def test_the_components_are_listed(python):
     assert [p["name"] for p in found["Swath"]["parameters"]] == ["width", "slant", "drift"]
 
 
+@once
 def test_its_configuration_trains_and_scores(trained):
     with (trained / "history.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
@@ -98,6 +101,7 @@ def test_its_configuration_trains_and_scores(trained):
     assert {score["task"] for score in scores} == {"masked", "forecast"}
 
 
+@once
 def test_a_saved_model_opens_with_one_import(python, trained):
     code = """
 import sys
@@ -113,6 +117,7 @@ print(type(tail).__module__, tail.num_members)
     ]
 
 
+@once
 def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tmp_path):
     options = ["--store", tiny_store, "--time", "2020-01-03T00", "--output", tmp_path / "f.nc"]
     result = CliRunner().invoke(main, [str(a) for a in ("forecast", trained, *options)])
@@ -127,6 +132,7 @@ def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tm
     assert "unknown component 'GaussianTail'" in sentence
 
 
+@once
 def test_a_model_can_be_inspected_without_the_package(trained):
     result = CliRunner().invoke(main, ["inspect", str(trained)])
     assert result.exit_code == 0

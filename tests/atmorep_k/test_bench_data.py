@@ -10,6 +10,8 @@ from atmorep_k import bench_data
 from atmorep_k.cli import main
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.once("stores know no backend")
+
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, tiny_config):

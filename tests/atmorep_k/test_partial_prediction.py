@@ -1,7 +1,5 @@
 """Predictions that are stopped and go on: to the same files, byte for byte."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -12,8 +10,7 @@ from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, write
 
-# What is on disk does not depend on who has predicted it.
-pytestmark = pytest.mark.skipif(os.environ["KERAS_BACKEND"] != "jax", reason="once is enough")
+pytestmark = pytest.mark.once("what is on disk does not depend on who has predicted it")
 
 TIMES = ["2020-01-31T20", "2020-02-01T00", "2020-02-01T06"]
 

@@ -26,6 +26,9 @@ from atmorep_k.model import AtmoRep
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.training import Pretraining
 
+import blank_pictures
+
+once = pytest.mark.once("when a run ends, and what it leaves, does not depend on the backend")
 SAME = ("step", "epoch", "loss", "val_loss", "learning_rate")  # what a resumed run must repeat
 
 
@@ -203,6 +206,7 @@ def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
     assert all(one.gi_frame is None for one in made)
 
 
+@once
 def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_begin
 
@@ -240,6 +244,7 @@ def test_steps_that_cannot_run_together(make_task):
         make_task(steps_per_execution=3)
 
 
+@once
 def test_the_best_state_becomes_the_model(make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Checkpointing.on_epoch_end
 
@@ -261,10 +266,11 @@ def test_the_best_by_a_loss_that_is_not_taken(make_task):
         make_task(best="val_loss", validation_batches=0)
 
 
-KILLED = """
+COMMAND = """
 import os, signal, sys
 from atmorep_k import callbacks
 from atmorep_k.cli import main
+from blank_pictures import blank_pictures
 
 original = callbacks.Progress.on_train_batch_end
 
@@ -273,25 +279,31 @@ def killed(self, *arguments, **named):
     if self.step == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 
-callbacks.Progress.on_train_batch_end = killed
-main(sys.argv[1:])
+if sys.argv[1] == "killed":
+    callbacks.Progress.on_train_batch_end = killed
+with blank_pictures():
+    main(sys.argv[2:])
 """
 
 
+@once
 def test_resume_after_a_killed_process(tiny_config, tmp_path):
-    (tmp_path / "killed.py").write_text(KILLED)
     bindings = {"Pretraining.checkpoint_every": 4}
-    (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8))
+    scored = "Scoring.maskings = {'forecast': @Forecast()}\n"
+    (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8) + scored)
+    support = str(Path(blank_pictures.__file__).parent)
+    environment = {**os.environ, "PYTHONPATH": support}
 
-    def call(*command):
+    def call(how, *arguments):
+        command = [sys.executable, "-c", COMMAND, how, "run", *arguments]
         return subprocess.run(
-            [str(part) for part in command], cwd=tmp_path, capture_output=True, text=True
+            command, cwd=tmp_path, capture_output=True, text=True, env=environment
         )
 
-    stopped = call(sys.executable, "killed.py", "run", "top.gin", "--output", "stopped")
+    stopped = call("killed", "top.gin", "--output", "stopped")
     assert stopped.returncode == -signal.SIGKILL, stopped.stderr
     for arguments in (["--resume", "stopped"], ["top.gin", "--output", "whole"]):
-        done = call(sys.executable, "-c", _MAIN, "run", *arguments)
+        done = call("whole", *arguments)
         assert done.returncode == 0, done.stderr
     stopped, whole = (RunDirectory(tmp_path / name) for name in ("stopped", "whole"))
     assert repeated(stopped) == repeated(whole)
@@ -299,9 +311,6 @@ def test_resume_after_a_killed_process(tiny_config, tmp_path):
     assert (stopped.path / "scores.json").read_text() == (whole.path / "scores.json").read_text()
     for one, other in zip(weights(stopped), weights(whole), strict=True):
         np.testing.assert_array_equal(one, other)
-
-
-_MAIN = "from atmorep_k.cli import main; main()"
 
 
 class Counting(AtmoRep):
@@ -333,6 +342,7 @@ def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
     assert sorted(Counting.traced) == ["call", "call", "test", "train"]
 
 
+@once
 def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     task, original = make_task(), callbacks.History.on_train_batch_end
@@ -349,6 +359,7 @@ def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, mon
     assert not run.model.exists()
 
 
+@once
 def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp_path):
     run = RunDirectory(tmp_path / "run")
     with pytest.raises(UserError, match=r"the loss of step \d is (nan|inf)"):
@@ -356,6 +367,7 @@ def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp
     assert not run.path.exists()
 
 
+@once
 def test_missing_values_are_found_before_a_run_is_made(make_task, write_tiny_store, tmp_path):
     store = write_tiny_store(tmp_path / "gaps.zarr")
     zarr.open_group(store)["temperature"][5:, 0, 3:5] = np.nan
@@ -371,6 +383,7 @@ def _full_disk(*arguments, **named):
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
+@once
 def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(np, "savez", _full_disk)
@@ -379,6 +392,7 @@ def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, mo
     assert not run.path.exists()
 
 
+@once
 def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(AtmoRep, "save", _full_disk)

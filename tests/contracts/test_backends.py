@@ -10,16 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
 from atmorep_k import components
 
 BACKENDS = ("jax", "torch", "tensorflow")
-pytestmark = pytest.mark.skipif(
-    keras.backend.backend() != "jax", reason="done once, in the suite of the default backend"
-)
+pytestmark = pytest.mark.once("it starts a process for each backend")
 
 
 class Worker:
@@ -81,8 +78,8 @@ def case(make_model, make_field, make_batch, randomize, tmp_path_factory):
         fields,
         encode="visible",
         token_info=components.tokenizers.TokenInfo(4, hidden=(6,)),
-        encoder=components.encoders.DenseEncoder(num_layers=2, num_heads=2, qk_norm="plain"),
-        decoder=components.decoders.UNetDecoder(num_layers=3, num_heads=2, qk_norm="affine"),
+        encoder=components.encoders.DenseEncoder(num_layers=1, num_heads=2, qk_norm="plain"),
+        decoder=components.decoders.UNetDecoder(num_layers=2, num_heads=2, qk_norm="affine"),
     )
     model.build()
     randomize(model, scale=0.3)

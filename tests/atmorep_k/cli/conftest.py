@@ -2,13 +2,6 @@
 
 import pytest
 
-from told_once import skip_on_other_backends
-
-
-def pytest_collection_modifyitems(items):
-    """Tests of commands run once, with JAX."""
-    skip_on_other_backends(items, __file__, "commands know no backend")
-
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, make_model, tiny_store):

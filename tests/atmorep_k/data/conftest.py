@@ -4,17 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from told_once import skip_on_other_backends
-
 TIME = np.arange("2020-01-31T18", "2020-02-01T06", dtype="datetime64[h]")
 LEVEL = np.array([500.0, 850.0])
 LATITUDE = np.array([52.0, 51.0, 50.0])
 LONGITUDE = np.array([-1.0, 0.0, 1.0, 2.0])
-
-
-def pytest_collection_modifyitems(items):
-    """Tests of data run once, with JAX: no backend has a part in it (see test_imports.py)."""
-    skip_on_other_backends(items, __file__, "stores know no backend")
 
 
 def known_values(time=TIME, level=LEVEL, latitude=LATITUDE, longitude=LONGITUDE):

@@ -7,18 +7,11 @@ import xarray as xr
 from atmorep_k.data.statistics import area_weights
 from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
 
-from told_once import skip_on_other_backends
-
 LATITUDE, LONGITUDE = np.linspace(75, -75, 11), np.arange(12) * 30.0
 TIME = np.datetime64("2020-01-01T00", "ns") + np.arange(72) * np.timedelta64(1, "h")
 LEVEL = [500.0, 850.0]
 POINTS = ("level", "latitude", "longitude")
 DIMS = ("time", "prediction_timedelta", "number", *POINTS)
-
-
-def pytest_collection_modifyitems(items):
-    """Tests of scores run once, with JAX: no backend has a part in them."""
-    skip_on_other_backends(items, __file__, "scores of files know no backend")
 
 
 @pytest.fixture

@@ -10,16 +10,9 @@ import xarray as xr
 from atmorep_k import plots
 from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
 
-from told_once import skip_on_other_backends
-
 PLOTS = ("map_forecast_temperature", "ranks_temperature", "lead_times_temperature", "scores")
 # RMSE and CRPS of the model and its baselines.
 VALUES = {"ensemble": 1.5, "persistence": 3.0, "climatology": 1.2}
-
-
-def pytest_collection_modifyitems(items):
-    """Pages are made once, with JAX: no backend has a part in them."""
-    skip_on_other_backends(items, __file__, "pages know no backend")
 
 
 def records():

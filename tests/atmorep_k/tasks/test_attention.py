@@ -25,6 +25,8 @@ from known_truth import write
 TOKENS = ["level", "time", "latitude", "longitude"]
 TIME = "2020-01-03T06"
 
+once = pytest.mark.once("what is refused, written and drawn knows no backend")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, write_tiny_store):
@@ -248,14 +250,9 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture
-def on_jax():
-    if keras.backend.backend() != "jax":
-        pytest.skip("what is refused, written and drawn knows no backend: tested with JAX")
-
-
+@once
 @pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=lambda case: str(case)[:30])
-def test_mistakes_are_one_sentence(on_jax, make, store, change, sentence, tmp_path, monkeypatch):
+def test_mistakes_are_one_sentence(make, store, change, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = {"time": TIME, "at": (40, 100), **change}
     with pytest.raises(UserError) as error:
@@ -264,7 +261,8 @@ def test_mistakes_are_one_sentence(on_jax, make, store, change, sentence, tmp_pa
     assert not os.listdir(tmp_path)
 
 
-def test_a_place_outside_a_region_is_refused(on_jax, make_model, tmp_path):
+@once
+def test_a_place_outside_a_region_is_refused(make_model, tmp_path):
     path = str(write(tmp_path / "part.zarr", longitude=18.0 * np.arange(10)))
     model = make_model()
     model.build()
@@ -273,7 +271,8 @@ def test_a_place_outside_a_region_is_refused(on_jax, make_model, tmp_path):
         attention(model, path, "2020-02-01T00", (40, 300))
 
 
-def test_attention_along_time_has_bars_and_no_maps(on_jax, make, store):
+@once
+def test_attention_along_time_has_bars_and_no_maps(make, store):
     found = attention(make(axial=True), store, TIME, (40, 100))
     weights = found["encoder_self_time"].isel(layer=0)
     figure = attention_maps(found, weights, ["head 0", "head 1"], "a title")
@@ -283,7 +282,8 @@ def test_attention_along_time_has_bars_and_no_maps(on_jax, make, store):
     np.testing.assert_allclose(bars, 100 * shares, rtol=1e-5)
 
 
-def test_the_result_is_written_and_drawn(on_jax, make, store, tmp_path, monkeypatch):
+@once
+def test_the_result_is_written_and_drawn(make, store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = {"time": TIME, "at": (40, 100), "field": "t"}
     made = attention(make(), store, **place, output="a.nc")

@@ -1,7 +1,5 @@
 """Reconstructions of another model's fields, with models that know the answer."""
 
-import os
-
 import numpy as np
 import pytest
 
@@ -15,9 +13,7 @@ from atmorep_k.tasks.correct_report import judge
 from known_truth import Answers, members, tell_the_truth, values_of, write
 
 TIMES = ["2020-01-31T20", "2020-02-01T06"]
-pytestmark = pytest.mark.skipif(
-    os.environ.get("KERAS_BACKEND", "jax") != "jax", reason="knows no backend: tested with JAX"
-)
+pytestmark = pytest.mark.once("what is given and written knows no backend")
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,8 @@ from atmorep_k.tasks.token_states import seen_whole
 
 TIME = "2020-01-03T06"
 
+once = pytest.mark.once("labels, files and what is refused know no backend")
+
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, write_tiny_store):
@@ -58,18 +60,13 @@ def test_the_tail_makes_the_prediction_of_what_the_decoder_gives(model, store):
         np.testing.assert_allclose(predicted["temperature"], expected, atol=2e-4)
 
 
-@pytest.fixture
-def on_jax():
-    if keras.backend.backend() != "jax":
-        pytest.skip("labels, files and what is refused know no backend: tested with JAX")
-
-
 @pytest.fixture(scope="module")
 def found(model, store):
     return features(model, store, [TIME, "2020-01-02"])
 
 
-def test_labels_are_the_middles_of_tokens(on_jax, found):
+@once
+def test_labels_are_the_middles_of_tokens(found):
     times = np.array(["2020-01-02T00", "2020-01-03T06"], "datetime64[ns]")
     np.testing.assert_array_equal(found["time"], times)
     np.testing.assert_array_equal(found["token_time"] / np.timedelta64(1, "m"), [-150, -30])
@@ -77,7 +74,8 @@ def test_labels_are_the_middles_of_tokens(on_jax, found):
     np.testing.assert_allclose(found["longitude"], 9 + 36 * np.arange(10))
 
 
-def test_the_encoder_gives_its_last_layer(on_jax, model, store, found):
+@once
+def test_the_encoder_gives_its_last_layer(model, store, found):
     dataset = WindowDataset(store)
     dataset.open_whole(model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
@@ -89,7 +87,8 @@ def test_the_encoder_gives_its_last_layer(on_jax, model, store, found):
     np.testing.assert_allclose(window, expected, atol=1e-5)
 
 
-def test_a_region_goes_on_round_the_globe(on_jax, model, store, found):
+@once
+def test_a_region_goes_on_round_the_globe(model, store, found):
     region = features(model, store, [TIME], region=(-60, 0, 280, 100))
     np.testing.assert_allclose(region["longitude"], [-63, -27, 9, 45, 81])
     np.testing.assert_allclose(region["latitude"], [-10, -50])
@@ -103,9 +102,8 @@ def test_a_region_goes_on_round_the_globe(on_jax, model, store, found):
         assert np.allclose(one, other, atol=1e-5) == same
 
 
-def test_the_command_writes_what_the_function_gives(
-    on_jax, model, store, found, tmp_path, monkeypatch
-):
+@once
+def test_the_command_writes_what_the_function_gives(model, store, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model.keras")
     words = ["features", "model.keras", "--store", store, "--time", TIME, "--time", "2020-01-02"]
@@ -123,7 +121,8 @@ def test_the_command_writes_what_the_function_gives(
         check_output(tmp_path / "f.zarr", True)
 
 
-def test_colours_are_principal_components(on_jax):
+@once
+def test_colours_are_principal_components():
     # Three directions of independent signs and of sizes 3, 2 and 1, turned at random.
     signs = np.array(np.meshgrid(*[(-1, 1)] * 3, indexing="ij")).reshape(3, 8).T
     turn = np.linalg.qr(np.random.default_rng(0).standard_normal((5, 5)))[0][:3]
@@ -136,7 +135,8 @@ def test_colours_are_principal_components(on_jax):
         assert same.all() or np.isclose(part, (1 - sign) / 2).all()
 
 
-def test_colours_of_what_hardly_varies(on_jax):
+@once
+def test_colours_of_what_hardly_varies():
     colours, explained = principal_colours(np.ones((4, 2)))
     np.testing.assert_array_equal(colours, 0)
     np.testing.assert_array_equal(explained, 0)
@@ -152,8 +152,9 @@ MISTAKES = [
 ]
 
 
+@once
 @pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=lambda case: str(case)[:30])
-def test_mistakes_are_one_sentence(on_jax, model, store, change, sentence, tmp_path, monkeypatch):
+def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError) as error:
         features(model, store, **{"times": [TIME], "output": "f.zarr", **change})
@@ -161,7 +162,8 @@ def test_mistakes_are_one_sentence(on_jax, model, store, change, sentence, tmp_p
     assert not os.listdir(tmp_path)
 
 
-def test_a_decoder_of_hidden_tokens_has_no_features(on_jax, make_model, store):
+@once
+def test_a_decoder_of_hidden_tokens_has_no_features(make_model, store):
     apart = make_model(encode="apart")
     apart.build()
     with pytest.raises(UserError, match="decodes hidden tokens only"):

@@ -5,15 +5,13 @@ import json
 import sys
 import types
 
-import keras
 import pytest
 
 from atmorep_k import components
 from atmorep_k.errors import UserError
 from atmorep_k.run_directory import HISTORY_COLUMNS, WATCH_COLUMNS, RunDirectory
 
-# The loggers never meet the model.
-pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="the same everywhere")
+pytestmark = pytest.mark.once("loggers never meet the model")
 
 CONFIG = "STEPS = 5\n\nscored/RandomTokens.ratio = (0.1,\n                             0.5)\n"
 
