@@ -20,7 +20,12 @@ from atmorep_k.errors import UserError
 
 ROOT = Path(__file__).parents[1]
 PLUGIN = ROOT / "examples" / "plugin"
-COMMAND = "from atmorep_k.cli import main; main()"
+COMMAND = """
+from atmorep_k.cli import main
+from blank_pictures import blank_pictures
+with blank_pictures():
+    main()
+"""
 once = pytest.mark.once("how a package is found does not depend on the backend")
 SMALL = {
     "FIELD": "temperature",
@@ -54,7 +59,8 @@ def installed(tmp_path_factory):
 @pytest.fixture(scope="module")
 def python(installed):
     """Function that runs Python code with the package installed; returns what it prints."""
-    path = os.pathsep.join(filter(None, [str(installed), os.environ.get("PYTHONPATH")]))
+    support = str(ROOT / "tests" / "support")
+    path = os.pathsep.join(filter(None, [str(installed), support, os.environ.get("PYTHONPATH")]))
 
     def run(code, *arguments):
         environment = {**os.environ, "PYTHONPATH": path}

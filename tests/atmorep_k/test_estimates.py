@@ -8,6 +8,8 @@ from atmorep_k.errors import UserError
 from atmorep_k.estimates import estimate, sample_bytes
 from atmorep_k.training import Pretraining
 
+once = pytest.mark.once("how shapes divide does not depend on the backend")
+
 
 @pytest.fixture
 def make_task(make_model, make_field, tiny_store):
@@ -58,6 +60,7 @@ def test_bytes_are_those_of_what_is_built(make_task, optimizer):
     assert 4 * found.trained == found.gradients
 
 
+@once
 def test_samples_divide_all_but_the_model(make_task):
     one = estimate(make_task())
     two = estimate(make_task(mesh=components.distributions.Mesh((2, 1))))
@@ -68,6 +71,7 @@ def test_samples_divide_all_but_the_model(make_task):
     assert two.activations == pytest.approx(one.activations / 2, rel=0.1)
 
 
+@once
 def test_the_axis_of_the_model_divides_weights_and_what_they_make(make_task):
     one = estimate(make_task())
     two = estimate(make_task(mesh=components.distributions.Mesh((1, 2))))
@@ -80,6 +84,7 @@ def test_the_axis_of_the_model_divides_weights_and_what_they_make(make_task):
     assert two.batch == one.batch
 
 
+@once
 def test_a_sharded_optimizer_is_divided_by_both_axes(make_task):
     plain, sharded = (
         estimate(make_task(mesh=components.distributions.Mesh((2, 2), shard_optimizer=flag)))
@@ -89,6 +94,7 @@ def test_a_sharded_optimizer_is_divided_by_both_axes(make_task):
     assert sharded.slots == pytest.approx(plain.slots / 2, rel=0.05)
 
 
+@once
 def test_fields_on_places_divide_by_the_fullest(make_task):
     fields = ("temperature", "vorticity")
     one = estimate(make_task(fields=fields))
@@ -99,6 +105,7 @@ def test_fields_on_places_divide_by_the_fullest(make_task):
     assert two.activations == pytest.approx(one.activations / 2, rel=0.01)
 
 
+@once
 def test_heads_that_do_not_divide_stay_whole(make_task):
     one, two, four = (
         estimate(make_task(mesh=components.distributions.Mesh((1, n)))) for n in (1, 2, 4)
@@ -109,6 +116,7 @@ def test_heads_that_do_not_divide_stay_whole(make_task):
     assert two.device_flops < four.device_flops < one.device_flops
 
 
+@once
 def test_what_cannot_be_traced_in_parts_counts_as_whole(make_task):
     layout = {"tokenizer/*/kernel": (None, "model")}
     mesh = components.distributions.Mesh((1, 2), layout=layout)

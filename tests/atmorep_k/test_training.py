@@ -271,7 +271,9 @@ import os, signal, sys
 from atmorep_k import callbacks
 from atmorep_k.cli import main
 from blank_pictures import blank_pictures
+from mesh_worker import leave_tensorflow_out
 
+leave_tensorflow_out()
 original = callbacks.Progress.on_train_batch_end
 
 def killed(self, *arguments, **named):

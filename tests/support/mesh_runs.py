@@ -16,9 +16,10 @@ from atmorep_k.run_directory import RunDirectory
 # Argument: JSON of runs, each [folder, options of the mesh or null, whether it is resumed].
 RUNS = """
 import json, sys
+import mesh_worker
+mesh_worker.leave_tensorflow_out()
 from atmorep_k.distribution.devices import ask_for_devices
 ask_for_devices({"Mesh.shape": json.loads(sys.argv[2])})
-import mesh_worker
 from atmorep_k.run_directory import RunDirectory
 
 for folder, mesh, resume in json.loads(sys.argv[1]):
