@@ -111,8 +111,8 @@ class Loop:
         """Trains from one step to another that is in the same epoch, or whole epochs."""
         per_epoch = self.task.steps_per_epoch
         epoch, epochs = first // per_epoch, max(1, (last - first) // per_epoch)
-        batches, made = self._batches(first, last), threading.Lock()
-        watched = _one_at_a_time(batches, made)
+        batches, making = self._batches(first, last), threading.Lock()
+        watched = _one_at_a_time(batches, making)
         watched = self.profile.watch(watched) if self.profile else watched
         try:
             with self.engine.scope():
@@ -127,7 +127,7 @@ class Loop:
                     verbose=0,
                 )
         finally:
-            with made:
+            with making:
                 batches.close()
 
     def _batches(self, start: int, stop: int, split: str = "train"):
@@ -173,14 +173,14 @@ class FixedBatches(keras.utils.PyDataset):
         return self.batches[index]
 
 
-def _one_at_a_time(batches: Generator, made: threading.Lock) -> Iterator:
+def _one_at_a_time(batches: Generator, making: threading.Lock) -> Iterator:
     """Passes batches on, each made under a lock.
 
     TensorFlow asks for them in a thread of its own, which still does where `fit` was left by an
     exception; a generator must not be closed while it runs.
     """
     while True:
-        with made:
+        with making:
             try:
                 batch = next(batches)
             except StopIteration:

@@ -35,7 +35,6 @@ Pretraining.validation_batches = 1
 WarmupDecay.warmup_steps = 4
 Scoring.num_samples = 2
 Scoring.batch_size = 2
-Scoring.maskings = {{'masked': @scored/RandomTokens(), 'forecast': @Forecast()}}
 """
 
 
@@ -87,7 +86,7 @@ def test_the_files_say_the_same(added, folder):
     assert proof["changed"] == []
     assert proof["predictions"]["vorticity"]["identical"] is True
     rows = json.loads((run.path / "comparison.json").read_text())
-    assert {row["task"] for row in rows} == {"masked", "forecast"}
+    assert {row["task"] for row in rows} == {"masked", "forecast", "interpolate", "infill"}
     joined = json.loads(run.scores.read_text())
     assert {s["field"] for s in joined} == {"vorticity", "temperature"}
 
@@ -252,7 +251,6 @@ _COMMON = (
     "WarmupDecay.warmup_steps",
     "Scoring.num_samples",
     "Scoring.batch_size",
-    "Scoring.maskings",
 )
 
 MISTAKES = {

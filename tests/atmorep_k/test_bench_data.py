@@ -10,7 +10,7 @@ from atmorep_k import bench_data
 from atmorep_k.cli import main
 from atmorep_k.errors import UserError
 
-pytestmark = pytest.mark.once("stores know no backend")
+pytestmark = pytest.mark.once("the dry run measures steps on every backend")
 
 
 @pytest.fixture

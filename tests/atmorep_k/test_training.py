@@ -294,7 +294,8 @@ def test_resume_after_a_killed_process(tiny_config, tmp_path):
     scored = "Scoring.maskings = {'forecast': @Forecast()}\n"
     (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8) + scored)
     support = str(Path(blank_pictures.__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": support}
+    path = os.pathsep.join(filter(None, [support, os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": path}
 
     def call(how, *arguments):
         command = [sys.executable, "-c", COMMAND, how, "run", *arguments]

@@ -22,6 +22,7 @@ MASKINGS = {
     "forecast": components.maskings.Forecast(),
     "interpolate": components.maskings.TemporalInterpolation(),
 }
+told_once = pytest.mark.once("who is told of a run, and of what, knows no backend")
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_a_training_does_not_depend_on_whether_it_is_watched(watched, make_task,
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.once("a run is resumed on every backend elsewhere")
+@told_once
 def test_a_resumed_run_repeats_the_scores(watched, make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_end
 
@@ -159,7 +160,7 @@ class Stopping(keras.callbacks.Callback):
         self.model.stop_training = batch == 2
 
 
-@pytest.mark.once("a run is resumed on every backend elsewhere")
+@told_once
 def test_callbacks_are_told_of_the_run_and_may_end_it(make_task, tmp_path):
     run, told, best = RunDirectory(tmp_path / "run"), Told(), "forecast.temperature.crps"
     make_task(best=best, callbacks=[Stopping(), told], steps=6, steps_per_epoch=2).run(run, "A = 1")
@@ -197,7 +198,7 @@ def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):
     assert Counting.traced == 4  # a step, its validation, two maskings
 
 
-@pytest.mark.once("a run is resumed on every backend elsewhere")
+@told_once
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

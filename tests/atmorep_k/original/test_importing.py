@@ -9,7 +9,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.original.importing import import_checkpoint
 
 pytest.importorskip("torch")
-once = pytest.mark.once("what the files of a run say knows no backend")
+once = pytest.mark.once("files are read without a backend; test_parity computes on each")
 U, V, T = "velocity_u", "velocity_v", "temperature"
 
 
