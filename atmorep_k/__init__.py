@@ -8,11 +8,18 @@ heavy is loaded, so that the command line answers at once.
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import wrapt
 
 from atmorep_k._version import __version__
 from atmorep_k.backend_choice import default_backend
+
+# In a checkout `components/` and `gin/` lie beside this folder; installed, they lie in it. Both
+# are found, so that Python works in the root of a clone, installed or not.
+_CHECKOUT = Path(__file__).resolve().parents[1]
+if (_CHECKOUT / "components" / "__init__.py").is_file():
+    __path__.append(str(_CHECKOUT))
 
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
