@@ -13,7 +13,7 @@ from pathlib import Path
 import wrapt
 
 from atmorep_k._version import __version__
-from atmorep_k.backend_choice import default_backend
+from atmorep_k.backend.choice import default_backend
 
 # In a checkout `components/` and `gin/` lie beside this folder; installed, they lie in it. Both
 # are found, so that Python works in the root of a clone, installed or not.
@@ -26,9 +26,9 @@ if "keras" not in sys.modules:
 
 # Functions that ask a model, score or show its answers, and their modules.
 _TASKS = {
-    "forecast": "inference",
-    "interpolate": "inference",
-    "reconstruct": "inference",
+    "forecast": "inference.predicting",
+    "interpolate": "inference.predicting",
+    "reconstruct": "inference.predicting",
     "rollout": "tasks.rollout",
     "point": "tasks.point",
     "infill": "tasks.infill",
@@ -36,7 +36,7 @@ _TASKS = {
     "correct": "tasks.correct",
     "attention": "tasks.attention",
     "features": "tasks.features",
-    "evaluate": "evaluating.prediction_scores",
+    "evaluate": "evaluation.predictions.evaluate",
     "report": "reporting.report",
 }
 
@@ -61,8 +61,8 @@ def load_model(path):
     """
     import keras
 
-    from atmorep_k.plugins import check_components
-    from atmorep_k.saved_file import SavedFile
+    from atmorep_k.saved.file import SavedFile
+    from atmorep_k.saved.missing_plugins import check_components
 
     with SavedFile(path) as saved:
         path = saved.path

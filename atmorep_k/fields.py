@@ -97,7 +97,7 @@ class FieldSpec(Component):
         couplings: Sequence[str] = (),
         predicted: bool = True,
     ):
-        from atmorep_k.data.variables import canonical_name
+        from atmorep_k.earth.variables import canonical_name
 
         self.name = canonical_name(name)
         self.levels = tuple(levels)

@@ -70,7 +70,7 @@ def sources(runs) -> str:
 def train(path: Path, file: str, options: list[str], minutes: float):
     """Returns the run of a training that ends by its time; made where it is not there."""
     from atmorep_k import config
-    from atmorep_k.run_directory import RunDirectory
+    from atmorep_k.runs.directory import RunDirectory
 
     maskings = ", ".join(f"'{task}': {masking}" for task, masking in TASKS.items())
     # Time ends the training: no number of steps that it could reach.
@@ -109,7 +109,7 @@ def predict_the_same(start: dict, options: list[str]) -> dict[str, bool]:
 
 def predict(model, windows: list) -> dict:
     """Returns the members of a model's fields, computed op by op, without a compiler's fusions."""
-    from atmorep_k.evaluation import predict_batch
+    from atmorep_k.evaluation.held_out.evaluate import predict_batch
 
     names = {field.name for field in model.fields}
     own = [

@@ -34,9 +34,9 @@ from latency_server import serving
 
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import SlabDataset, WindowDataset
-from atmorep_k.components.datasets.preparing import empty_batch
 from atmorep_k.components.maskings import RandomTokens
 from atmorep_k.fields import FieldSpec, Position, Window
+from atmorep_k.windows.arrays import empty_batch
 
 FIELD = "temperature"
 WINDOW = (36, 54, 108)

@@ -93,7 +93,7 @@ def measure(arguments) -> dict:
     import keras
 
     from atmorep_k import config
-    from atmorep_k.matrix_product import FLOPS, matrix_product
+    from atmorep_k.backend.matrix_product import FLOPS, matrix_product
 
     keras.utils.set_random_seed(0)
     overrides = [*arguments.set, *VARIANTS[arguments.child]]

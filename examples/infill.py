@@ -9,7 +9,7 @@ import numpy as np
 
 import atmorep_k
 from atmorep_k.data.named import store_path
-from atmorep_k.data.store import open_store
+from atmorep_k.data.opening import open_store
 
 parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
 parser.add_argument("--model", default="runs/pretrain_field", help="a saved model, or its run")

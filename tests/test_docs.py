@@ -93,16 +93,16 @@ def test_the_page_on_components_tells_of_every_kind():
 def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     """A directory like the one that the demo leaves, with a tiny model and a tiny `demo`."""
     from atmorep_k.components.datasets import WindowDataset
-    from atmorep_k.data import demo
-    from atmorep_k.data.store import StoreDescription, write_store
-    from atmorep_k.data.variables import variable_info
-    from atmorep_k.run_directory import RunDirectory
+    from atmorep_k.data.demo import simulate
+    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.earth.variables import variable_info
+    from atmorep_k.runs.directory import RunDirectory
 
     monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    hours = 24 * demo.DAYS
+    hours = 24 * simulate.DAYS
     description = StoreDescription(
-        demo.START + np.arange(hours),
+        simulate.START + np.arange(hours),
         np.array([500.0, 850.0]),
         np.linspace(84.375, -84.375, 16),
         np.arange(32) * 11.25,
@@ -110,7 +110,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
         {"simulated": True},
     )
     values = 1e-5 * np.random.default_rng(0).standard_normal((hours, 2, 16, 32))
-    path = tmp_path / "cache" / f"demo-{demo.DAYS}-days-{__version__}.zarr"
+    path = tmp_path / "cache" / f"demo-{simulate.DAYS}-days-{__version__}.zarr"
     write_store(path, description, [{"vorticity": values.astype("float32")}])
     model = make_model([make_field("vorticity", window=(6, 4, 8))])
     WindowDataset("demo").open(model.fields, model.normalizers)
@@ -190,16 +190,16 @@ def _call(lines):
 @pytest.fixture
 def with_a_small_demo(tmp_path, monkeypatch):
     """An empty directory, and in place of the demo a small store of noise."""
-    from atmorep_k.data import demo
-    from atmorep_k.data.store import StoreDescription, write_store
-    from atmorep_k.data.variables import variable_info
+    from atmorep_k.data.demo import simulate
+    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.earth.variables import variable_info
 
     monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    hours, names = 24 * demo.DAYS, ("vorticity", "temperature", "divergence")
+    hours, names = 24 * simulate.DAYS, ("vorticity", "temperature", "divergence")
     levels = np.array([100.0, 300.0, 500.0, 700.0, 900.0])
     description = StoreDescription(
-        demo.START + np.arange(hours),
+        simulate.START + np.arange(hours),
         levels,
         np.linspace(84.375, -84.375, 16),
         np.arange(32) * 11.25,
@@ -209,7 +209,7 @@ def with_a_small_demo(tmp_path, monkeypatch):
     shape = (hours, len(levels), 16, 32)
     rng = np.random.default_rng(0)
     values = {name: rng.standard_normal(shape, "float32") for name in names}
-    path = tmp_path / "cache" / f"demo-{demo.DAYS}-days-{__version__}.zarr"
+    path = tmp_path / "cache" / f"demo-{simulate.DAYS}-days-{__version__}.zarr"
     write_store(path, description, [values])
 
 

@@ -19,7 +19,7 @@ def main(model, run, output):
     from atmorep_k import load_model
     from atmorep_k.errors import UserError
     from atmorep_k.original.writing import export_checkpoint
-    from atmorep_k.saved import describe
+    from atmorep_k.saved.description import describe
 
     try:
         describe(model)  # says in one sentence where it is no model

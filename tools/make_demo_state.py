@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from atmorep_k.data.atmosphere import Atmosphere
-from atmorep_k.data.demo import save_state
+from atmorep_k.data.demo.atmosphere import Atmosphere
+from atmorep_k.data.demo.simulate import save_state
 
-_OUTPUT = Path(__file__).parents[1] / "atmorep_k" / "data" / "demo_state.npz"
+_OUTPUT = Path(__file__).parents[1] / "atmorep_k" / "data" / "demo" / "demo_state.npz"
 
 
 def _report(day: int, atmosphere: Atmosphere, fields: dict[str, np.ndarray]) -> None:
@@ -47,8 +47,9 @@ def main() -> None:
         if day % 10 == 0 or day == options.days:
             _report(day, atmosphere, atmosphere.fields(state))
     note = (
-        f"{options.days} days of atmorep_k.data.demo.Atmosphere from rest_state({options.seed}), "
-        f"dinosaur-dycore {version('dinosaur-dycore')}; made by tools/make_demo_state.py"
+        f"{options.days} days of the Atmosphere of atmorep_k.data.demo from "
+        f"rest_state({options.seed}), dinosaur-dycore {version('dinosaur-dycore')}; "
+        f"made by tools/make_demo_state.py"
     )
     save_state(options.output, state, note)
     print(f"{options.output}: {options.output.stat().st_size / 1e3:.0f} kB")

@@ -71,7 +71,7 @@ def main():
 
 def _estimate(arguments):
     from atmorep_k import config
-    from atmorep_k.estimates import estimate
+    from atmorep_k.costs.training import estimate
 
     mesh = f"MESH=(1, {arguments.model})"
     files = [*arguments.files, "train/single.gin"]

@@ -13,9 +13,9 @@ import numpy as np
 
 import atmorep_k
 from atmorep_k.data.named import store_path
-from atmorep_k.data.store import open_store
-from atmorep_k.planning import opened_model
-from atmorep_k.tiling import tile
+from atmorep_k.data.opening import open_store
+from atmorep_k.inference.checks import opened_model
+from atmorep_k.inference.tiling import tile
 
 PLACES = ("ends of windows", "ends of tokens", "within tokens")
 
@@ -83,7 +83,7 @@ def _places(store, field, overlap) -> np.ndarray:
 
 
 def _draw(steps, field, path):
-    from atmorep_k.plots import new_figure
+    from atmorep_k.figures.plots import new_figure
 
     figure = new_figure(8, 2.2 * len(steps))
     limit = 3 * steps["store"].std()

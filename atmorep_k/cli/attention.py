@@ -34,8 +34,8 @@ def attention(output, layer, **options):
     Example: atmorep-k attention runs/pretrain_field --store demo --time 2000-01-19T06 --at 50 10
     --level 500 --hide 1 --output attention.nc
     """
-    from atmorep_k.maps import coastlines_of
-    from atmorep_k.prediction_files import plots_of
+    from atmorep_k.figures.maps import coastlines_of
+    from atmorep_k.inference.output import plots_of
     from atmorep_k.tasks.attention import attention as look
     from atmorep_k.tasks.attention_maps import draw_attention
 

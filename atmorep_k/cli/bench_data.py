@@ -17,8 +17,8 @@ def bench_data(files, overrides, steps, as_json):
 
     Example: atmorep-k bench-data gin/pretrain_field.gin --set STORE=era5.zarr
     """
-    from atmorep_k import bench_data as bench
     from atmorep_k import config
+    from atmorep_k.costs import loading as bench
 
     found = bench.measure(config.load(files, overrides).build(), steps)
     click.echo(json.dumps(found) if as_json else bench.as_text(found))

@@ -36,7 +36,7 @@ def _row(entry) -> dict:
 
 
 def _parameter(cls, parameter) -> dict:
-    from atmorep_k.config_types import annotation, type_name
+    from atmorep_k.config.types import annotation, type_name
 
     required = parameter.default is parameter.empty
     untyped = parameter.annotation is parameter.empty

@@ -22,7 +22,7 @@ def config():
 @set_option
 def show(files, overrides):
     """Print the resolved configuration: one gin file, without includes, that can be run again."""
-    from atmorep_k import config as configuration
+    from atmorep_k.config import configuration
 
     click.echo(configuration.load(files, overrides).text, nl=False)
 
@@ -32,7 +32,7 @@ def show(files, overrides):
 @set_option
 def check(files, overrides):
     """Check a configuration without building anything."""
-    from atmorep_k import config as configuration
+    from atmorep_k.config import configuration
 
     checked = configuration.load(files, overrides)
     num = checked.num_files

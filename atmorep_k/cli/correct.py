@@ -25,9 +25,9 @@ def correct(model, store, times, **options):
     Example: atmorep-k correct runs/pretrain_field --store other.zarr --time 2000-01-18T00
     --truth demo --output corrected.zarr
     """
-    from atmorep_k.prediction_report import predict_and_report
     from atmorep_k.tasks.correct import correct as predict
     from atmorep_k.tasks.correct_report import judge
+    from atmorep_k.tasks.report import predict_and_report
 
     for path in predict_and_report(predict, model, store, times, report=judge, **options):
         click.echo(path)

@@ -26,9 +26,9 @@ def counterfactual(model, store, times, **options):
     Example: atmorep-k counterfactual runs/pretrain_field --store demo --time 2000-01-19T06
     --day 200 --output summer.nc
     """
-    from atmorep_k.prediction_report import predict_and_report
     from atmorep_k.tasks.counterfactual import counterfactual as predict
     from atmorep_k.tasks.counterfactual_report import compare
+    from atmorep_k.tasks.report import predict_and_report
 
     for path in predict_and_report(predict, model, store, times, report=compare, **options):
         click.echo(path)

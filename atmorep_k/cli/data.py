@@ -59,8 +59,8 @@ def prepare(sources, output, attribution, packing, codec, chunk, shard, **option
 
     Example: atmorep-k data prepare era5/*.nc --output era5.zarr --variable t --level 850
     """
-    from atmorep_k.data.layout import Layout
-    from atmorep_k.data.prepare import prepare as make
+    from atmorep_k.data.stores.layout import Layout
+    from atmorep_k.data.writing.prepare import prepare as make
     from atmorep_k.progress import bar
 
     attributes = {"attribution": attribution} if attribution else {}
@@ -90,7 +90,7 @@ def append(store, sources, **options):
 
     Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
     """
-    from atmorep_k.data.append import append as add
+    from atmorep_k.data.writing.append import append as add
     from atmorep_k.progress import bar
 
     with bar("appending", "MB/s", scale=1e-6) as shown:
@@ -104,7 +104,7 @@ def append(store, sources, **options):
 @click.option("--scan", is_flag=True, help="Look at every value, also of a large store.")
 def info(store, as_json, scan):
     """Print what a store holds and what is missing from it."""
-    from atmorep_k.data.info import as_text, describe
+    from atmorep_k.data.checking.info import as_text, describe
 
     values = describe(store, scan=scan or None)
     click.echo(json.dumps(values, indent=1) if as_json else as_text(values))
@@ -121,7 +121,7 @@ def check(ctx, store, as_json, fast, threads):
 
     The exit code is 0 where it may (there can be warnings), else 1.
     """
-    from atmorep_k.data.check import check as look
+    from atmorep_k.data.checking.check import check as look
     from atmorep_k.progress import bar
 
     with bar("checking", "MB/s", scale=1e-6) as shown:
@@ -137,7 +137,7 @@ def check(ctx, store, as_json, fast, threads):
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 def demo(output, days, overwrite):
     """Simulate an atmosphere (primitive equations, T31) and store every hour of it."""
-    from atmorep_k.data.demo import demo_store
+    from atmorep_k.data.demo.simulate import demo_store
     from atmorep_k.progress import bar
 
     with bar("simulating", "h/s") as shown:

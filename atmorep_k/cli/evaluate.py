@@ -40,10 +40,10 @@ def evaluate(prediction, truth, output, overwrite, **options):
 
     Example: atmorep-k evaluate forecast.zarr --truth demo --region 20 80 -30 60
     """
-    from atmorep_k.evaluating.prediction_scores import evaluate as score
-    from atmorep_k.evaluating.report import check_directory, write_scores
-    from atmorep_k.evaluating.tables import remarks, table
-    from atmorep_k.printing import print_table
+    from atmorep_k.console import print_table
+    from atmorep_k.evaluation.predictions.evaluate import evaluate as score
+    from atmorep_k.evaluation.predictions.report import check_directory, write_scores
+    from atmorep_k.evaluation.predictions.tables import remarks, table
     from atmorep_k.progress import bar
 
     path = Path(prediction)

@@ -23,15 +23,15 @@ def forecast(model, store, times, dry_run, **options):
     if dry_run:
         _say_what_it_takes(model, store, times, **options)
         return
-    from atmorep_k import inference
-    from atmorep_k.prediction_report import predict_and_report
+    from atmorep_k.inference import predicting
+    from atmorep_k.tasks.report import predict_and_report
 
-    for path in predict_and_report(inference.forecast, model, store, times, **options):
+    for path in predict_and_report(predicting.forecast, model, store, times, **options):
         click.echo(path)
 
 
 def _say_what_it_takes(model, store, times, members, region, resume, **options):
-    from atmorep_k.prediction_estimate import estimate_forecast
+    from atmorep_k.costs.prediction import estimate_forecast
 
     for line in estimate_forecast(model, store, times, region=region or None, **options):
         click.echo(line)

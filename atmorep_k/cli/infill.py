@@ -21,8 +21,8 @@ def infill(model, store, times, **options):
     Example: atmorep-k infill runs/pretrain_field --store demo --time 2000-01-18T00
     --block 30 60 0 60 --output filled.nc
     """
-    from atmorep_k.prediction_report import predict_and_report
     from atmorep_k.tasks.infill import infill as predict
+    from atmorep_k.tasks.report import predict_and_report
 
     for path in predict_and_report(predict, model, store, times, **options):
         click.echo(path)

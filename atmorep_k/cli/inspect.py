@@ -25,10 +25,10 @@ def inspect(model, as_json, diagram):
     """
     import json
 
-    from atmorep_k.diagram import check_ending, draw_model
-    from atmorep_k.run_report import describe_run, is_run, print_run
-    from atmorep_k.saved import describe
-    from atmorep_k.saved_table import print_description
+    from atmorep_k.runs.status import describe_run, is_run, print_run
+    from atmorep_k.saved.description import describe
+    from atmorep_k.saved.diagram import check_ending, draw_model
+    from atmorep_k.saved.table import print_description
 
     if diagram:
         check_ending(diagram)

@@ -15,7 +15,7 @@ def remove_field(model, field, output, overwrite):
 
     Example: atmorep-k remove-field runs/add_field temperature --output vorticity.keras
     """
-    from atmorep_k.reduction import remove_to_file
+    from atmorep_k.extension.removal import remove_to_file
 
     for line in remove_to_file(model, field, output, overwrite=overwrite):
         click.echo(line)

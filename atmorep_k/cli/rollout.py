@@ -26,7 +26,7 @@ def rollout(model, store, times, **options):
     Example: atmorep-k rollout runs/pretrain_field --store demo --time 2000-01-18T06 --hours 48
     --overlap 1 1 --output rollout.zarr
     """
-    from atmorep_k.prediction_report import predict_and_report
+    from atmorep_k.tasks.report import predict_and_report
     from atmorep_k.tasks.rollout import rollout as predict
 
     options["unit"] = "forecasts"

@@ -25,7 +25,7 @@ def run(files, overrides, output, resume, dry_run, profile):
     """
     from atmorep_k import config
     from atmorep_k.cli.questions import COMMANDS
-    from atmorep_k.run_directory import RunDirectory
+    from atmorep_k.runs.directory import RunDirectory
 
     if bool(files) == bool(resume) or (resume and (output or dry_run)):
         raise click.UsageError("give either FILE... (with --output, --dry-run) or --resume RUN.")
@@ -69,11 +69,11 @@ def start(configuration, output, dry_run, profile=0):
         dry_run: whether to train nothing.
         profile: number of steps to measure.
     """
-    from atmorep_k.run_directory import RunDirectory
+    from atmorep_k.runs.directory import RunDirectory
 
     if dry_run:
-        from atmorep_k.compile_cache import use_compile_cache
-        from atmorep_k.dry_run import dry_run as report
+        from atmorep_k.backend.compile_cache import use_compile_cache
+        from atmorep_k.costs.dry_run import dry_run as report
 
         use_compile_cache()
         report(configuration.build())
@@ -84,7 +84,7 @@ def start(configuration, output, dry_run, profile=0):
 
 
 def _carry_out(directory, configuration, resume=False, profile=0):
-    from atmorep_k.compile_cache import use_compile_cache
+    from atmorep_k.backend.compile_cache import use_compile_cache
     from atmorep_k.distribution.devices import ask_for_devices
     from atmorep_k.distribution.launch import launched
 

@@ -1,7 +1,7 @@
 """Stores that are known by a name: the embedded demo, made when it is first used."""
 
 from atmorep_k._version import __version__
-from atmorep_k.data.address import Place, place
+from atmorep_k.data.stores.address import Place, place
 from atmorep_k.files import user_cache
 from atmorep_k.progress import bar
 
@@ -19,7 +19,7 @@ def store_path(store: str) -> Place:
     """
     if store != DEMO:
         return place(store)
-    from atmorep_k.data.demo import DAYS, demo_store
+    from atmorep_k.data.demo.simulate import DAYS, demo_store
 
     path = user_cache() / f"demo-{DAYS}-days-{__version__}.zarr"
     if not path.exists():

@@ -40,10 +40,10 @@ def _ask_jax(wanted: int) -> None:
 def _ask_tensorflow(wanted: int) -> None:
     import tensorflow as tf
 
-    from atmorep_k.distribution import tensorflow_workers
+    from atmorep_k.distribution.tensorflow import workers
 
-    if tensorflow_workers.number() > 1:
-        tensorflow_workers.strategy()
+    if workers.number() > 1:
+        workers.strategy()
         return
     (processor,) = tf.config.list_physical_devices("CPU")
     devices = [tf.config.LogicalDeviceConfiguration()] * wanted

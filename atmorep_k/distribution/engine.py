@@ -14,9 +14,9 @@ from atmorep_k.errors import UserError
 Block = tuple[slice, ...]
 
 _ENGINES = {
-    "jax": ("jax_engine", "JaxEngine"),
-    "torch": ("torch_engine", "TorchEngine"),
-    "tensorflow": ("tensorflow_engine", "tensorflow_engine"),
+    "jax": ("jax.engine", "JaxEngine"),
+    "torch": ("torch.engine", "TorchEngine"),
+    "tensorflow": ("tensorflow.engine", "tensorflow_engine"),
 }
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import keras
 
-from atmorep_k.declared import declared
+from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
-from atmorep_k.patterns import within
+from atmorep_k.model.declared import declared
 
 
 def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:

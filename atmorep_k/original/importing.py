@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from atmorep_k.backend.versions import versions
 from atmorep_k.errors import UserError, nearest
 from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep
@@ -15,7 +16,6 @@ from atmorep_k.original.pieces import Piece, pieces
 from atmorep_k.original.report import Fate, Report
 from atmorep_k.original.runs import Source, one_source
 from atmorep_k.original.settings import REMEMBERED
-from atmorep_k.versions import versions
 
 
 def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tuple[AtmoRep, Report]:

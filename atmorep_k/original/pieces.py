@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.variables import canonical_name
+from atmorep_k.earth.variables import canonical_name
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.architecture import Layout
 from atmorep_k.original.settings import Settings

@@ -8,7 +8,7 @@ import numpy as np
 from keras import ops
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.store import open_store
+from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.files import check_model_output, write_whole, writing_whole
 from atmorep_k.model import AtmoRep

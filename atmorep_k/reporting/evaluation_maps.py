@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.store import open_store
-from atmorep_k.evaluating.matched_field import MatchedField
-from atmorep_k.evaluating.matching import match, open_forecast
-from atmorep_k.maps import coastlines_of, prediction_maps
+from atmorep_k.data.opening import open_store
+from atmorep_k.evaluation.predictions.matched_field import MatchedField
+from atmorep_k.evaluation.predictions.matching import match, open_forecast
+from atmorep_k.evaluation.truth import picture
+from atmorep_k.figures.maps import coastlines_of, prediction_maps
+from atmorep_k.inference.frame import spread
 from atmorep_k.reporting.picture import Picture
-from atmorep_k.stitching import spread
-from atmorep_k.truth import picture
 
 _POINTS = ("level", "latitude", "longitude")
 _HOUR = np.timedelta64(1, "h")

@@ -5,8 +5,8 @@ import dataclasses
 import io
 from pathlib import Path
 
-from atmorep_k import plots
 from atmorep_k.errors import UserError
+from atmorep_k.figures import plots
 
 # Larger ones are made smaller, so that a page can be sent by mail.
 MOST_PIXELS = 2400

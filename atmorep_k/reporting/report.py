@@ -10,8 +10,8 @@ from atmorep_k.files import writing_whole
 from atmorep_k.reporting.chapter import Chapter
 from atmorep_k.reporting.evaluation_chapter import evaluation_chapter, is_evaluation
 from atmorep_k.reporting.task_chapter import is_task_output, task_chapter
-from atmorep_k.run_directory import RunDirectory
-from atmorep_k.run_report import is_run
+from atmorep_k.runs.directory import RunDirectory
+from atmorep_k.runs.status import is_run
 
 
 def report(

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from atmorep_k.plots import COLOURS, TASK_TITLES
+from atmorep_k.figures.plots import COLOURS, TASK_TITLES
 from atmorep_k.reporting.blocks import Block, table
 from atmorep_k.reporting.reading import NO_LEVEL
 from atmorep_k.reporting.score import Score

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from atmorep_k.errors import UserError
-from atmorep_k.prediction_files import open_prediction, plots_of
+from atmorep_k.inference.output import open_prediction, plots_of
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.chapter import Chapter
 from atmorep_k.reporting.picture import Picture

@@ -9,15 +9,17 @@ import numpy as np
 import xarray as xr
 from keras import ops
 
-from atmorep_k import planning, prediction_files
 from atmorep_k._version import __version__
-from atmorep_k.attention_record import Arrangement, AttentionRecord
-from atmorep_k.data.layout import encode_time, level_attributes
-from atmorep_k.data.store import Store
+from atmorep_k.backend.attention_record import Arrangement, AttentionRecord
+from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.files import writing_whole
-from atmorep_k.planning import Hours
+from atmorep_k.inference import checks
+from atmorep_k.inference import output as prediction_files
+from atmorep_k.inference.checks import Hours
+from atmorep_k.model.tokens import visible_first
 from atmorep_k.tasks.attention_data import TOKEN_DIMS, labelled, place_of
 from atmorep_k.tasks.token_states import (
     chosen_field,
@@ -27,7 +29,6 @@ from atmorep_k.tasks.token_states import (
     states,
     token_centres,
 )
-from atmorep_k.tokens import visible_first
 
 
 def attention(
@@ -79,16 +80,16 @@ def attention(
     """
     if output is not None:
         prediction_files.check_output(Path(output), overwrite, (".nc",))
-    planning.parse_times([time])
-    model, name = planning.opened_model(model, store, stores)
+    checks.parse_times([time])
+    model, name = checks.opened_model(model, store, stores)
     field = chosen_field(model, field)
     hours, masking = _hours(model, field, hide)
     _check_layer(model, field, layer)
-    dataset = planning.open_dataset(store, stores, model, field.name)
+    dataset = checks.open_dataset(store, stores, model, field.name)
     query = _Query(dataset.store_of(), field, hours, at, level, hour)
-    (start,) = planning.window_starts(dataset, model.fields, [field], hours, [time])
+    (start,) = checks.window_starts(dataset, model.fields, [field], hours, [time])
     position = query.position(int(start))
-    planning.check_grid(dataset, model.fields, [field], [position])
+    checks.check_grid(dataset, model.fields, [field], [position])
     if masking is None:
         inputs = seen_whole(model, dataset, position)
     else:
@@ -131,7 +132,7 @@ def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
         from atmorep_k import registry
 
         masking = registry.lookup("Forecast", "masking")(num_tokens=hide)
-        return planning.hidden_hours(masking, model.fields, [field]), masking
+        return checks.hidden_hours(masking, model.fields, [field]), masking
     return seen_hours(model, field), None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from atmorep_k.attention_record import Look
+from atmorep_k.backend.attention_record import Look
 
 TOKEN_DIMS = ("level", "time", "latitude", "longitude")
 _ATTRIBUTES = {

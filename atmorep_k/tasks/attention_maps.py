@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.maps import degrees, draw_map, edges, evenly, stretch
-from atmorep_k.plots import COLOURS, RED, save
+from atmorep_k.figures.maps import degrees, draw_map, edges, evenly, stretch
+from atmorep_k.figures.plots import COLOURS, RED, save
 from atmorep_k.tasks.attention_data import TOKEN_DIMS
 
 # A figure of more rows or columns could not be read.

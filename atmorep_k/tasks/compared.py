@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from atmorep_k import truth
-from atmorep_k.data.statistics import area_weights
-from atmorep_k.data.store import Store
+from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.statistics import area_weights
+from atmorep_k.evaluation import truth
 
 _LEAD = "prediction_timedelta"
 

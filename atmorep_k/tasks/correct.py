@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
-from atmorep_k import inference, planning
 from atmorep_k.data.named import store_path
-from atmorep_k.data.store import Store, open_store
+from atmorep_k.data.opening import Store, open_store
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.stitching import Frame, mean_and_spread
-from atmorep_k.truth import beside
-from atmorep_k.variants import Variants
-from atmorep_k.window_choice import WindowChoice
+from atmorep_k.evaluation.truth import beside
+from atmorep_k.inference import checks, predicting
+from atmorep_k.inference.frame import Frame, mean_and_spread
+from atmorep_k.inference.variants import Variants
+from atmorep_k.inference.window_choice import WindowChoice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -68,7 +68,7 @@ def correct(
             raise UserError(f"passes must be 2 to {fewest}, for this model, not {passes}.")
         return _parts(passes)
 
-    return inference.run(
+    return predicting.run(
         "correct", model, store, times, masking_for, whole=True, stores=stores, **options
     )
 
@@ -97,13 +97,13 @@ class _Correcting:
             self._check_truth(starts)
         if self._statistics == "store":
             opened = self._store, self._stores, model, frame.fields[0].name
-            dataset = planning.open_dataset(*opened, own_statistics=True)
+            dataset = checks.open_dataset(*opened, own_statistics=True)
         numbers = {start: range(len(frame.tiling)) for start in starts}
         return WindowChoice(dataset, _parts(self._passes), numbers)
 
     def _check_truth(self, starts) -> None:
         """Raises a `UserError` where the truth lacks a field, level, place or hour."""
-        from atmorep_k.evaluating.matching import match
+        from atmorep_k.evaluation.predictions.matching import match
 
         frame = self._frame
         for start in map(int, starts):

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k import plots
 from atmorep_k.data.named import store_path
-from atmorep_k.data.store import Store, open_store
-from atmorep_k.maps import coastlines_of
-from atmorep_k.stitching import spread
+from atmorep_k.data.opening import Store, open_store
+from atmorep_k.evaluation.truth import beside
+from atmorep_k.figures import plots
+from atmorep_k.figures.maps import coastlines_of
+from atmorep_k.inference.frame import spread
 from atmorep_k.tasks.compared import area_of, mean_of, picture
-from atmorep_k.truth import beside
 
 _PANELS = {
     "target": "Input",

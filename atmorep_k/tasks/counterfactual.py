@@ -4,10 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from atmorep_k import inference, planning
-from atmorep_k.stitching import mean_and_spread
+from atmorep_k.inference import checks, predicting
+from atmorep_k.inference.frame import mean_and_spread
+from atmorep_k.inference.variants import Variants
 from atmorep_k.tasks.told import Told
-from atmorep_k.variants import Variants
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,12 +55,12 @@ def counterfactual(
         UserError: where something does not fit, before work begins.
     """
     told = Told(year, day, hour, level)
-    for time in planning.parse_times(times):
+    for time in checks.parse_times(times):
         told.time(time)
-    masking_for = inference.masking_for(task, tokens, time_token)
+    masking_for = predicting.masking_for(task, tokens, time_token)
     combine = functools.partial(_combined, told, task)
     options |= {"variants": Variants({"counterfactual": told.change}, combine), "settings": told}
-    return inference.run("counterfactual", model, store, times, masking_for, **options)
+    return predicting.run("counterfactual", model, store, times, masking_for, **options)
 
 
 def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.maps import MAX_LEVELS, draw_map, evenly
-from atmorep_k.plots import save
+from atmorep_k.figures.maps import MAX_LEVELS, draw_map, evenly
+from atmorep_k.figures.plots import save
 
 # Shares of the tokens below and above which a colour is full.
 _DIM, _BRIGHT = 2, 98

@@ -8,7 +8,7 @@ import xarray as xr
 
 from atmorep_k.batch import detokenize, tokenize
 from atmorep_k.fields import Position
-from atmorep_k.stitching import Frame
+from atmorep_k.inference.frame import Frame
 
 
 class FedWindows:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atmorep_k import inference, regions, truth
-from atmorep_k.data.record import iso
+from atmorep_k.earth import regions
+from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
-from atmorep_k.stitching import Frame, mean_and_spread
-from atmorep_k.variants import Variants
-from atmorep_k.window_choice import WindowChoice
+from atmorep_k.evaluation import truth
+from atmorep_k.inference import predicting
+from atmorep_k.inference.frame import Frame, mean_and_spread
+from atmorep_k.inference.variants import Variants
+from atmorep_k.inference.window_choice import WindowChoice
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,7 +61,7 @@ def infill(
     task = _Infilling(hidden)
     options |= {"variants": Variants(combine=task.combined), "choose": task.choose}
     options["settings"] = hidden
-    return inference.run(
+    return predicting.run(
         "infill", model, store, times, lambda model: None, at_random=True, **options
     )
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.store import Store
-from atmorep_k.place_windows import around
-from atmorep_k.places import Place
-from atmorep_k.planning import step
-from atmorep_k.plots import COLOURS, new_figure, save
-from atmorep_k.prediction_files import plots_of
-from atmorep_k.printing import print_table
+from atmorep_k.console import print_table
+from atmorep_k.data.opening import Store
+from atmorep_k.earth.places import Place
+from atmorep_k.figures.plots import COLOURS, new_figure, save
+from atmorep_k.inference.checks import step
+from atmorep_k.inference.output import plots_of
+from atmorep_k.inference.place_windows import around
 from atmorep_k.progress import bar
 from atmorep_k.tasks.point import QUANTILES, point
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atmorep_k import inference, prediction_files
-from atmorep_k.data.record import iso
+from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.partial_prediction import partial_of
-from atmorep_k.prepared import Prepared, prepare
+from atmorep_k.inference import output as prediction_files
+from atmorep_k.inference import predicting
+from atmorep_k.inference.plan import Prepared, prepare
+from atmorep_k.inference.resuming import partial_of
 from atmorep_k.tasks.fed_windows import FedWindows
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def rollout(
     if not hours > 0:
         raise UserError(f"the hours to forecast must be more than 0, not {hours:g}.")
     options |= {"output": output, "overwrite": overwrite, "batch_size": batch_size}
-    masking_for = inference.last_tokens(tokens, further="")
+    masking_for = predicting.last_tokens(tokens, further="")
     plan = prepare("rollout", model, store, times, masking_for, after_hours=hours, **options)
     rounds = math.ceil(hours * _HOUR / plan.frame.leads[-1])
     _check(plan, rounds)
@@ -151,7 +152,7 @@ class _Course:
 
     def _predicted(self, windows: FedWindows, start: int) -> "xr.Dataset":
         plan = self._plan
-        one = inference.predict(
+        one = predicting.predict(
             plan.model,
             windows,
             plan.maskings,

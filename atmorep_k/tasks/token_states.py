@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k import dataflow
 from atmorep_k.batch import tokenize
-from atmorep_k.data.variables import canonical_name
+from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import unknown
 from atmorep_k.fields import FieldSpec, Position
-from atmorep_k.maps import unwrap
-from atmorep_k.planning import Hours, all_hours
+from atmorep_k.figures.maps import unwrap
+from atmorep_k.inference.checks import Hours, all_hours
+from atmorep_k.model import dataflow
 
 
 def chosen_field(model, name: str | None) -> FieldSpec:

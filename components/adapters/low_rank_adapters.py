@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import keras
 
-from atmorep_k import adapters
+from atmorep_k.components.adapters import low_rank
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Component, component
 
@@ -42,9 +42,9 @@ class LowRankAdapters(Component):
             )
 
     def attach(self, model: keras.Model) -> None:
-        """Gives a built model the adapters, see `atmorep_k.adapters.attach`."""
-        adapters.attach(model, self.patterns, self.rank, self.alpha or self.rank)
+        """Gives a built model the adapters, see `atmorep_k.components.adapters.low_rank.attach`."""
+        low_rank.attach(model, self.patterns, self.rank, self.alpha or self.rank)
 
     def detach(self, model: keras.Model) -> None:
-        """Merges them into the kernels, see `atmorep_k.adapters.detach`."""
-        adapters.detach(model)
+        """Merges them into the kernels, see `atmorep_k.components.adapters.low_rank.detach`."""
+        low_rank.detach(model)

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from atmorep_k import attention_record
+from atmorep_k.backend import attention_record
 from atmorep_k.components.blocks import blockwise_attention
 from atmorep_k.registry import Configured, component
 
@@ -71,7 +71,7 @@ def attend(query, key, value):
     comes out of the product with the values, as one channel more, as XLA's reductions over the last
     axis are slow on a CPU (benchmarks/README.md).
 
-    What a token looks at can be recorded, see `atmorep_k.attention_record`.
+    What a token looks at can be recorded, see `atmorep_k.backend.attention_record`.
     """
     attended = _attended(query, key, value)
     attention_record.note(query, key, value, attended)

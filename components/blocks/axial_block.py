@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from atmorep_k import attention_record
+from atmorep_k.backend import attention_record
 from atmorep_k.components.blocks.attention_heads import AttentionHeads
 from atmorep_k.components.blocks.coupled_block import CoupledBlock
 from atmorep_k.components.blocks.materialized import materialized

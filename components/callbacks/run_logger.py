@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from atmorep_k.registry import Component
-from atmorep_k.run_callback import RunCallback
-from atmorep_k.run_directory import RunDirectory
+from atmorep_k.runs.callback import RunCallback
+from atmorep_k.runs.directory import RunDirectory
 
 _CURVES = ("loss", "val_loss", "learning_rate", "samples_per_second")
 

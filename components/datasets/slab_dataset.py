@@ -6,10 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.components.datasets import checks, periods
-from atmorep_k.components.datasets.positions import Positions, allowed_corners, row_weights
-from atmorep_k.components.datasets.slab_positions import SlabPositions, around
-from atmorep_k.components.datasets.slabs import Lanes, Slab, Slabs
 from atmorep_k.components.datasets.window_dataset import (
     MOST_WAITING,
     Source,
@@ -19,6 +15,10 @@ from atmorep_k.components.datasets.window_dataset import (
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.registry import component
+from atmorep_k.windows import checks, periods
+from atmorep_k.windows.positions import Positions, allowed_corners, row_weights
+from atmorep_k.windows.slab_positions import SlabPositions, around
+from atmorep_k.windows.slabs import Lanes, Slab, Slabs
 
 
 @component("dataset")

@@ -9,20 +9,20 @@ from typing import Any, Literal
 import numpy as np
 
 from atmorep_k.batch import tokenize
-from atmorep_k.components.datasets import checks, periods
-from atmorep_k.components.datasets.positions import Positions, row_weights
-from atmorep_k.components.datasets.prefetch import prefetch
-from atmorep_k.components.datasets.preparing import Arrays, empty_batch
-from atmorep_k.components.datasets.randomness import bits
-from atmorep_k.components.datasets.reader import Cube
-from atmorep_k.components.datasets.sample import Sample
-from atmorep_k.components.datasets.serving import Without
-from atmorep_k.components.datasets.stores import Stores
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.record import iso
-from atmorep_k.data.store import Store
+from atmorep_k.data.opening import Store
+from atmorep_k.earth.times import iso
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component
+from atmorep_k.windows import checks, periods
+from atmorep_k.windows.arrays import Arrays, empty_batch
+from atmorep_k.windows.positions import Positions, row_weights
+from atmorep_k.windows.prefetch import prefetch
+from atmorep_k.windows.randomness import bits
+from atmorep_k.windows.reader import Cube
+from atmorep_k.windows.sample import Sample
+from atmorep_k.windows.serving import Without
+from atmorep_k.windows.stores import Stores
 
 # Bytes of batches that wait for the model, and how many batches at most per thread.
 _WAITING_BYTES = 512 * 2**20

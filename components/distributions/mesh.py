@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from atmorep_k.backend.weight_paths import check, last_match, within
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.patterns import check, last_match, within
 from atmorep_k.registry import Component, component
 
 # Columns of the maps into heads, which are ordered by head, and into the wide layers of an MLP;
@@ -40,9 +40,9 @@ class Mesh(Component):
     Args:
         shape: devices along each axis; -1 once: as many as there are.
         axes: names of the two axes, the first that of samples.
-        layout: pattern of paths of weights (`atmorep_k.patterns`) -> for each dimension of the
-            weight the axis that it is split over, or None. The last pattern that fits decides;
-            weights that none fits are whole on each device. None: attention and MLPs by columns
+        layout: pattern of paths of weights (`atmorep_k.backend.weight_paths`) -> for each
+            dimension of the weight the axis that it is split over, or None. The last pattern
+            that fits decides; weights that none fits are whole on each device. None: attention and MLPs by columns
             and rows, tails by members, as far as the model has them (`LAYOUT`).
         fields: field -> place on the axis of the model (0, ...) where its layers are, instead of a
             layout; `"spread"`: the fields in turn.
@@ -118,7 +118,7 @@ class Mesh(Component):
         sizes = dict(zip(self.axes, shape or self.shape, strict=True))
         if self.fields is not None or (self.layout is None and sizes[self.axes[1]] == 1):
             return {}  # nothing to look for in the model, of which a copy would be declared
-        from atmorep_k.declared import declared
+        from atmorep_k.model.declared import declared
 
         shapes = {within(w.path): tuple(w.shape) for w in declared(model).weights}
         if self.layout is not None:

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from atmorep_k import replicas
+from atmorep_k.backend import replicas
 from atmorep_k.errors import UserError
 
 # Added to the variance over the members, so that its root has a gradient where they all agree.

@@ -1,7 +1,7 @@
 import pytest
 from rich.table import Table
 
-from atmorep_k.printing import print_table
+from atmorep_k.console import print_table
 
 
 @pytest.mark.parametrize("stderr", [False, True])

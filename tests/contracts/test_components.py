@@ -13,10 +13,10 @@ import typeguard
 
 from atmorep_k import components as c
 from atmorep_k import config, registry
+from atmorep_k.evaluation.held_out.scoring import Scoring
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
-from atmorep_k.scoring import Scoring
-from atmorep_k.watch import Watch
+from atmorep_k.training.watch.watch import Watch
 
 from component_arrays import assert_equal, random_arrays
 

@@ -4,8 +4,8 @@ import google_crc32c
 import numpy as np
 import zarr
 
-from atmorep_k.data.store import StoreDescription, write_store
-from atmorep_k.data.variables import variable_info
+from atmorep_k.data.opening import StoreDescription, write_store
+from atmorep_k.earth.variables import variable_info
 
 HOURS = np.arange("2020-01-30T00", "2020-02-02T12", dtype="datetime64[h]")
 LEVELS = np.array([500.0, 850.0])

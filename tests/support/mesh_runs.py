@@ -11,7 +11,7 @@ import mesh_worker
 import numpy as np
 
 import atmorep_k
-from atmorep_k.run_directory import RunDirectory
+from atmorep_k.runs.directory import RunDirectory
 
 # Argument: JSON of runs, each [folder, options of the mesh or null, whether it is resumed].
 RUNS = """

@@ -62,7 +62,7 @@ def make_training(random_batch, mesh=None, **options):
     from atmorep_k import components as c
     from atmorep_k.fields import FieldSpec, Window
     from atmorep_k.model import AtmoRep
-    from atmorep_k.training import Pretraining
+    from atmorep_k.training.pretraining import Pretraining
 
     def field(name, other):
         tokens = {"token_size": (2, 2, 2), "embed_dim": 16}
@@ -156,7 +156,7 @@ def train(training, folder=None):
         `losses` (step); the value of every weight and slot by its path; `bytes` that a device
         holds of weights and of slots.
     """
-    from atmorep_k.patterns import within
+    from atmorep_k.backend.weight_paths import within
 
     training.prepare()
     engine, model = training.engine, training.model

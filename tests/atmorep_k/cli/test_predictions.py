@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from atmorep_k import cli
-from atmorep_k.prediction_files import open_prediction
+from atmorep_k.inference.output import open_prediction
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ def test_a_dry_run_is_that_of_the_command_and_leaves_nothing(call, tmp_path, mon
         told.append((model, times))
         return ["a second"]
 
-    monkeypatch.setattr("atmorep_k.prediction_estimate.estimate_forecast", estimate)
+    monkeypatch.setattr("atmorep_k.costs.prediction.estimate_forecast", estimate)
     result = call("forecast", "--dry-run")
     assert (result.exit_code, result.stdout) == (0, "a second\n"), result.output
     assert told[0][1] == ("2020-01-03T06",) and not os.listdir(tmp_path)

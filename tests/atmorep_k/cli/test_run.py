@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from atmorep_k import config
 from atmorep_k.cli import main
-from atmorep_k.declared import count_parameters
-from atmorep_k.run_directory import RunDirectory
+from atmorep_k.model.declared import count_parameters
+from atmorep_k.runs.directory import RunDirectory
 
 pytestmark = pytest.mark.rendered
 

@@ -6,8 +6,8 @@ import sys
 _CODE = """
 import importlib, pkgutil, sys
 import atmorep_k.data as data
-for module in pkgutil.iter_modules(data.__path__):
-    importlib.import_module(f"atmorep_k.data.{module.name}")
+for module in pkgutil.walk_packages(data.__path__, "atmorep_k.data."):
+    importlib.import_module(module.name)
 print([name for name in ("keras", "jax", "tensorflow", "torch") if name in sys.modules])
 """
 

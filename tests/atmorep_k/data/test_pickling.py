@@ -7,9 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from atmorep_k.data.crop import crop
-from atmorep_k.data.derived import derive
-from atmorep_k.data.sources import open_sources
+from atmorep_k.data.sources.crop import crop
+from atmorep_k.data.sources.derived import derive
+from atmorep_k.data.sources.finding import open_sources
 
 _READ = """
 import pickle, sys

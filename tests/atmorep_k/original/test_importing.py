@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from atmorep_k.data.variables import canonical_name
+from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError
 from atmorep_k.original.importing import import_checkpoint
 

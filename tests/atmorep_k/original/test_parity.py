@@ -12,7 +12,7 @@ import pytest
 from keras import ops
 
 from atmorep_k import components
-from atmorep_k.data.variables import canonical_name
+from atmorep_k.earth.variables import canonical_name
 from atmorep_k.original.checkpoint import open_run
 from atmorep_k.original.importing import find_layout, import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces

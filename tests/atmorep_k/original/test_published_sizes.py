@@ -3,7 +3,7 @@
 import pytest
 
 from atmorep_k import config
-from atmorep_k.declared import count_parameters
+from atmorep_k.model.declared import count_parameters
 from atmorep_k.original.architecture import Layout, build_model
 from atmorep_k.original.settings import parse_settings
 

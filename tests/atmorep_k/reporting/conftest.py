@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from atmorep_k import plots
-from atmorep_k.run_directory import HISTORY_COLUMNS, RunDirectory
+from atmorep_k.figures import plots
+from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 
 PLOTS = ("map_forecast_temperature", "ranks_temperature", "lead_times_temperature", "scores")
 # RMSE and CRPS of the model and its baselines.
@@ -79,9 +79,9 @@ def finished(make_run, saved_model):
 def evaluation(tmp_path_factory, tiny_store):
     """A directory that `evaluate` wrote, not to be changed: eight times, three members."""
     pytest.importorskip("scores")
-    from atmorep_k.data.store import open_store
-    from atmorep_k.evaluating.prediction_scores import evaluate
-    from atmorep_k.evaluating.report import write_scores
+    from atmorep_k.data.opening import open_store
+    from atmorep_k.evaluation.predictions.evaluate import evaluate
+    from atmorep_k.evaluation.predictions.report import write_scores
 
     store = open_store(tiny_store)
     known = store.dataset()["temperature"]

@@ -9,7 +9,7 @@ import pytest
 import xarray as xr
 
 from atmorep_k import components
-from atmorep_k.attention_record import AttentionRecord, Look
+from atmorep_k.backend.attention_record import AttentionRecord, Look
 from atmorep_k.components.blocks import AttentionHeads, blockwise_attention
 from atmorep_k.components.blocks.attention_heads import attend
 from atmorep_k.components.blocks.axial_block import along

@@ -5,7 +5,7 @@ import pytest
 
 from atmorep_k import evaluate
 from atmorep_k.components.maskings import ComplementaryTokens
-from atmorep_k.data.store import StoreDescription, open_store, write_store
+from atmorep_k.data.opening import StoreDescription, open_store, write_store
 from atmorep_k.errors import UserError
 from atmorep_k.tasks.correct import correct
 from atmorep_k.tasks.correct_report import judge

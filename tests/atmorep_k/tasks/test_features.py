@@ -12,7 +12,7 @@ from atmorep_k.cli import main
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
-from atmorep_k.prediction_files import check_output, open_prediction
+from atmorep_k.inference.output import check_output, open_prediction
 from atmorep_k.tasks.features import features
 from atmorep_k.tasks.features_maps import principal_colours
 from atmorep_k.tasks.token_states import seen_whole

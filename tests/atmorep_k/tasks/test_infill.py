@@ -10,14 +10,14 @@ import pytest
 import xarray as xr
 import zarr
 
-from atmorep_k import inference
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
-from atmorep_k.data.store import open_store
+from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
-from atmorep_k.maps import prediction_maps
+from atmorep_k.evaluation.verification import verify
+from atmorep_k.figures.maps import prediction_maps
+from atmorep_k.inference import predicting
 from atmorep_k.tasks.infill import infill
-from atmorep_k.verification import verify
 
 from known_truth import FIELDS, HOUR, Answers, members, values_of, write
 
@@ -173,7 +173,7 @@ def test_other_tasks_and_other_fields_refuse_gaps(holed):
     with pytest.raises(UserError, match=r"'specific_humidity' in .* has missing values"):
         infill(Answers(["temperature", "specific_humidity"], None), path, TIME, **block)
     with pytest.raises(UserError, match=r"'specific_humidity' in .* has missing values"):
-        inference.forecast(
+        predicting.forecast(
             Answers(["temperature", "specific_humidity"], None), path, ["2020-02-01"]
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from atmorep_k import components
 from atmorep_k.errors import UserError
-from atmorep_k.run_directory import HISTORY_COLUMNS, WATCH_COLUMNS, RunDirectory
+from atmorep_k.runs.directory import HISTORY_COLUMNS, WATCH_COLUMNS, RunDirectory
 
 pytestmark = pytest.mark.once("loggers never meet the model")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atmorep_k.data.store import StoreDescription, VariableInfo, write_store
+from atmorep_k.data.opening import StoreDescription, VariableInfo, write_store
 from atmorep_k.fields import FieldSpec, Window
 
 WINDOW = Window((12, 6, 12))

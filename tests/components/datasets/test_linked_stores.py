@@ -5,7 +5,7 @@ import pytest
 
 from atmorep_k.components.datasets import SlabDataset, WindowDataset
 from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.data.prepare import prepare
+from atmorep_k.data.writing.prepare import prepare
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,8 @@ def test_batches_are_those_of_a_store_of_values(written, linked, fields, kind, o
 
 
 def test_few_steps_are_held_at_once(linked, fields, monkeypatch):
-    from atmorep_k.components.datasets import linked_reader
-    from atmorep_k.data.linked_store import LinkedStore
+    from atmorep_k.data.linked.store import LinkedStore
+    from atmorep_k.windows import linked_reader
 
     monkeypatch.setattr(linked_reader, "_READ_BYTES", 5 * 4 * 3 * 46 * 90)
     steps, read = [], LinkedStore.read

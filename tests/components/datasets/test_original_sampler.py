@@ -9,7 +9,7 @@ from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
 from atmorep_k.components.maskings import Forecast, OriginalTokens, TemporalInterpolation
 from atmorep_k.components.maskings.original_tokens import Rates, choose_tokens, treat_tokens
-from atmorep_k.data.variables import canonical_name
+from atmorep_k.earth.variables import canonical_name
 from atmorep_k.fields import FieldSpec, Window
 
 NAMES = ["velocity_u", "temperature", "t2m"]

@@ -6,13 +6,13 @@ import zarr
 
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
-from atmorep_k.components.datasets.filling import fill_tokens
 from atmorep_k.components.maskings import Forecast, MissingTokens, RandomTokens
-from atmorep_k.data.layout import Layout
-from atmorep_k.data.packing import MISSING, Packing
-from atmorep_k.data.store import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.stores.packing import MISSING, Packing
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.windows.filling import fill_tokens
 
 WINDOW = Window((12, 6, 12))
 LEVELS = np.array([500.0, 700.0, 850.0])

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from atmorep_k.components.datasets.periods import split, store_stride, window_starts
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Window
+from atmorep_k.windows.periods import split, store_stride, window_starts
 
 HOURLY = np.datetime64("2019-03-01T00", "ns") + np.arange(240) * np.timedelta64(1, "h")
 WINDOW = Window((12, 2, 2))

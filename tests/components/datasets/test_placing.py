@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from atmorep_k.components.datasets.placing import NOWHERE, Places, Times
+from atmorep_k.windows.placing import NOWHERE, Places, Times
 
 HOUR = np.timedelta64(1, "h")
 START = np.datetime64("2020-01-01T00", "ns")

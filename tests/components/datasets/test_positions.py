@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from atmorep_k.components.datasets.positions import Positions, allowed_corners, row_weights
 from atmorep_k.errors import UserError
+from atmorep_k.windows.positions import Positions, allowed_corners, row_weights
 
 LATITUDE = np.linspace(90, -90, 181)
 LONGITUDE = np.arange(360.0)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from atmorep_k.components.datasets.prefetch import prefetch
+from atmorep_k.windows.prefetch import prefetch
 
 
 def _slow_when_even(step):

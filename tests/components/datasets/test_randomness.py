@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from atmorep_k.components.datasets.randomness import below, bits, fraction, permutation
+from atmorep_k.windows.randomness import below, bits, fraction, permutation
 
 
 def test_bits_depend_on_every_argument():

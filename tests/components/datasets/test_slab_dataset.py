@@ -5,11 +5,11 @@ import pytest
 
 from atmorep_k.batch import detokenize
 from atmorep_k.components.datasets import SlabDataset, WindowDataset
-from atmorep_k.components.datasets.reader import Reader
-from atmorep_k.components.datasets.slabs import Lanes
 from atmorep_k.components.maskings import Forecast, RandomTokens
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.windows.reader import Reader
+from atmorep_k.windows.slabs import Lanes
 
 SLAB = (20, 20, 40)
 OPTIONS = {"samples_per_epoch": 20, "slab": SLAB, "patches": 10, "lanes": 4}
@@ -151,7 +151,7 @@ def test_lanes_change_one_after_the_other(lanes, patches):
 
 
 def test_live_slabs_take_no_more_than_is_said(written, fields, monkeypatch):
-    from atmorep_k.components.datasets import slabs
+    from atmorep_k.windows import slabs
 
     live, most, ask = [], [], slabs.Slabs._ask
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 
 from atmorep_k import components
+from atmorep_k.backend.weight_paths import within
 from atmorep_k.components.distributions import Mesh
-from atmorep_k.declared import declared
 from atmorep_k.errors import UserError
-from atmorep_k.patterns import within
+from atmorep_k.model.declared import declared
 
 
 @pytest.fixture

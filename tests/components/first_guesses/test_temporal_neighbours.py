@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from atmorep_k import baselines
 from atmorep_k.batch import detokenize, tokenize
 from atmorep_k.components.first_guesses import TemporalNeighbours
 from atmorep_k.components.maskings import Forecast
 from atmorep_k.errors import UserError
+from atmorep_k.evaluation import baselines
 
 SIZE = (2, 2, 3)
 

@@ -1,0 +1,1 @@
+"""What a training or a prediction would take, without doing it."""

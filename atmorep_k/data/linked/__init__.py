@@ -1,0 +1,1 @@
+"""Stores whose values stay in their sources."""

@@ -1,0 +1,86 @@
+"""The store of training data: what it is (`StoreDescription`), writing it, opening it."""
+
+import dataclasses
+from pathlib import Path
+
+from atmorep_k.data.linked.store import LinkedStore
+from atmorep_k.data.stores.address import Address, Place, place
+from atmorep_k.data.stores.base import Store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.stores.original import OriginalStore
+from atmorep_k.data.stores.own import OwnStore
+from atmorep_k.data.writing.write_store import check_output, write_store
+from atmorep_k.earth.variables import VariableInfo
+from atmorep_k.errors import UserError, nearest
+
+__all__ = [
+    "Store",
+    "StoreDescription",
+    "VariableInfo",
+    "check_output",
+    "open_group",
+    "open_store",
+    "write_store",
+]
+
+
+def open_store(path: str | Place) -> Store:
+    """Opens a store: one of ours, or one of the original AtmoRep as it is.
+
+    Args:
+        path: where it is; one of ours may also be at an address (`https://`, `gs://`, `s3://`).
+
+    Raises:
+        UserError: where there is none; says what is there, or the nearest name.
+    """
+    path = place(path)
+    if isinstance(path, Address):
+        return _open_address(path)
+    group = open_group(path)
+    for kind in (LinkedStore, OwnStore, OriginalStore):
+        if kind.recognises(group):
+            return kind.open(path, group)
+    raise UserError(
+        f"{path} is a Zarr directory, but no store of atmorep_k and none of the original AtmoRep; "
+        f"make one with 'atmorep-k data prepare {path} --output STORE'."
+    )
+
+
+def _open_address(address: Address) -> Store:
+    from atmorep_k.data.stores import cloud
+
+    group = cloud.open_group(str(address))
+    if OwnStore.recognises(group) and "links" not in group.attrs:
+        anonymous = getattr(group.store.fs, "anon", True)
+        return OwnStore.open(dataclasses.replace(address, anonymous=anonymous), group)
+    raise UserError(
+        f"{address} is no store of 'atmorep-k data prepare', which alone are read through the "
+        f"network; make one with 'atmorep-k data prepare {address} --output STORE'."
+    )
+
+
+def open_group(path: Path):
+    """Opens the Zarr group of a store, whatever is in it, to read.
+
+    Raises:
+        UserError: where there is none; says what is there, or the nearest name.
+    """
+    import zarr
+
+    if not path.exists():
+        parent = path.absolute().parent
+        names = [str(p.name) for p in parent.iterdir()] if parent.is_dir() else []
+        raise UserError(f"there is no store {path}{nearest(path.name, names)}")
+    prepare = f"make a store of it with 'atmorep-k data prepare {path} --output STORE'"
+    if not path.is_dir():
+        raise UserError(f"{path} is a file, not a store; {prepare}.")
+    formats = {"zarr.json": 3, ".zgroup": 2}
+    found = [number for name, number in formats.items() if (path / name).is_file()]
+    if not found:
+        raise UserError(f"{path} is a directory without a store; {prepare}, if it holds data.")
+    try:
+        return zarr.open_group(path, mode="r", zarr_format=found[0])
+    except (ValueError, KeyError, OSError) as error:
+        raise UserError(
+            f"{path} is no Zarr group that can be read ({error}); {prepare}, if it holds data."
+        ) from error

@@ -1,0 +1,1 @@
+"""Raw files as pieces: cut, derived and joined."""

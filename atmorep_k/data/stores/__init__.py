@@ -1,0 +1,1 @@
+"""What a store on disk is: layout, address, kinds, statistics."""

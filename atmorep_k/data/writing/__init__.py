@@ -1,0 +1,1 @@
+"""A store made in blocks by any number of processes, whole or not at all."""

@@ -1,0 +1,133 @@
+"""Layers whose weights PyTorch splits: DTensor within them, plain tensors between them."""
+
+import functools
+from collections.abc import Callable, Iterable
+
+import keras
+import torch
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
+from torch.distributed.tensor.experimental import register_sharding
+
+from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.distribution.torch.split import Split
+
+
+class SplitLayers:
+    """Parts of a model that compute on values split over the axis of the model.
+
+    What enters the outermost layer of such a part becomes a DTensor, whole on each device, and
+    what leaves it becomes plain and whole again: other parts never meet a DTensor. In between each
+    device computes with its part of the weights, and DTensor adds the exchange that is needed.
+
+    Args:
+        devices: the axis of the model.
+    """
+
+    def __init__(self, devices: DeviceMesh):
+        self._devices = devices
+        self._depth = 0
+        self._layers: list[keras.layers.Layer] = []
+        _teach_attention()
+
+    def add(self, part: keras.layers.Layer, splits: Callable[[keras.Variable], Split]) -> None:
+        """Splits the weights of a part and marks its borders.
+
+        All of its weights become DTensors, the whole ones too, so that their gradients are summed.
+
+        Args:
+            part: built.
+            splits: returns how a weight is split.
+        """
+        for variable in part.variables:
+            if not is_random_state(variable):
+                self._distribute(variable, splits(variable).model)
+        for layer in part._flatten_layers():
+            layer.__dict__["call"] = functools.partial(self._call, layer.call)
+            self._layers.append(layer)
+
+    def _distribute(self, variable, dimension) -> None:
+        placement = Replicate() if dimension is None else Shard(dimension)
+        # Each process cuts its part out of the value, which is the same everywhere.
+        value = distribute_tensor(
+            variable._value.detach(), self._devices, [placement], src_data_rank=None
+        )
+        variable._value = torch.nn.Parameter(value, requires_grad=variable.trainable)
+
+    def _call(self, call, *args, **kwargs):
+        if self._depth:
+            args, kwargs = _map(_summed, (args, kwargs))
+            return _map(_summed, call(*args, **kwargs))
+        args, kwargs = _map(self._enter, (args, kwargs))
+        self._depth += 1
+        try:
+            result = call(*args, **kwargs)
+        finally:
+            self._depth -= 1
+        return _map(_leave, result)
+
+    def _enter(self, value):
+        return DTensor.from_local(value, self._devices, [Replicate()], run_check=False)
+
+    def clear(self) -> None:
+        """Makes all values whole and plain again; all processes call it."""
+        for layer in self._layers:
+            layer.__dict__.pop("call", None)
+            for variable in layer.variables:
+                if isinstance(variable._value, DTensor):
+                    value = variable._value.detach().full_tensor()
+                    variable._value = torch.nn.Parameter(value, requires_grad=variable.trainable)
+        self._layers = []
+
+
+def held(variable: keras.Variable) -> torch.Tensor:
+    """Returns what this process holds of a variable, without a gradient."""
+    value = variable._value.detach()
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def follow_values(layers: Iterable[keras.layers.Layer]) -> None:
+    """Tells layers that values of their variables are other tensors than before."""
+    for layer in layers:
+        if hasattr(layer, "_torch_params"):
+            layer._track_variables()
+
+
+def _map(function, structure):
+    """Applies a function to all tensors."""
+    return keras.tree.map_structure(
+        lambda value: function(value) if isinstance(value, torch.Tensor) else value, structure
+    )
+
+
+def _summed(value):
+    """Returns a value whose parts, if these are terms of a sum, have been added.
+
+    Otherwise all that read it later would add them, each for itself.
+    """
+    if isinstance(value, DTensor) and value.placements[0].is_partial():
+        return value.redistribute(placements=[Replicate()])
+    return value
+
+
+def _leave(value):
+    if not isinstance(value, DTensor):
+        return value
+    return value.redistribute(placements=[Replicate()]).to_local(grad_placements=[Replicate()])
+
+
+@functools.cache
+def _teach_attention() -> None:
+    """Tells DTensor that PyTorch's fused attention on a CPU acts on each head for itself."""
+    forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+    # Whole, or split by samples or heads: (batch, head, token, channel).
+    placements = (Replicate(), Shard(0), Shard(1))
+
+    @register_sharding(forward)
+    def _(query, key, value, *others, **options):
+        return [([p] * 2, [p] * 3 + [None] * len(others)) for p in placements]
+
+    @register_sharding(backward)
+    def _(gradient, query, key, value, result, logsumexp, *others, **options):
+        return [([p] * 3, [p] * 6 + [None] * len(others)) for p in placements]

@@ -1,0 +1,231 @@
+"""Optimisers of PyTorch whose gradients, slots and weights are spread over processes."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+import keras
+import torch
+import torch.distributed as dist
+from torch.distributed.tensor import DTensor
+
+from atmorep_k.distribution.torch.layers import held
+from atmorep_k.distribution.torch.split import Split
+from atmorep_k.distribution.weights import slots
+
+# Whose change of a value follows from this value, its gradient and its slots alone.
+ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "RMSprop", "Adagrad", "Adadelta")
+
+
+@dataclasses.dataclass
+class Shares:
+    """What a process updates of each weight.
+
+    Attributes:
+        groups: the processes along the axes of samples and model.
+        size: their numbers.
+        place: of this process on both.
+        splits: weight -> what this process updates of it, by the identity of the variable.
+        weights: all that are trained, where some are not updated as a whole.
+        slots: of them.
+        updated: the weights of the step that is being made.
+    """
+
+    groups: tuple[dist.ProcessGroup, dist.ProcessGroup]
+    size: tuple[int, int]
+    place: tuple[int, int]
+    splits: Mapping[int, Split]
+    weights: Sequence[keras.Variable] = ()
+    slots: Sequence[keras.Variable] = ()
+    updated: Sequence[keras.Variable] = ()
+
+    def of(self, variable) -> Split:
+        """Returns what this process updates of a weight."""
+        return self.splits[id(variable)]
+
+    @property
+    def anything_split(self) -> bool:
+        """Whether some weight is not updated as a whole."""
+        return any(s.model is not None or s.samples is not None for s in self.splits.values())
+
+    def cut(self, value: torch.Tensor, variable) -> torch.Tensor:
+        """Returns this process's share, a view of what it holds of a weight or its like."""
+        return self._cut(value, variable, self.place[0])
+
+    def _cut(self, value, variable, number):
+        dimension = self.of(variable).samples
+        if dimension is None:
+            return value
+        length = value.shape[dimension] // self.size[0]
+        return value.narrow(dimension, number * length, length)
+
+    def _all_cuts(self, values, variables) -> list:
+        """Returns the shares of all processes along the samples, one process after the other."""
+        return [
+            self._cut(value, variable, number)
+            for number in range(self.size[0])
+            for value, variable in zip(values, variables, strict=True)
+        ]
+
+    def reduce(self, gradients: list, variables: list) -> list:
+        """Returns the shares of gradients, summed over the samples."""
+        local = [_local(g, v) for g, v in zip(gradients, variables, strict=True)]
+        shared = [self.of(v).samples is not None for v in variables]
+        result = _merge(
+            shared,
+            self._scatter(*_chosen(shared, local, variables)),
+            _together(_without(shared, local), self._sum(0)),
+        )
+        if self.size[1] > 1:
+            # Equal but for kernels that add in any order; so that weights stay equal to the bit.
+            split = [self.of(v).model is not None for v in variables]
+            means = _together(_without(split, result), self._mean_over_model)
+            result = _merge(split, *_chosen(split, result), means)
+        return result
+
+    def _sum(self, axis) -> Callable:
+        def add(flat):
+            if self.size[axis] > 1:
+                dist.all_reduce(flat, group=self.groups[axis])
+            return flat
+
+        return add
+
+    def _mean_over_model(self, flat):
+        return self._sum(1)(flat).div_(self.size[1])
+
+    def _scatter(self, gradients, variables) -> list:
+        """Returns the shares of gradients, each summed where it is needed."""
+        shares = [self.cut(g, v) for g, v in zip(gradients, variables, strict=True)]
+        parts = self._all_cuts(gradients, variables)
+
+        def scatter(flat):
+            result = flat.new_empty(flat.numel() // self.size[0])
+            dist.reduce_scatter(result, list(flat.chunk(self.size[0])), group=self.groups[0])
+            return result
+
+        return _together(parts, scatter, like=shares)
+
+    def gather(self) -> None:
+        """Completes the weights of which each process has updated its share."""
+        weights = [v for v in self.weights if self.of(v).samples is not None]
+        values = [held(v) for v in weights]
+        shares = [self.cut(h, v) for h, v in zip(values, weights, strict=True)]
+        places = self._all_cuts(values, weights)
+
+        def collect(flat):
+            result = flat.new_empty(flat.numel() * self.size[0])
+            dist.all_gather(list(result.chunk(self.size[0])), flat, group=self.groups[0])
+            return result
+
+        for place, value in zip(places, _together(shares, collect, like=places), strict=True):
+            place.copy_(value)
+
+    def squares(self, gradients: Sequence[torch.Tensor], variables: Sequence) -> torch.Tensor:
+        """Returns the sum of squares of each whole gradient, given this process's shares."""
+        squares = torch.stack([g.square().sum() for g in gradients])
+        for axis, name in ((0, "samples"), (1, "model")):
+            split = [getattr(self.of(v), name) is not None for v in variables]
+            split = torch.tensor(split, device=squares.device)
+            summed = self._sum(axis)(torch.where(split, squares, 0.0))
+            squares = torch.where(split, summed, squares)
+        return squares
+
+    @contextlib.contextmanager
+    def updating(self) -> Iterator[None]:
+        """Lets variables be this process's shares; at the end weights are complete."""
+        kept = [(v, v._value, v._shape) for v in (*self.weights, *self.slots)]
+        for weight in self.weights:
+            weight._value = self.cut(held(weight), weight)
+        for variable, _, _ in kept:
+            variable._shape = tuple(variable._value.shape)
+        try:
+            yield
+        finally:
+            for variable, value, shape in kept:
+                variable._value, variable._shape = value, shape
+        if self.size[0] > 1:
+            self.gather()
+
+
+class _Spread:
+    """Stands before the class of an optimiser and hands it this process's share of the weights."""
+
+    _shares: Shares
+
+    def apply(self, grads, trainable_variables=None):
+        """Updates the weights by gradients of this process's samples."""
+        variables = trainable_variables or self._trainable_variables
+        pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
+        with torch.no_grad():
+            gradients = self._shares.reduce([g for g, _ in pairs], [v for _, v in pairs])
+            # Not in the optimiser itself: Keras would track these as its slots.
+            self._shares.updated = [v for _, v in pairs]
+            with self._shares.updating():
+                super().apply(gradients, self._shares.updated)
+
+    def _clip_gradients(self, grads):
+        bound = self.clipnorm or self.global_clipnorm
+        if not bound or not self._shares.anything_split:
+            return super()._clip_gradients(grads)
+        squares = self._shares.squares(grads, self._shares.updated)
+        norms = torch.sqrt(squares.sum() if self.global_clipnorm else squares)
+        # A norm that is not finite has to show.
+        scales = bound / torch.clamp(norms, min=bound) + (norms - norms)
+        return [g * s for g, s in zip(grads, scales.expand(len(grads)), strict=True)]
+
+    def finalize_variable_values(self, var_list):
+        """Ends a training: weights may become their moving averages."""
+        with torch.no_grad(), self._shares.updating():
+            super().finalize_variable_values(var_list)
+
+
+def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
+    """Makes a built optimiser one of many processes, each of which updates its shares.
+
+    Its slots keep only what belongs to them.
+    """
+    shares.weights = list(optimizer._trainable_variables) if shares.anything_split else []
+    shares.slots = []
+    for slot, weight in slots(optimizer):
+        if shares.anything_split:
+            block = shares.of(weight).block(shares.size, shares.place)
+            slot._value = slot._value.detach()[block].clone()
+            shares.slots.append(slot)
+    kind = type(optimizer)
+    # In place: the model, its checkpoints and its schedule know this optimiser.
+    object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
+    optimizer._shares = shares
+
+
+def _local(gradient, variable) -> torch.Tensor:
+    if isinstance(gradient, DTensor):
+        gradient = gradient.redistribute(placements=variable._value.placements).to_local()
+    return gradient
+
+
+def _together(tensors: Sequence, function: Callable, like: Sequence | None = None) -> list:
+    """Applies a function of one flat tensor to many, those of each type at once."""
+    like = tensors if like is None else like
+    result: list = [None] * len(like)
+    for kind in dict.fromkeys(t.dtype for t in like):
+        flat = function(torch.cat([t.reshape(-1) for t in tensors if t.dtype == kind]))
+        places = [n for n, t in enumerate(like) if t.dtype == kind]
+        pieces = flat.split([like[n].numel() for n in places])
+        for place, piece in zip(places, pieces, strict=True):
+            result[place] = piece.view(like[place].shape)
+    return result
+
+
+def _chosen(flags, *lists) -> list[list]:
+    return [[x for x, flag in zip(values, flags, strict=True) if flag] for values in lists]
+
+
+def _without(flags, values) -> list:
+    return [x for x, flag in zip(values, flags, strict=True) if not flag]
+
+
+def _merge(flags: Iterable[bool], chosen: Iterable, others: Iterable) -> list:
+    """Returns one list of two, as the flags say."""
+    chosen, others = iter(chosen), iter(others)
+    return [next(chosen) if flag else next(others) for flag in flags]

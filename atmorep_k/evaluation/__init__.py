@@ -1,0 +1,1 @@
+"""Scores: what is summed, what follows from sums, baselines, truth."""

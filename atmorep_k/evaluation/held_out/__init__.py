@@ -1,0 +1,1 @@
+"""A model on windows of the validation period."""

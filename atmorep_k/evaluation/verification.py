@@ -1,0 +1,218 @@
+"""Predictions beside what the store has for the same hours: scores, maps, a table."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.statistics import area_weights
+from atmorep_k.evaluation import baselines
+from atmorep_k.evaluation.truth import cube, nearest, picture
+from atmorep_k.figures import plots
+from atmorep_k.figures.maps import coastlines_of
+from atmorep_k.inference.frame import spread
+
+MODELS = ("ensemble", "persistence")
+_DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
+_TITLES = {
+    "forecast": plots.TASK_TITLES["forecast"],
+    "interpolate": plots.TASK_TITLES["interpolate"],
+    "reconstruct": plots.TASK_TITLES["masked"],
+    "infill": "Infilling of what is missing",
+    "rollout": "Forecast, fed back",
+}
+_NO_SCORES = {
+    "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
+    "": "no scores: the store does not reach to the hours that were predicted.",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """What a prediction is worth where the store has the truth, and a picture of it.
+
+    Args:
+        task: `forecast`, `interpolate`, `reconstruct`, `infill` or `rollout`.
+        scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
+            area, levels and times; the attribute `units`; nothing for a field without truth.
+        total: field -> the same over all lead times, (model).
+        pictures: field -> what `maps.prediction_maps` draws, of the first time.
+        lines: coastlines.
+    """
+
+    task: str
+    scores: dict[str, xr.Dataset]
+    total: dict[str, xr.Dataset]
+    pictures: dict[str, xr.Dataset]
+    lines: Sequence[np.ndarray]
+
+    @property
+    def remark(self) -> str:
+        """Why there is no table; empty where there is one."""
+        return "" if self.scores else _NO_SCORES.get(self.task, _NO_SCORES[""])
+
+    def table(self):
+        """Returns a `rich` table: all lead times and the last one, persistence beside it."""
+        from rich.box import SIMPLE
+        from rich.table import Table
+
+        table = Table(title="Mean of the members against the store", box=SIMPLE)
+        for name in ("field", "lead"):
+            table.add_column(name, no_wrap=True)
+        for name in ("RMSE", "persistence", "normalised\nMSE", "persistence"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for field, scores in self.scores.items():
+            last = scores.dropna("prediction_timedelta", how="all").isel(prediction_timedelta=-1)
+            hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")
+            units = scores.attrs["units"]
+            table.add_row(f"{field} ({units})", "all", *_cells(self.total[field]))
+            if scores.sizes["prediction_timedelta"] > 1:
+                table.add_row("", f"{hours:g} h", *_cells(last))
+        return table
+
+    def draw(self, directory: Path) -> list[Path]:
+        """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
+        return plots.draw_maps(self.pictures, self.task, directory, _TITLES[self.task], self.lines)
+
+
+def _cells(scores: xr.Dataset) -> list[str]:
+    names = ("rmse", "normalised_mse")
+    return [f"{float(scores[name].sel(model=model)):.3g}" for name in names for model in MODELS]
+
+
+def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) -> Verification:
+    """Compares a prediction with the store it was made from; one time is in memory at a time.
+
+    Persistence is the last visible value before, the first one after where there is none, and the
+    mean that normalises the field where a point was never visible. Grid points count by area.
+
+    Args:
+        prediction: as `inference` gives it; predicted fields that are not in it are left out.
+        model: the model that made it: its `predicted` fields and `normalizers`.
+        store: the store, or the store of each field.
+    """
+    scores, total, pictures = {}, {}, {}
+    written = [f for f in model.predicted if f.name in prediction]
+    stores = store if isinstance(store, Mapping) else {f.name: store for f in written}
+    for field in written:
+        store = stores[field.name]
+        sums = _Sums(field, prediction["prediction_timedelta"].values)
+        for number in range(prediction.sizes["time"]):
+            one = _OneTime(
+                prediction.isel(time=number), field, model.normalizers[field.name], store
+            )
+            one.score(sums)
+            if not number:
+                pictures[field.name] = one.picture()
+        if sums.weight.any():
+            units = {"units": store.variables[field.name].units}
+            scores[field.name] = sums.scores().assign_attrs(units)
+            total[field.name] = sums.scores(total=True).assign_attrs(units)
+    lines = coastlines_of(stores[f.name] for f in written)
+    return Verification(prediction.attrs["task"], scores, total, pictures, lines)
+
+
+class _Sums:
+    """Weighted sums of squared errors by lead time."""
+
+    def __init__(self, field, leads: np.ndarray):
+        self.field = field
+        self.leads = leads
+        self.squares = np.zeros((2, len(MODELS), len(leads)))
+        self.weight = np.zeros(len(leads))
+
+    def add(self, errors: np.ndarray, weight: np.ndarray) -> None:
+        """Adds errors and their weights.
+
+        Args:
+            errors: (score, model, level, lead, lat, lon), physical and normalised.
+            weight: (level, lead, lat, lon).
+        """
+        squares = np.where(weight > 0, errors, 0.0) ** 2 * weight
+        self.squares += squares.sum(axis=(2, 4, 5))
+        self.weight += weight.sum(axis=(0, 2, 3))
+
+    def scores(self, total: bool = False) -> xr.Dataset:
+        """Returns `rmse` and `normalised_mse` by model and lead time, or over all of them."""
+        squares, weight = self.squares, self.weight
+        if total:
+            squares, weight = squares.sum(axis=-1), weight.sum()
+        with np.errstate(invalid="ignore"):
+            mean = squares / np.where(weight > 0, weight, np.nan)
+        dims = ("model",) if total else ("model", "prediction_timedelta")
+        coordinates = {"model": list(MODELS)}
+        if not total:
+            coordinates["prediction_timedelta"] = self.leads
+        variables = {"rmse": (dims, np.sqrt(mean[0])), "normalised_mse": (dims, mean[1])}
+        return xr.Dataset(variables, coordinates)
+
+
+class _OneTime:
+    """One field of the prediction of one time, beside the truth; cubes (level, time, lat, lon).
+
+    A first time is added where the first lead time is not 0: what the model saw last.
+    """
+
+    def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
+        self.field, self.store, self._normalizer = field, store, normalizer
+        leads = prediction["prediction_timedelta"].values
+        self._added = int(leads[0] > np.timedelta64(0))
+        leads = np.concatenate([np.zeros(self._added, leads.dtype), leads])
+        self.times = prediction["time"].values + leads
+        self.longitude = prediction["longitude"].values
+        self.rows = nearest(store.latitude, prediction["latitude"].values)
+        self.columns = nearest(store.longitude, self.longitude, period=360.0)
+        values = _leveled(prediction[field.name], field)
+        self.number = values.sizes.get("number")
+        if self.number:
+            members = values.transpose("number", *_DIMS).values
+            mean, deviation = members.mean(axis=0, dtype=np.float64), spread(members)
+        else:
+            deviation = _leveled(prediction[f"{field.name}_spread"], field)
+            mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
+        self.mean, self.spread = self._padded(mean), self._padded(deviation)
+        self.hidden = np.isfinite(self.mean)
+        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
+            # Where nothing was hidden, values may be the store's own.
+            hidden = _leveled(hidden, field).transpose(*_DIMS).values
+            self.hidden &= self._padded(hidden, False)
+        self.truth = cube(store, field, self.times, self.rows, self.columns)
+
+    def _padded(self, values: np.ndarray, fill=np.nan) -> np.ndarray:
+        return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=fill)
+
+    def score(self, sums: _Sums) -> None:
+        """Adds the errors of the mean and of persistence where the truth is known."""
+        place = self.times, self.rows, self.columns
+        expected = self._normalizer.denormalize(np.zeros(self.mean.shape, np.float32), *place)
+        steady = baselines.persistence(self.truth, self.hidden, expected)
+        scale = self._normalizer.scale(*place)[1].astype(np.float64)
+        error = np.stack([self.mean, steady.astype(np.float64)]) - self.truth
+        area = area_weights(self.store.latitude)[self.rows][:, None]
+        weight = np.where(self.hidden & np.isfinite(error).all(axis=0), area, 0.0)
+        kept = slice(self._added, None)
+        sums.add(np.stack([error, error / scale])[:, :, :, kept], weight[:, kept])
+
+    def picture(self) -> xr.Dataset:
+        """Returns what is drawn: the middle one of the levels."""
+        level = len(self.field.levels) // 2
+        arrays = {
+            "target": self.truth,
+            "prediction": np.where(self.hidden, self.mean, self.truth),
+            "spread": np.where(self.hidden, self.spread, np.nan),
+            "hidden": self.hidden,
+        }
+        arrays = {name: values[[level]] for name, values in arrays.items()}
+        latitude = self.store.latitude[self.rows]
+        places = ([self.field.levels[level]], self.times, latitude, self.longitude)
+        return picture(self.store, self.field.name, arrays, places, self.number)
+
+
+def _leveled(values: xr.DataArray, field) -> xr.DataArray:
+    """Returns an array with the levels of its field; one level at the surface."""
+    if "level" not in values.dims:
+        return values.expand_dims("level")
+    return values.sel(level=list(field.levels))

@@ -1,0 +1,1 @@
+"""Models made from saved ones, and the proof that nothing old changed."""

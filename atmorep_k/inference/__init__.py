@@ -1,0 +1,1 @@
+"""Windows that cover a grid to one labelled dataset: what every task runs on."""

@@ -1,0 +1,1 @@
+"""The file of a model: read, described, fingerprinted, loaded."""

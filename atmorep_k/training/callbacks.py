@@ -1,0 +1,204 @@
+"""What happens between the steps of a training: history, checkpoints, progress."""
+
+import csv
+import math
+import time
+
+import keras
+
+from atmorep_k.distribution import Engine
+from atmorep_k.errors import Interrupted, UserError
+from atmorep_k.progress import Bar
+from atmorep_k.runs.checkpoints import CheckpointWriter
+from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
+from atmorep_k.training.interruption import Interruption
+
+
+class StepCallback(keras.callbacks.Callback):
+    """Counts steps; several of them may be between two calls (`steps_per_execution`).
+
+    Args:
+        start_step: steps done before, in a resumed run.
+
+    Attributes:
+        step: number of the last step that is done.
+        done: steps since the call before.
+    """
+
+    def __init__(self, start_step: int = 0):
+        super().__init__()
+        self.step = start_step
+        self.done = 0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes when the steps begin."""
+        self.begun = time.monotonic()
+        self._first = batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts; Keras names a last step as if none were missing to several."""
+        last = min(batch, self.params["steps"] - 1)
+        self.done = last + 1 - self._first
+        self.step += self.done
+
+    def epoch_goes_on(self, batch) -> bool:
+        """Whether this was not the last step of an epoch."""
+        return batch + 1 < self.params["steps"] and not self.model.stop_training
+
+
+class History(StepCallback):
+    """Appends a row to history.csv after each step; after several that are one execution, one row.
+
+    Args:
+        run: where to write.
+        start_step: steps done before, in a resumed run.
+        batch_size: samples of a step.
+        steps_per_epoch: steps of an epoch.
+        seconds: time the run took before it was resumed.
+        write: whether this process writes; of several one does, but all do the same with the loss.
+
+    Raises:
+        UserError: where the loss is not finite.
+    """
+
+    def __init__(
+        self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds, write=True
+    ):
+        super().__init__(start_step)
+        self.write = write
+        self.run = run
+        self.batch_size = batch_size
+        self.steps_per_epoch = steps_per_epoch
+        self.started = time.monotonic() - seconds
+        self.pending = None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Notes the learning rate, too, which the step moves on."""
+        self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        super().on_train_batch_begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Writes the row of the step; that of an epoch's last step waits for the validation."""
+        now, epoch = time.monotonic(), self.step // self.steps_per_epoch
+        super().on_train_batch_end(batch)
+        loss = float(logs["batch_loss"])
+        if not abs(loss) < float("inf"):
+            raise UserError(
+                f"the loss of step {self.step} is {loss}: lower the learning rate or clip gradients"
+                f" (AdamW.global_clipnorm); the last good state is in {self.run.checkpoints}."
+            )
+        self.pending = {
+            "step": self.step,
+            "epoch": epoch,
+            "loss": repr(loss),
+            "learning_rate": f"{self.rate:.6g}",
+            "samples_per_second": f"{self.done * self.batch_size / (now - self.begun):.2f}",
+            "seconds": f"{now - self.started:.2f}",
+        }
+        if self.epoch_goes_on(batch):
+            self._write()
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Writes the last step's row with the validation loss."""
+        if self.pending and "val_loss" in (logs or {}):
+            self.pending["val_loss"] = repr(float(logs["val_loss"]))
+        self._write()
+
+    def _write(self):
+        if self.pending and self.write:
+            with self.run.history.open("a", newline="") as file:
+                csv.DictWriter(file, HISTORY_COLUMNS).writerow(self.pending)
+        self.pending = None
+
+
+class Checkpointing(StepCallback):
+    """Saves the whole state, optimiser included, every n steps, and when a signal asks to stop.
+
+    It comes after `History` in the list of callbacks: what a checkpoint has seen is written down.
+
+    Args:
+        writer: writes and keeps them.
+        start_step: steps done before, in a resumed run.
+        every: steps between checkpoints; where the best is kept, also after each epoch.
+        interruption: what may ask to stop.
+
+    Raises:
+        Interrupted: where it asked; a checkpoint is written.
+    """
+
+    def __init__(
+        self, writer: CheckpointWriter, start_step: int, every: int, interruption: Interruption
+    ):
+        super().__init__(start_step)
+        self.writer = writer
+        self.every = every
+        self.interruption = interruption
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Saves where it is time to; after an epoch's last step only when it is validated."""
+        super().on_train_batch_end(batch)
+        if self.epoch_goes_on(batch):
+            self._save({}, self.step % self.every == 0)
+
+    def on_epoch_end(self, epoch, logs=None):
+        """Saves where it is time to."""
+        scores = {name: float(value) for name, value in (logs or {}).items()}
+        self._save(scores, self.step % self.every == 0 or self.writer.best in scores)
+
+    def _save(self, scores, due):
+        asked = self.interruption.asked()
+        if due or asked:
+            self.writer.save(self.model, self.step, scores)
+        if asked:
+            self.writer.wait()
+            raise Interrupted(f"stopped by a signal after step {self.step}, which is saved.")
+
+
+class Progress(StepCallback):
+    """Shows loss, samples per second and time left.
+
+    Args:
+        bar: where to show them.
+        start_step: steps done before, in a resumed run.
+        steps: steps in total.
+        batch_size: samples of a step.
+    """
+
+    def __init__(self, bar: Bar, start_step: int, steps: int, batch_size: int):
+        super().__init__(start_step)
+        self.bar = bar
+        self.steps = steps
+        self.batch_size = batch_size
+        self.bar.advance(start_step, steps, "compiling")
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Shows the step's figures."""
+        super().on_train_batch_end(batch)
+        rate = self.done * self.batch_size / (time.monotonic() - self.begun)
+        figures = f"{self.step}/{self.steps}  loss {float(logs['loss']):.4f}  {rate:.1f} samples/s"
+        self.bar.advance(self.step, self.steps, figures)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Ends a training after some time.
+
+    It comes first in the list of callbacks: the others treat the last step as an epoch's last.
+
+    Args:
+        minutes: of training, those before it was resumed included; None: without end.
+        seconds: time the run took before it was resumed.
+        engine: of the training, whose processes stop at the same step.
+    """
+
+    def __init__(self, minutes: float | None, seconds: float, engine: Engine):
+        super().__init__()
+        self.engine = engine
+        self.end = math.inf if minutes is None else 60 * minutes
+        self.begun = time.monotonic() - seconds
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Stops where the time is over; the epoch ends, and with it the training."""
+        if self.end == math.inf:
+            return
+        if self.engine.any(time.monotonic() - self.begun >= self.end):
+            self.model.stop_training = True

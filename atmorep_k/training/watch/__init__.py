@@ -1,0 +1,1 @@
+"""Scores while a model trains."""

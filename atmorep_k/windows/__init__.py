@@ -1,0 +1,1 @@
+"""Windows read out of stores, normalised and cut into tokens."""
