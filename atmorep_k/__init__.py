@@ -24,11 +24,12 @@ if (_CHECKOUT / "components" / "__init__.py").is_file():
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
 
-# Functions that ask a model, score or show its answers, and their modules.
+# Functions that open a model, ask it, score or show its answers, and their modules.
 _TASKS = {
-    "forecast": "inference.predicting",
-    "interpolate": "inference.predicting",
-    "reconstruct": "inference.predicting",
+    "load_model": "saved.loading",
+    "forecast": "tasks.forecast",
+    "interpolate": "tasks.interpolate",
+    "reconstruct": "tasks.reconstruct",
     "rollout": "tasks.rollout",
     "point": "tasks.point",
     "infill": "tasks.infill",
@@ -40,34 +41,13 @@ _TASKS = {
     "report": "reporting.report",
 }
 
-__all__ = ["__version__", "load_model", *_TASKS]
+__all__ = ["__version__", *_TASKS]
 
 
 def __getattr__(name):
     if name not in _TASKS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_TASKS[name]}"), name)
-
-
-def load_model(path):
-    """Opens a saved model on whatever backend Keras runs on, ready to predict.
-
-    Args:
-        path: a `.keras` file, or the directory of a run.
-
-    Raises:
-        UserError: where there is no model of this package, or it holds a component of a plug-in
-            that is not installed.
-    """
-    import keras
-
-    from atmorep_k.saved.file import SavedFile
-    from atmorep_k.saved.missing_plugins import check_components
-
-    with SavedFile(path) as saved:
-        path = saved.path
-    check_components(path)
-    return keras.saving.load_model(path, compile=False)
 
 
 def _register_components(_keras):

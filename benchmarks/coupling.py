@@ -109,7 +109,7 @@ def predict_the_same(start: dict, options: list[str]) -> dict[str, bool]:
 
 def predict(model, windows: list) -> dict:
     """Returns the members of a model's fields, computed op by op, without a compiler's fusions."""
-    from atmorep_k.evaluation.held_out.evaluate import predict_batch
+    from atmorep_k.inference.batches import predict_batch
 
     names = {field.name for field in model.fields}
     own = [

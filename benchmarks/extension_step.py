@@ -120,8 +120,8 @@ def step_times(arguments) -> dict[str, float]:
 
 def memory_of(arguments) -> dict[str, float | None]:
     """Returns the peak of the memory of one variant's steps and XLA's part of it, in MB."""
-    from atmorep_k import load_model
     from atmorep_k.backend.matrix_product import matrix_product
+    from atmorep_k.saved.loading import load_model
 
     variant = arguments.child
     task, batch = prepared(variant, arguments)

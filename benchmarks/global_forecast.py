@@ -11,11 +11,11 @@ import argparse
 import re
 import time
 
+import atmorep_k
 from atmorep_k import config
 from atmorep_k.costs.prediction import estimate_forecast
 from atmorep_k.data.named import store_path
-from atmorep_k.inference import predicting  # before Keras, so that the default backend is chosen
-from atmorep_k.inference.checks import open_dataset
+from atmorep_k.inference.opening import open_dataset
 
 
 def main():
@@ -61,7 +61,7 @@ def seconds(text: str) -> float:
 def forecast_seconds(model, store, times, batch_size) -> float:
     """Returns the time from the first window to the last; the model has been compiled."""
     seen = []
-    predicting.forecast(
+    atmorep_k.forecast(
         model,
         store,
         times,

@@ -26,12 +26,16 @@ import resource
 import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+from benchmarks.timing import seconds
+
 VARIANTS = {"full": (), "visible": ("AtmoRep.encode='visible'",)}
+
 VARIANTS["apart"] = ("AtmoRep.encode='apart'", "UNetDecoder.cross_ratio=1.0")
+
 HEADER = ("backend", "variant", "step", "of full", "processor", "of full", "GFLOP/s", "product")
+
 HEADER += ("share", "by proc.", "memory", "compiled", "traces")
 
 
@@ -135,13 +139,6 @@ def compiled_model(task):
     model.compile(optimizer=task.optimizer, loss=task.loss)
     task.optimizer.build(model.trainable_variables)
     return model
-
-
-def seconds(function) -> tuple[float, float]:
-    """Returns the time that a call took, and that of all processor cores."""
-    before, begun = time.process_time(), time.perf_counter()
-    function()
-    return time.perf_counter() - begun, time.process_time() - before
 
 
 def peak_memory() -> float:

@@ -148,13 +148,12 @@ def test_a_model_can_be_inspected_without_the_package(trained):
 @pytest.fixture
 def parts(monkeypatch):
     """The package's module, imported from its sources; forgotten again by registry and Keras."""
-
-    from atmorep_k import config, registry
+    from atmorep_k.registry import gin_names, registered
 
     objects = keras.saving.get_custom_objects()
     before = dict(objects)
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(config, "_known", dict(config._known))
+    monkeypatch.setattr(registered, "by_name", dict(registered.by_name))
+    monkeypatch.setattr(gin_names, "_known", dict(gin_names._known))
     monkeypatch.syspath_prepend(PLUGIN / "src")
     yield importlib.import_module("atmorep_k_example")
     for name in [name for name in sys.modules if name.startswith("atmorep_k_example")]:

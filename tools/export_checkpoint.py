@@ -16,10 +16,10 @@ import click
 )
 def main(model, run, output):
     """Write MODEL as a run of the original: model_id<run>.json, AtmoRep_id<run>.mod, its blocks."""
-    from atmorep_k import load_model
     from atmorep_k.errors import UserError
     from atmorep_k.original.writing import export_checkpoint
     from atmorep_k.saved.description import describe
+    from atmorep_k.saved.loading import load_model
 
     try:
         describe(model)  # says in one sentence where it is no model

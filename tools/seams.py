@@ -14,7 +14,7 @@ import numpy as np
 import atmorep_k
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
-from atmorep_k.inference.checks import opened_model
+from atmorep_k.inference.opening import opened_model
 from atmorep_k.inference.tiling import tile
 
 PLACES = ("ends of windows", "ends of tokens", "within tokens")

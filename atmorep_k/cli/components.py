@@ -36,7 +36,8 @@ def _row(entry) -> dict:
 
 
 def _parameter(cls, parameter) -> dict:
-    from atmorep_k.config.types import annotation, type_name
+    from atmorep_k.config.types import type_name
+    from atmorep_k.registry.parameters import annotation
 
     required = parameter.default is parameter.empty
     untyped = parameter.annotation is parameter.empty

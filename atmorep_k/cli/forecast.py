@@ -23,10 +23,10 @@ def forecast(model, store, times, dry_run, **options):
     if dry_run:
         _say_what_it_takes(model, store, times, **options)
         return
-    from atmorep_k.inference import predicting
+    import atmorep_k
     from atmorep_k.tasks.report import predict_and_report
 
-    for path in predict_and_report(predicting.forecast, model, store, times, **options):
+    for path in predict_and_report(atmorep_k.forecast, model, store, times, **options):
         click.echo(path)
 
 

@@ -17,8 +17,8 @@ def interpolate(model, store, times, **options):
     Example: atmorep-k interpolate runs/pretrain_field --store demo --time 2000-01-19T06
     --output between.nc
     """
-    from atmorep_k.inference import predicting
+    import atmorep_k
     from atmorep_k.tasks.report import predict_and_report
 
-    for path in predict_and_report(predicting.interpolate, model, store, times, **options):
+    for path in predict_and_report(atmorep_k.interpolate, model, store, times, **options):
         click.echo(path)

@@ -17,8 +17,8 @@ def reconstruct(model, store, times, **options):
     Example: atmorep-k reconstruct runs/pretrain_field --store demo --time 2000-01-18T00
     --ratio 0.7 --output holes.nc
     """
-    from atmorep_k.inference import predicting
+    import atmorep_k
     from atmorep_k.tasks.report import predict_and_report
 
-    for path in predict_and_report(predicting.reconstruct, model, store, times, **options):
+    for path in predict_and_report(atmorep_k.reconstruct, model, store, times, **options):
         click.echo(path)

@@ -1,12 +1,6 @@
-"""gin files to checked bindings to objects; all contact with gin."""
+"""gin files to checked bindings to objects; all contact with gin but registration."""
 
-from atmorep_k.config.configuration import (
-    Configuration,
-    Macro,
-    Reference,
-    load,
-    named_parameters,
-    register,
-)
+from atmorep_k.config.configuration import Configuration, load
+from atmorep_k.config.reading import Macro, Reference
 
-__all__ = ["Configuration", "Macro", "Reference", "load", "named_parameters", "register"]
+__all__ = ["Configuration", "Macro", "Reference", "load"]

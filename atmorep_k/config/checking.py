@@ -13,14 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from atmorep_k.config.reading import Definition, Key, Macro, Reference, parts
-from atmorep_k.config.types import (
-    Instance,
-    annotation,
-    bindable_parameters,
-    mismatch,
-    named_parameters,
-)
+from atmorep_k.config.types import Instance, mismatch
 from atmorep_k.errors import UserError, nearest, unknown
+from atmorep_k.registry.parameters import annotation, bindable_parameters, named_parameters
 
 ROOT = Key("", "run", "task")
 

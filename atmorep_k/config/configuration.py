@@ -1,6 +1,6 @@
 """Configuration: from gin files and overrides to checked bindings to the objects they describe.
 
-All contact with gin is here and, for its parser, in `config_files`. A class is registered with
+All contact with gin is here and, for its parser, in `config.reading`. A class is registered with
 gin without being changed; `run` is the one root. gin's global state is filled when a configuration
 is built and cleared again, whatever happens.
 """
@@ -15,52 +15,13 @@ from typing import Any
 import gin
 
 from atmorep_k.config import checking
-from atmorep_k.config.reading import Definition, Macro, Reference, read
-from atmorep_k.config.types import bindable_parameters, named_parameters
+from atmorep_k.config.reading import Definition, read
 from atmorep_k.errors import UserError, unknown
-
-__all__ = [
-    "Configuration",
-    "Macro",
-    "Reference",
-    "load",
-    "named_parameters",
-    "register",
-]
+from atmorep_k.registry.discovery import entries
+from atmorep_k.registry.gin_names import run
+from atmorep_k.registry.parameters import bindable_parameters
 
 _LINE = 100
-
-
-# One module name for all: the name of a class is what files and saved models know it by.
-_MODULE = "atmorep_k"
-
-
-@gin.configurable("run", module=_MODULE)
-def _run(task: Any = gin.REQUIRED):
-    """Returns the task that a configuration describes: the one root of every configuration."""
-    return task
-
-
-_known: dict[str, Any] = {"run": _run}
-
-
-def register(cls: type) -> type:
-    """Makes a class (ours, or one of a library) known to gin by its name; does not change it.
-
-    Raises:
-        UserError: where a class of another module has the name.
-    """
-    known = _known.get(cls.__name__)
-    if known is not None and known.__module__ != cls.__module__:
-        raise UserError(
-            f"two components are called {cls.__name__!r}: in {known.__module__} and in "
-            f"{cls.__module__}; rename one of them."
-        )
-    # A class defined anew, as when a notebook's cell runs twice, replaces the old one.
-    with gin.config.interactive_mode():
-        gin.register(cls.__name__, module=_MODULE)(cls)
-    _known[cls.__name__] = cls
-    return cls
 
 
 @dataclass(frozen=True)
@@ -103,7 +64,7 @@ class Configuration:
         with _empty_gin():
             gin.parse_config(self.text)
             try:
-                return _run()
+                return run()
             except Exception as error:
                 failure = _as_raised(error)
             raise failure
@@ -122,13 +83,11 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Configur
     Raises:
         UserError: at the first mistake, with its file and line.
     """
-    from atmorep_k import registry
-
     definitions, num_files = read(files, overrides)
-    registered = {entry.name: entry.cls for entry in registry.entries(borrowed=True)}
-    vocabulary = {"run": _run, **registered}
+    registered = {entry.name: entry.cls for entry in entries(borrowed=True)}
+    vocabulary = {"run": run, **registered}
     used = checking.check(definitions, vocabulary)
-    _check_task(used[0], [entry.name for entry in registry.entries("task", borrowed=True)])
+    _check_task(used[0], [entry.name for entry in entries("task", borrowed=True)])
     return Configuration({str(d.key): d.value for d in _sorted(used, vocabulary)}, num_files)
 
 

@@ -8,13 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from atmorep_k.backend.matrix_product import FLOPS, SIDE, matrix_product
+from atmorep_k.components.losses import KernelCRPS
 from atmorep_k.console import duration, size
 from atmorep_k.costs.tracing.step import cost
-from atmorep_k.evaluation.held_out.evaluate import predict_batch
+from atmorep_k.inference.batches import predict_batch
 from atmorep_k.inference.plan import Prepared, prepare
-from atmorep_k.inference.predicting import last_tokens
 from atmorep_k.inference.reading_ahead import THREADS
 from atmorep_k.model.declared import declared
+from atmorep_k.tasks.hidden_parts import last_tokens
 
 _REPEATS = 3
 
@@ -77,10 +78,7 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
 
 def _flops(plan: Prepared, rows: int) -> float:
     """Returns the operations of a forward pass: a third of a training step's."""
-    from atmorep_k import registry
-
-    loss = registry.lookup("KernelCRPS", "loss")()
-    return cost(declared(plan.model), loss, plan.masking, rows).flops / 3
+    return cost(declared(plan.model), KernelCRPS(), plan.masking, rows).flops / 3
 
 
 def _canvas_bytes(plan: Prepared) -> float:

@@ -1,23 +1,13 @@
 """Training on one device, and what engines for more devices have in common."""
 
 import contextlib
-import importlib
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
-from atmorep_k.distribution.processes import Processes
-from atmorep_k.errors import UserError
-
 # Blocks of an array: slices with start and stop, one for each dimension.
 Block = tuple[slice, ...]
-
-_ENGINES = {
-    "jax": ("jax.engine", "JaxEngine"),
-    "torch": ("torch.engine", "TorchEngine"),
-    "tensorflow": ("tensorflow.engine", "tensorflow_engine"),
-}
 
 
 class Engine:
@@ -129,25 +119,6 @@ class Engine:
 
     def abort(self) -> None:
         """Says that this process fails: it is not to wait for others when it exits."""
-
-
-def engine_for(mesh: Any) -> Engine:
-    """Returns the engine that realises a mesh on the backend that is in use.
-
-    Raises:
-        UserError: where several processes were started for one device.
-    """
-    import keras
-
-    if mesh is None or tuple(mesh.shape) == (1, 1):
-        if (number := Processes.from_environment().number) > 1:
-            raise UserError(
-                f"{number} processes were started, but the training is for one device: "
-                f'--set MESH="({number}, 1)" spreads its samples over them.'
-            )
-        return Engine(mesh)
-    module, name = _ENGINES[keras.backend.backend()]
-    return getattr(importlib.import_module(f"atmorep_k.distribution.{module}"), name)(mesh)
 
 
 def whole(shape) -> Block:

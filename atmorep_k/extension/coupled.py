@@ -6,10 +6,11 @@ from typing import Any
 
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.extension.source import ModelSource, SavedModel, check_one_kind, joined
+from atmorep_k.extension.source import ModelSource, check_one_kind, joined
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone, component
+from atmorep_k.saved.model import SavedModel
 
 
 @component("model")

@@ -10,10 +10,11 @@ from keras import ops
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.extension.source import ModelSource, SavedModel, joined
+from atmorep_k.extension.source import ModelSource, joined
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone, component
+from atmorep_k.saved.model import SavedModel
 
 
 @component("model")

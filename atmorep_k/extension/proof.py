@@ -10,8 +10,8 @@ import click
 import numpy as np
 
 from atmorep_k.console import print_table
-from atmorep_k.evaluation.held_out.evaluate import predict_batch
 from atmorep_k.files import write_whole
+from atmorep_k.inference.batches import predict_batch
 from atmorep_k.saved.fingerprints import differences
 
 # Held-out windows whose predictions are compared.
@@ -65,7 +65,7 @@ def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: i
         masking: what is hidden of the windows that are predicted.
         seed: of the windows.
     """
-    from atmorep_k import load_model
+    from atmorep_k.saved.loading import load_model
 
     samples = [dataset.window("validation", seed, i, masking) for i in range(_WINDOWS)]
     models = [load_model(path) for path in (old, new)]

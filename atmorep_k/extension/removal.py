@@ -7,10 +7,11 @@ from atmorep_k.backend.versions import versions
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.extension.source import SavedModel, count, take
+from atmorep_k.extension.source import count, take
 from atmorep_k.files import check_model_output, write_whole
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone
+from atmorep_k.saved.model import SavedModel
 
 
 def remove_to_file(

@@ -1,11 +1,7 @@
 """Models that start from saved ones: what they take, and how they are filled."""
 
-import dataclasses
 import functools
-import json
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,73 +10,9 @@ from keras import ops
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
-from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep, dataflow
 from atmorep_k.registry import Component
-
-
-@dataclasses.dataclass(frozen=True)
-class SavedModel:
-    """A saved model: its architecture at once, its weights when they are asked for.
-
-    Args:
-        path: of the `.keras` file.
-    """
-
-    path: Path
-
-    @classmethod
-    def find(cls, path: str | Path) -> "SavedModel":
-        """Returns the model of a file or of a run's directory.
-
-        Raises:
-            UserError: where there is none.
-        """
-        from atmorep_k.saved.description import describe
-        from atmorep_k.saved.missing_plugins import check_components
-
-        found = Path(describe(Path(path))["path"])
-        check_components(found)
-        return cls(found)
-
-    @functools.cached_property
-    def architecture(self) -> AtmoRep:
-        """The model without its weights: not built, nothing is allocated."""
-        with zipfile.ZipFile(self.path) as archive:
-            config = json.loads(archive.read("config.json"))["config"]
-        return AtmoRep.from_config(config)
-
-    @functools.cached_property
-    def sha256(self) -> str:
-        """The hash of the file."""
-        return file_sha256(self.path)
-
-    @property
-    def names(self) -> list[str]:
-        """The names of the fields."""
-        return [f.name for f in self.architecture.fields]
-
-    def load(self) -> AtmoRep:
-        """Returns the model with its weights."""
-        from atmorep_k import load_model
-
-        return load_model(self.path)
-
-    def entry(self, role: str) -> dict[str, Any]:
-        """Returns what a model remembers that was made from this one.
-
-        Args:
-            role: `"coupled"`, `"extended"` or `"reduced"`: what was done with it.
-        """
-        model = self.architecture
-        return {
-            "model": str(self.path),
-            "sha256": self.sha256,
-            "fields": self.names,
-            "role": role,
-            "freeze": list(model.freeze),
-            "provenance": model.provenance,
-        }
+from atmorep_k.saved.model import SavedModel
 
 
 class ModelSource(Component):

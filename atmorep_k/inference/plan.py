@@ -11,12 +11,15 @@ import numpy as np
 from atmorep_k._version import __version__
 from atmorep_k.earth.places import Place
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation.held_out.evaluate import forget_shapes
-from atmorep_k.inference import checks
 from atmorep_k.inference import output as prediction_files
+from atmorep_k.inference.batches import forget_shapes
+from atmorep_k.inference.checks import check_grid, cover, written_fields
 from atmorep_k.inference.frame import Frame
+from atmorep_k.inference.hours import all_hours, hidden_hours
+from atmorep_k.inference.opening import open_dataset, opened_model
 from atmorep_k.inference.place_frame import PlaceFrame
 from atmorep_k.inference.place_windows import around
+from atmorep_k.inference.starts import parse_times, window_starts
 
 _TITLES = {
     "forecast": "Forecast",
@@ -84,26 +87,26 @@ def prepare(
         prediction_files.check_output(Path(output), overwrite)
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
-    checks.parse_times(times)
-    model, name = checks.opened_model(model, store, stores)
-    masking, written = masking_for(model), checks.written_fields(model, fields)
+    parse_times(times)
+    model, name = opened_model(model, store, stores)
+    masking, written = masking_for(model), written_fields(model, fields)
     forget_shapes(model)
     if whole:
-        hours = checks.all_hours(model.fields, written)
+        hours = all_hours(model.fields, written)
     else:
-        hours = checks.hidden_hours(masking, model.fields, written)
+        hours = hidden_hours(masking, model.fields, written)
     windows_after = 1 + math.ceil(after_hours / written[0].window.hours)
-    dataset = checks.open_dataset(store, stores, model, written[0].name, windows_after)
-    starts = checks.window_starts(dataset, model.fields, written, hours, times)
+    dataset = open_dataset(store, stores, model, written[0].name, windows_after)
+    starts = window_starts(dataset, model.fields, written, hours, times)
     store_of = {f.name: dataset.store_of(f.name) for f in written}
     if places is None:
-        windows = checks.cover(dataset.store_of(), written[0], overlap, region)
+        windows = cover(dataset.store_of(), written[0], overlap, region)
     else:
         windows = around(dataset.store_of(), written[0], places)
     attributes = _attributes(task, name, dataset, written)
     of_kind = Frame if places is None else PlaceFrame
     frame = of_kind(dataset.store_of(), store_of, windows, hours, written, attributes)
-    checks.check_grid(dataset, model.fields, written, frame.samples(starts))
+    check_grid(dataset, model.fields, written, frame.samples(starts))
     return Prepared(model, dataset, masking, starts, frame)
 
 

@@ -3,10 +3,16 @@
 import dataclasses
 from typing import Any
 
+from atmorep_k.components.couplers import CrossFieldAttention
+from atmorep_k.components.decoders import AxialUNetDecoder, UNetDecoder
+from atmorep_k.components.encoders import AxialEncoder, DenseEncoder
+from atmorep_k.components.normalizers import MonthlyNormalizer
+from atmorep_k.components.positions import HarmonicPosition
+from atmorep_k.components.tails import LinearEnsemble, MLPEnsemble
+from atmorep_k.components.tokenizers import CuboidTokenizer, TokenInfo
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.settings import Settings, window_shape
-from atmorep_k.registry import lookup
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,15 +75,13 @@ def build_model(settings: Settings, layout: Layout, provenance: dict | None = No
     couplings = any(field.couplings for field in settings.fields)
     return AtmoRep(
         field_specs(settings),
-        tokenizer=lookup("CuboidTokenizer", "tokenizer")(),
-        token_info=lookup("TokenInfo", "token_info")(
-            embed_dim=settings.size_token_info_net, features="raw"
-        ),
-        position=lookup("HarmonicPosition", "position")(original_rows=True),
+        tokenizer=CuboidTokenizer(),
+        token_info=TokenInfo(embed_dim=settings.size_token_info_net, features="raw"),
+        position=HarmonicPosition(original_rows=True),
         encoder=_encoder(settings, layout),
         decoder=_decoder(settings, layout),
         tail=_tail(settings),
-        normalizer=lookup("MonthlyNormalizer", "normalizer")(),
+        normalizer=MonthlyNormalizer(),
         coupler=_coupler(settings, layout) if couplings else None,
         provenance=provenance,
     )
@@ -99,10 +103,8 @@ def _encoder(settings: Settings, layout: Layout):
         **_net(settings, settings.encoder_num_mlp_layers),
     }
     if settings.encoder_att_type == "dense":
-        return lookup("DenseEncoder", "encoder")(
-            **options, norm=settings.with_layernorm, qk_norm=_plain(settings)
-        )
-    return lookup("AxialEncoder", "encoder")(
+        return DenseEncoder(**options, norm=settings.with_layernorm, qk_norm=_plain(settings))
+    return AxialEncoder(
         **options,
         reserved_heads=layout.reserved_heads,
         parallel="parallel" in settings.encoder_att_type,
@@ -124,24 +126,24 @@ def _decoder(settings: Settings, layout: Layout):
     }
     if settings.decoder_att_type == "dense":
         qk_norm = _plain(settings) if layout.per_head else "affine"
-        return lookup("UNetDecoder", "decoder")(**options, qk_norm=qk_norm)
+        return UNetDecoder(**options, qk_norm=qk_norm)
     # The decoder's axes are parallel where the *encoder's* are.
     parallel = "parallel" in settings.encoder_att_type
-    return lookup("AxialUNetDecoder", "decoder")(**options, parallel=parallel)
+    return AxialUNetDecoder(**options, parallel=parallel)
 
 
 def _coupler(settings: Settings, layout: Layout):
     qk_norm = "none"
     if settings.encoder_att_type == "dense" and settings.with_qk_lnorm:
         qk_norm = "plain" if layout.per_head else "keys"
-    return lookup("CrossFieldAttention", "coupler")(layout.coupling_heads, qk_norm=qk_norm)
+    return CrossFieldAttention(layout.coupling_heads, qk_norm=qk_norm)
 
 
 def _tail(settings: Settings):
     members, hidden = settings.net_tail_num_nets, settings.net_tail_num_layers
     if not hidden:
-        return lookup("LinearEnsemble", "tail")(num_members=members)
-    return lookup("MLPEnsemble", "tail")(hidden_layers=hidden, num_members=members)
+        return LinearEnsemble(num_members=members)
+    return MLPEnsemble(hidden_layers=hidden, num_members=members)
 
 
 def _plain(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
+from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError, missing_extra
@@ -18,7 +19,6 @@ from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.report import Report
 from atmorep_k.original.settings import Settings
-from atmorep_k.registry import lookup
 
 
 def import_to_file(
@@ -56,7 +56,7 @@ def import_to_file(
 
 
 def _take_statistics(model: AtmoRep, path: str) -> None:
-    dataset = lookup("WindowDataset", "dataset")(path)
+    dataset = WindowDataset(path)
     dataset.open_whole(model.fields, model.normalizers)
     times = open_store(store_path(path)).time
     months = times.astype("datetime64[M]")

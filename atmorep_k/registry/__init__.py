@@ -1,20 +1,16 @@
 """The decorator that makes a class a component, and the look-up of all components."""
 
-from atmorep_k.registry.component import (
-    ENTRY_POINTS,
+from atmorep_k.registry.discovery import discover, entries, lookup
+from atmorep_k.registry.registered import (
     Component,
     Configured,
     Entry,
     borrow,
     clone,
     component,
-    discover,
-    entries,
-    lookup,
 )
 
 __all__ = [
-    "ENTRY_POINTS",
     "Component",
     "Configured",
     "Entry",

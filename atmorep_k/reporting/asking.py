@@ -12,7 +12,7 @@ from atmorep_k.data.opening import Store, open_store
 from atmorep_k.earth.places import Place, parse_places
 from atmorep_k.earth.times import iso
 from atmorep_k.figures.maps import coastlines_of, degrees
-from atmorep_k.inference import checks
+from atmorep_k.inference import opening
 from atmorep_k.inference.output import plots_of
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.section import Section
@@ -42,7 +42,7 @@ class Asking:
         Raises:
             UserError: where model, store, time and places do not fit.
         """
-        model, _ = checks.opened_model(path, self.store, self.stores)
+        model, _ = opening.opened_model(path, self.store, self.stores)
         known = open_store(store_path(self.store))
         time = self.time or _last_time(model, known)
         places = parse_places(self.places or _across(known))

@@ -11,14 +11,15 @@ from keras import ops
 
 from atmorep_k._version import __version__
 from atmorep_k.backend.attention_record import Arrangement, AttentionRecord
+from atmorep_k.components.maskings import Forecast
 from atmorep_k.data.opening import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.files import writing_whole
-from atmorep_k.inference import checks
+from atmorep_k.inference import checks, hours, opening, starts
 from atmorep_k.inference import output as prediction_files
-from atmorep_k.inference.checks import Hours
+from atmorep_k.inference.hours import Hours
 from atmorep_k.model.tokens import visible_first
 from atmorep_k.tasks.attention_data import TOKEN_DIMS, labelled, place_of
 from atmorep_k.tasks.token_states import (
@@ -80,14 +81,14 @@ def attention(
     """
     if output is not None:
         prediction_files.check_output(Path(output), overwrite, (".nc",))
-    checks.parse_times([time])
-    model, name = checks.opened_model(model, store, stores)
+    starts.parse_times([time])
+    model, name = opening.opened_model(model, store, stores)
     field = chosen_field(model, field)
     hours, masking = _hours(model, field, hide)
     _check_layer(model, field, layer)
-    dataset = checks.open_dataset(store, stores, model, field.name)
+    dataset = opening.open_dataset(store, stores, model, field.name)
     query = _Query(dataset.store_of(), field, hours, at, level, hour)
-    (start,) = checks.window_starts(dataset, model.fields, [field], hours, [time])
+    (start,) = starts.window_starts(dataset, model.fields, [field], hours, [time])
     position = query.position(int(start))
     checks.check_grid(dataset, model.fields, [field], [position])
     if masking is None:
@@ -129,10 +130,8 @@ def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
             f"{', '.join(f.name for f in model.predicted)}, or hide nothing."
         )
     if hide:
-        from atmorep_k import registry
-
-        masking = registry.lookup("Forecast", "masking")(num_tokens=hide)
-        return checks.hidden_hours(masking, model.fields, [field]), masking
+        masking = Forecast(num_tokens=hide)
+        return hours.hidden_hours(masking, model.fields, [field]), masking
     return seen_hours(model, field), None
 
 

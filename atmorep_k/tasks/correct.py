@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
+from atmorep_k.components.maskings import ComplementaryTokens
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import Store, open_store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.truth import beside
-from atmorep_k.inference import checks, predicting
-from atmorep_k.inference.frame import Frame, mean_and_spread
+from atmorep_k.inference import opening, running
+from atmorep_k.inference.frame import Frame
+from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.variants import Variants
 from atmorep_k.inference.window_choice import WindowChoice
 
@@ -68,16 +70,13 @@ def correct(
             raise UserError(f"passes must be 2 to {fewest}, for this model, not {passes}.")
         return _parts(passes)
 
-    return predicting.run(
+    return running.run(
         "correct", model, store, times, masking_for, whole=True, stores=stores, **options
     )
 
 
 def _parts(passes: int) -> list:
-    from atmorep_k import registry
-
-    masking = registry.lookup("ComplementaryTokens", "masking")
-    return [masking(passes, part) for part in range(passes)]
+    return [ComplementaryTokens(passes, part) for part in range(passes)]
 
 
 class _Correcting:
@@ -97,7 +96,7 @@ class _Correcting:
             self._check_truth(starts)
         if self._statistics == "store":
             opened = self._store, self._stores, model, frame.fields[0].name
-            dataset = checks.open_dataset(*opened, own_statistics=True)
+            dataset = opening.open_dataset(*opened, own_statistics=True)
         numbers = {start: range(len(frame.tiling)) for start in starts}
         return WindowChoice(dataset, _parts(self._passes), numbers)
 

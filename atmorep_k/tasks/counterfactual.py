@@ -4,9 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
-from atmorep_k.inference import checks, predicting
-from atmorep_k.inference.frame import mean_and_spread
+from atmorep_k.inference import running, starts
+from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.variants import Variants
+from atmorep_k.tasks import hidden_parts
 from atmorep_k.tasks.told import Told
 
 if TYPE_CHECKING:
@@ -55,12 +56,12 @@ def counterfactual(
         UserError: where something does not fit, before work begins.
     """
     told = Told(year, day, hour, level)
-    for time in checks.parse_times(times):
+    for time in starts.parse_times(times):
         told.time(time)
-    masking_for = predicting.masking_for(task, tokens, time_token)
+    masking_for = hidden_parts.masking_for(task, tokens, time_token)
     combine = functools.partial(_combined, told, task)
     options |= {"variants": Variants({"counterfactual": told.change}, combine), "settings": told}
-    return predicting.run("counterfactual", model, store, times, masking_for, **options)
+    return running.run("counterfactual", model, store, times, masking_for, **options)
 
 
 def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":

@@ -15,9 +15,12 @@ from atmorep_k.data.opening import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
-from atmorep_k.inference import checks
+from atmorep_k.inference import hours
 from atmorep_k.inference import output as prediction_files
+from atmorep_k.inference.checks import check_grid
+from atmorep_k.inference.opening import open_dataset, opened_model
 from atmorep_k.inference.reading_ahead import THREADS, read_ahead
+from atmorep_k.inference.starts import parse_times, window_starts
 from atmorep_k.inference.tiling import Tiling, tile, without_jump
 from atmorep_k.tasks.token_states import chosen_field, decodes_all, seen_hours, seen_whole, states
 
@@ -73,16 +76,16 @@ def features(
         prediction_files.check_output(Path(output), overwrite, dim="feature")
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
-    checks.parse_times(times)
-    model, name = checks.opened_model(model, store, stores)
+    parse_times(times)
+    model, name = opened_model(model, store, stores)
     field = chosen_field(model, field)
     _check_origin(model, field, origin)
-    dataset = checks.open_dataset(store, stores, model, field.name)
+    dataset = open_dataset(store, stores, model, field.name)
     hours = seen_hours(model, field)
-    starts = checks.window_starts(dataset, model.fields, [field], hours, times)
+    starts = window_starts(dataset, model.fields, [field], hours, times)
     grid = _Grid(dataset.store_of(), field, region)
     positions = [p for start in starts for p in grid.positions(start)]
-    checks.check_grid(dataset, model.fields, [field], positions)
+    check_grid(dataset, model.fields, [field], positions)
     attributes = {
         "Conventions": "CF-1.11",
         "title": f"Last layer of the {origin} of an AtmoRep model",
@@ -169,7 +172,7 @@ class _Grid:
         """`(token,)` timedelta64 from the end of a window to the middles of its tokens."""
         steps = np.arange(self.field.window.shape[0])
         steps = _middles(steps - steps[-1], self.field.token_size[0])
-        nanoseconds = checks.step(self.field.window).astype(np.int64)
+        nanoseconds = hours.step(self.field.window).astype(np.int64)
         return (steps * nanoseconds).astype("timedelta64[ns]")
 
     def canvas(self, channels: int) -> np.ndarray:
@@ -180,7 +183,7 @@ class _Grid:
     def dataset(self, start: int, values: np.ndarray) -> xr.Dataset:
         """Labels the states of the windows that begin at an index of the store's times."""
         window = self.field.window
-        time = self.store.time[start] + (window.shape[0] - 1) * checks.step(window)
+        time = self.store.time[start] + (window.shape[0] - 1) * hours.step(window)
         words = {"standard_name": "time", "long_name": "last hour of the window", "axis": "T"}
         level = level_attributes(self.store.attributes.get("level_type", ""))
         coordinates = {

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from atmorep_k.components.maskings import MissingTokens
 from atmorep_k.earth import regions
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
-from atmorep_k.inference import predicting
-from atmorep_k.inference.frame import Frame, mean_and_spread
+from atmorep_k.inference import running
+from atmorep_k.inference.frame import Frame
+from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.variants import Variants
 from atmorep_k.inference.window_choice import WindowChoice
 
@@ -61,9 +63,7 @@ def infill(
     task = _Infilling(hidden)
     options |= {"variants": Variants(combine=task.combined), "choose": task.choose}
     options["settings"] = hidden
-    return predicting.run(
-        "infill", model, store, times, lambda model: None, at_random=True, **options
-    )
+    return running.run("infill", model, store, times, lambda model: None, at_random=True, **options)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,14 +120,12 @@ class _Infilling:
 
     def choose(self, model, dataset, starts, frame: Frame) -> WindowChoice:
         """Returns the windows that have gaps, and a masking with a slot for each missing token."""
-        from atmorep_k import registry
-
         self._frame = frame
         needs = {start: self._needs(model, dataset, frame, start) for start in starts}
         self._check(needs, frame)
         numbers = {start: _chosen(of) for start, of in needs.items()}
         slots = max(needs[start][number].slots for start, of in numbers.items() for number in of)
-        masking = registry.lookup("MissingTokens", "masking")(slots=slots)
+        masking = MissingTokens(slots=slots)
         return WindowChoice(_WithGaps(dataset, self._block), masking, numbers)
 
     def _needs(self, model, dataset, frame: Frame, start: int) -> list["_Need"]:

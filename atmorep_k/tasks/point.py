@@ -9,7 +9,8 @@ import numpy as np
 from atmorep_k.earth.places import parse_places
 from atmorep_k.files import write_whole
 from atmorep_k.inference import output as prediction_files
-from atmorep_k.inference import predicting
+from atmorep_k.inference import running
+from atmorep_k.tasks import hidden_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,13 +55,13 @@ def point(
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    masking_for = predicting.masking_for(task, tokens, time_token)
+    masking_for = hidden_parts.masking_for(task, tokens, time_token)
     places = parse_places(places)
     as_table = output is not None and Path(output).suffix == ".csv"
     if output is not None:
         prediction_files.check_output(Path(output), overwrite, ENDINGS)
     options |= {"places": places, "output": None if as_table else output, "overwrite": overwrite}
-    found = predicting.run(task, model, store, times, masking_for, **options)
+    found = running.run(task, model, store, times, masking_for, **options)
     if as_table:
         rows = table(found)
         write_whole(Path(output), lambda path: rows.to_csv(path, index=False))
@@ -81,7 +82,7 @@ def table(found: "xr.Dataset") -> "pd.DataFrame":
 def _rows(values: "xr.DataArray") -> "pd.DataFrame":
     import xarray as xr
 
-    from atmorep_k.inference.frame import spread
+    from atmorep_k.inference.members import spread
 
     axis = values.get_axis_num("number")
     rest = [dim for dim in values.dims if dim != "number"]

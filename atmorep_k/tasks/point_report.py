@@ -10,7 +10,7 @@ from atmorep_k.console import print_table
 from atmorep_k.data.opening import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.figures.plots import COLOURS, new_figure, save
-from atmorep_k.inference.checks import step
+from atmorep_k.inference.hours import step
 from atmorep_k.inference.output import plots_of
 from atmorep_k.inference.place_windows import around
 from atmorep_k.progress import bar

@@ -13,6 +13,7 @@ from atmorep_k.inference import output as prediction_files
 from atmorep_k.inference import predicting
 from atmorep_k.inference.plan import Prepared, prepare
 from atmorep_k.inference.resuming import partial_of
+from atmorep_k.tasks import hidden_parts
 from atmorep_k.tasks.fed_windows import FedWindows
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def rollout(
     if not hours > 0:
         raise UserError(f"the hours to forecast must be more than 0, not {hours:g}.")
     options |= {"output": output, "overwrite": overwrite, "batch_size": batch_size}
-    masking_for = predicting.last_tokens(tokens, further="")
+    masking_for = hidden_parts.last_tokens(tokens, further="")
     plan = prepare("rollout", model, store, times, masking_for, after_hours=hours, **options)
     rounds = math.ceil(hours * _HOUR / plan.frame.leads[-1])
     _check(plan, rounds)

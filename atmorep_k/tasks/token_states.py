@@ -11,7 +11,7 @@ from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import unknown
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.figures.maps import unwrap
-from atmorep_k.inference.checks import Hours, all_hours
+from atmorep_k.inference.hours import Hours, all_hours
 from atmorep_k.model import dataflow
 
 

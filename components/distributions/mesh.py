@@ -42,8 +42,8 @@ class Mesh(Component):
         axes: names of the two axes, the first that of samples.
         layout: pattern of paths of weights (`atmorep_k.backend.weight_paths`) -> for each
             dimension of the weight the axis that it is split over, or None. The last pattern
-            that fits decides; weights that none fits are whole on each device. None: attention and MLPs by columns
-            and rows, tails by members, as far as the model has them (`LAYOUT`).
+            that fits decides; weights that none fits are whole on each device. None: attention
+            and MLPs by columns and rows, tails by members, as far as the model has them (`LAYOUT`).
         fields: field -> place on the axis of the model (0, ...) where its layers are, instead of a
             layout; `"spread"`: the fields in turn.
         shard_optimizer: whether the slots of the optimiser are also split over the samples' axis

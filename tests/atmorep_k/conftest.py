@@ -6,18 +6,19 @@ from typing import Any, Literal
 
 import pytest
 
-from atmorep_k import config, registry
-from atmorep_k.registry import Component, component
+from atmorep_k import registry
+from atmorep_k.errors import UserError
+from atmorep_k.registry import Component, component, discovery, gin_names, registered
 
 
 @pytest.fixture
 def scratch_registry(monkeypatch):
     """Forgets after the test what the test registers."""
     registry.entries(borrowed=True)
-    monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(registry, "_borrowed", dict(registry._borrowed))
-    monkeypatch.setattr(registry, "_discovered", set(registry._discovered))
-    monkeypatch.setattr(config, "_known", dict(config._known))
+    monkeypatch.setattr(registered, "by_name", dict(registered.by_name))
+    monkeypatch.setattr(registered, "borrowed", dict(registered.borrowed))
+    monkeypatch.setattr(discovery, "_loaded", set(discovery._loaded))
+    monkeypatch.setattr(gin_names, "_known", dict(gin_names._known))
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def toys(scratch_registry):
         def __init__(self, name: str, size: Sequence[int] = (1,), inner: Any = None):
             self.name, self.size, self.inner = name, tuple(size), inner
             if name == "bad":
-                raise config.UserError("a part cannot be called 'bad'.")
+                raise UserError("a part cannot be called 'bad'.")
             if name == "broken":
                 raise KeyError("a fault of the program")
 

@@ -12,10 +12,11 @@ import pytest
 import typeguard
 
 from atmorep_k import components as c
-from atmorep_k import config, registry
+from atmorep_k import registry
 from atmorep_k.evaluation.held_out.scoring import Scoring
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
+from atmorep_k.registry.parameters import named_parameters
 from atmorep_k.training.watch.watch import Watch
 
 from component_arrays import assert_equal, random_arrays
@@ -367,7 +368,7 @@ def test_arguments_fit_the_annotations_and_are_all_in_the_configuration(entry):
     hints = inspect.get_annotations(entry.cls.__init__, eval_str=True)
     for name, value in _case(entry).arguments().items():
         typeguard.check_type(value, hints[name])
-    assert set(config.named_parameters(entry.cls)) <= set(_make(entry).get_config())
+    assert set(named_parameters(entry.cls)) <= set(_make(entry).get_config())
 
 
 @every

@@ -66,7 +66,7 @@ def initial_state(path: Path | None = None) -> "State":
     """Reads the spun-up state that is shipped with the package, or one that `save_state` wrote."""
     from dinosaur.primitive_equations import State
 
-    place = path or resources.files("atmorep_k.data").joinpath(_STATE_FILE)
+    place = path or resources.files("atmorep_k.data.demo").joinpath(_STATE_FILE)
     with place.open("rb") as file, np.load(file) as arrays:
         state = {name: arrays[name] for name in _STATE_ARRAYS}
         return State(**state, tracers={HUMIDITY: arrays[HUMIDITY]})

@@ -74,14 +74,3 @@ class TensorFlowEngine(Engine):
 def num_bytes(variable, shape) -> int:
     """Returns the bytes of an array of the variable's type."""
     return math.prod(shape) * tf.as_dtype(variable.dtype).size
-
-
-def tensorflow_engine(mesh: Any) -> TensorFlowEngine:
-    """Returns the engine that spreads what the mesh asks for: fields, tensors or only samples."""
-    from atmorep_k.distribution.tensorflow.fields import TensorFlowFields
-    from atmorep_k.distribution.tensorflow.replicas import TensorFlowReplicas
-    from atmorep_k.distribution.tensorflow.tensors import TensorFlowTensors
-
-    if mesh.fields is not None:
-        return TensorFlowFields(mesh)
-    return TensorFlowReplicas(mesh) if mesh.shape[1] == 1 else TensorFlowTensors(mesh)

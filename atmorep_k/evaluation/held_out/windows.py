@@ -7,7 +7,7 @@ import xarray as xr
 
 from atmorep_k.evaluation import baselines, truth
 from atmorep_k.evaluation.held_out.window import HeldOutWindow
-from atmorep_k.evaluation.metrics import ScoreSums
+from atmorep_k.evaluation.sums import ScoreSums
 
 
 class HeldOut:

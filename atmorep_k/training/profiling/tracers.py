@@ -1,7 +1,5 @@
 """The profilers of the backends: each writes its own kind of trace, and tells how it adds up."""
 
-import importlib
-
 
 def tracer():
     """Returns the profiler of the backend in use.
@@ -11,6 +9,8 @@ def tracer():
     """
     import keras
 
-    name = keras.backend.backend()
-    module = "torch_trace" if name == "torch" else "xplane_trace"
-    return importlib.import_module(f"atmorep_k.training.profiling.{module}").Tracer()
+    if keras.backend.backend() == "torch":
+        from atmorep_k.training.profiling.torch_trace import Tracer
+    else:
+        from atmorep_k.training.profiling.xplane_trace import Tracer
+    return Tracer()

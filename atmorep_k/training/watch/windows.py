@@ -6,16 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.evaluation.held_out.evaluate import (
-    add_window,
-    hidden_points,
-    hidden_tokens,
-    records_of,
-    scatter,
-    stacked,
-)
+from atmorep_k.evaluation.held_out.evaluate import add_window, records_of
 from atmorep_k.evaluation.held_out.windows import HeldOut
-from atmorep_k.evaluation.metrics import ScoreSums
+from atmorep_k.evaluation.sums import ScoreSums
+from atmorep_k.inference.batches import hidden_points, hidden_tokens, scatter, stacked
 
 
 class WatchedWindows:

@@ -2,6 +2,7 @@ import pytest
 
 from atmorep_k import config
 from atmorep_k.errors import UserError
+from atmorep_k.registry.gin_names import run
 
 TASK = "run.task = @ToyTask()\n"
 
@@ -316,7 +317,7 @@ def test_unused_is_what_has_no_effect_in_gin(toys, gin_files, line):
     def described(text):
         gin.clear_config()
         gin.parse_config(text)
-        task = config._run()
+        task = run()
         gin.clear_config()
         return task.get_config()
 

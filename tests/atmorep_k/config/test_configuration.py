@@ -6,6 +6,7 @@ import pytest
 from atmorep_k import config
 from atmorep_k.config import Macro, Reference
 from atmorep_k.errors import UserError
+from atmorep_k.registry.gin_names import register_with_gin
 
 FILES = {
     "parts__base": """
@@ -209,4 +210,4 @@ def test_classes_of_keras_are_built_as_they_are(toys, gin_files):
 
 def test_the_name_of_the_root_is_taken(scratch_registry):
     with pytest.raises(UserError, match="two components are called 'run'"):
-        config.register(type("run", (), {}))
+        register_with_gin(type("run", (), {}))

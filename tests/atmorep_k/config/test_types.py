@@ -4,8 +4,8 @@ from typing import Any, Literal, Optional
 
 import pytest
 
-from atmorep_k.config import types
 from atmorep_k.config.types import Instance, mismatch
+from atmorep_k.registry import parameters
 
 
 class Animal:
@@ -43,8 +43,8 @@ class Dog(Animal):
         (Instance(Dog), Animal),
         ([Instance(Dog)], Sequence[Animal]),
         (Instance(Dog), float | Animal),
-        (Instance(Dog), types.NUMBER),
-        (None, types.NUMBER),
+        (Instance(Dog), parameters.NUMBER),
+        (None, parameters.NUMBER),
         (print, Callable[[int], int]),
         (True, collections.abc.Hashable),
     ],
@@ -77,7 +77,7 @@ def test_fitting_values(value, hint):
             Literal["fast", "slow"],
             "must be 'fast' or 'slow', not 'fst'; did you mean 'fast'?",
         ),
-        ("x", types.NUMBER, "must be a number, not 'x'."),
+        ("x", parameters.NUMBER, "must be a number, not 'x'."),
         (3, Animal, "must be Animal, not 3."),
         (Instance(Animal), Dog, "must be Dog, not @Animal()."),
         ([Instance(Animal), 2], Sequence[Animal], "must be Sequence[Animal], not [@Animal(), 2]."),
@@ -98,17 +98,17 @@ class Example:
 
 @pytest.mark.parametrize(
     ("parameter", "hint"),
-    [("lost", Any), ("bare", Any), ("number", types.NUMBER), ("word", Any), ("other", Any)],
+    [("lost", Any), ("bare", Any), ("number", parameters.NUMBER), ("word", Any), ("other", Any)],
 )
 def test_annotation_of_a_parameter(parameter, hint):
-    assert types.annotation(Example, parameter) == hint
+    assert parameters.annotation(Example, parameter) == hint
 
 
 def test_annotation_given_as_text_is_evaluated():
     def function(levels: "Sequence[float]"):
         pass
 
-    assert types.annotation(function, "levels") == Sequence[float]
+    assert parameters.annotation(function, "levels") == Sequence[float]
 
 
 def test_named_parameters_are_those_of_the_constructor():
@@ -118,8 +118,8 @@ def test_named_parameters_are_those_of_the_constructor():
         def __init__(self, units, *rest, rate=0.5, **kwargs):
             pass
 
-    assert list(types.named_parameters(Layer)) == ["units", "rate"]
-    assert list(types.named_parameters(object)) == []
+    assert list(parameters.named_parameters(Layer)) == ["units", "rate"]
+    assert list(parameters.named_parameters(object)) == []
 
 
 def test_keras_takes_its_own_parameters_through_kwargs():
@@ -137,6 +137,6 @@ def test_keras_takes_its_own_parameters_through_kwargs():
         def __init__(self, name="loss", **kwargs):
             pass
 
-    assert types.bindable_parameters(Open) == ["units", "name", "dtype", "trainable"]
-    assert types.bindable_parameters(Closed) == ["units"]
-    assert types.bindable_parameters(Loss) == ["name", "dtype", "reduction"]
+    assert parameters.bindable_parameters(Open) == ["units", "name", "dtype", "trainable"]
+    assert parameters.bindable_parameters(Closed) == ["units"]
+    assert parameters.bindable_parameters(Loss) == ["name", "dtype", "reduction"]

@@ -3,6 +3,7 @@ import pytest
 import xarray as xr
 
 from atmorep_k.evaluation import metrics
+from atmorep_k.evaluation.sums import ScoreSums, scores_of
 
 DIMS = ("sample", "level", "time", "latitude", "longitude")
 
@@ -85,7 +86,7 @@ def test_points_not_hidden_do_not_count_but_a_nan_forecast_does():
 def test_sums_give_the_scores_of_all_windows_together(number):
     members, target = random_case(number)
     single = members.isel(number=0)
-    sums = metrics.ScoreSums([500, 850], 4, ["persistence"], number)
+    sums = ScoreSums([500, 850], 4, ["persistence"], number)
     for sample in range(target.sizes["sample"]):
         hidden = target.isel(sample=sample).notnull().values
         forecasts = {
@@ -94,7 +95,7 @@ def test_sums_give_the_scores_of_all_windows_together(number):
         }
         sums.add(hidden, target.isel(sample=sample).values, forecasts, np.float32(2.0))
     for by in ((), ("level",), ("level", "time")):
-        found = metrics.scores_of(sums.data, by)
+        found = scores_of(sums.data, by)
         for name, forecast in (("ensemble", members), ("persistence", single)):
             one = found.sel(model=name).drop_vars(["model", "level"], errors="ignore")
             np.testing.assert_allclose(one["rmse"], metrics.rmse(forecast, target, by))
@@ -112,9 +113,9 @@ def test_sums_give_the_scores_of_all_windows_together(number):
 
 
 def test_a_nan_of_one_level_stays_there():
-    sums = metrics.ScoreSums([1, 2], 1, [], 2)
+    sums = ScoreSums([1, 2], 1, [], 2)
     members = np.zeros((2, 2, 1, 2, 2))
     members[:, 1] = np.nan
     sums.add(np.ones((2, 1, 2, 2), bool), np.ones((2, 1, 2, 2)), {"ensemble": members}, 1.0)
-    rmse = metrics.scores_of(sums.data, ("level",))["rmse"].sel(model="ensemble")
+    rmse = scores_of(sums.data, ("level",))["rmse"].sel(model="ensemble")
     assert rmse[0] == 1 and np.isnan(rmse[1])

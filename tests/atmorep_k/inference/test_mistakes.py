@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import zarr
 
+import atmorep_k
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
-from atmorep_k.inference import predicting
-from atmorep_k.inference.checks import open_dataset
+from atmorep_k.inference.opening import open_dataset
 
 from known_truth import START, Answers, members, write
 
@@ -106,7 +106,7 @@ MISTAKES = [
 def test_mistakes_are_told_before_work_begins(store, tmp_path, name, times, options, sentence):
     model = Answers(["temperature"], lambda truth: pytest.fail("the model was asked"))
     with pytest.raises(UserError) as error:
-        getattr(predicting, name)(model, store, times, output=tmp_path / "p.nc", **options)
+        getattr(atmorep_k, name)(model, store, times, output=tmp_path / "p.nc", **options)
     assert str(error.value) == sentence.replace("STORE", store)
     assert not os.listdir(tmp_path)
 
@@ -116,14 +116,14 @@ def test_a_model_and_a_store_that_do_not_fit_are_told(store, tmp_path):
     open_dataset(store, None, model, "temperature")  # gives it statistics, which have a grid
     coarse = str(write(tmp_path / "coarse.zarr", rows=5, columns=10))
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, coarse, [T])
+        atmorep_k.forecast(model, coarse, [T])
     assert str(error.value) == (
         f"the grid of {coarse} has 45 x 36 degrees (lat x lon), and the model was trained on "
         "'temperature' with 22.5 x 18; it knows no other spacing."
     )
     model.provenance = {"units": {"temperature": "degC"}}
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, store, [T])
+        atmorep_k.forecast(model, store, [T])
     assert str(error.value) == (
         f"'temperature' is in K in {store}, and the model was trained on it in degC; make a store "
         "with 'atmorep-k data prepare', which converts units."
@@ -133,7 +133,7 @@ def test_a_model_and_a_store_that_do_not_fit_are_told(store, tmp_path):
 def test_a_region_outside_the_store_is_told(tmp_path):
     path = str(write(tmp_path / "west.zarr", longitude=180.0 + 6 * np.arange(20)))
     with pytest.raises(UserError) as error:
-        predicting.forecast(Answers(["temperature"], members), path, [T], region=(0, 90, 10, 90))
+        atmorep_k.forecast(Answers(["temperature"], members), path, [T], region=(0, 90, 10, 90))
     assert str(error.value) == (
         "the region (0, 90, 10, 90) (south, north, west, east) lies outside the store, which has "
         "latitudes -90 to 90 and longitudes 180 to 294."
@@ -146,7 +146,7 @@ def test_a_gap_in_the_record_is_told(tmp_path):
     hours[20:] = hours[20:] + 1
     model = Answers(["temperature"], members)
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, str(path), ["2020-02-01T10"])
+        atmorep_k.forecast(model, str(path), ["2020-02-01T10"])
     assert str(error.value) == (
         f"2020-02-01T10:00 cannot be used: the window of 6 h needs 2020-02-01T08:00, which is "
         f"missing in {path}."
@@ -162,14 +162,14 @@ def test_what_is_not_there_is_told(store, tmp_path):
     ]:
         output = "p.txt" if "ending" in sentence else None
         with pytest.raises(UserError) as error:
-            predicting.forecast(*arguments, [T], output=output)
+            atmorep_k.forecast(*arguments, [T], output=output)
         assert sentence in str(error.value)
 
 
 def test_a_step_that_does_not_fit_is_told(tmp_path):
     path = str(write(tmp_path / "coarse.zarr", step=2))
     with pytest.raises(UserError, match="the window's step of 1 h is no multiple"):
-        predicting.forecast(Answers(["temperature"], members), path, [T])
+        atmorep_k.forecast(Answers(["temperature"], members), path, [T])
 
 
 def test_no_statistics_anywhere_are_told(tmp_path):
@@ -177,7 +177,7 @@ def test_no_statistics_anywhere_are_told(tmp_path):
     for array in (path / "statistics").glob("temperature_*"):
         shutil.rmtree(array)
     with pytest.raises(UserError, match="statistics"):
-        predicting.forecast(Answers(["temperature"], members), str(path), [T])
+        atmorep_k.forecast(Answers(["temperature"], members), str(path), [T])
 
 
 def test_outputs_are_not_overwritten_unasked(store, tmp_path):
@@ -188,6 +188,6 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
         (True, f"{output} exists and is no prediction; it is not overwritten."),
     ):
         with pytest.raises(UserError) as error:
-            predicting.forecast(model, store, [T], output=output, overwrite=overwrite)
+            atmorep_k.forecast(model, store, [T], output=output, overwrite=overwrite)
         assert str(error.value) == sentence
     assert open_store(store).time[0] == START

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+import atmorep_k
 from atmorep_k.errors import UserError
 from atmorep_k.inference import output as prediction_files
-from atmorep_k.inference import predicting
 from atmorep_k.tasks.correct import correct
 from atmorep_k.tasks.rollout import rollout
 
@@ -28,7 +28,7 @@ def truth(monkeypatch):
 
 def forecast(store, output, **options):
     model = Answers(["temperature", "2m_temperature"], members)
-    return predicting.forecast(model, store, TIMES, output=output, **options)
+    return atmorep_k.forecast(model, store, TIMES, output=output, **options)
 
 
 def forecast_further(store, output, **options):

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import atmorep_k
 from atmorep_k import cli
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation.verification import verify
 from atmorep_k.fields import FieldSpec, Window
-from atmorep_k.inference import predicting
 from atmorep_k.inference.output import open_prediction
 
 from known_truth import FIELDS, HOUR, Answers, members, tell_the_truth, values_of, write
@@ -63,7 +63,7 @@ def _is_the_truth(found, name, store, levels=()):
 def test_stores_of_one_grid_land_in_one_file(store, same):
     model = Answers(["temperature", "2m_temperature", "specific_humidity"], members)
     stores = {"t2m": same, "specific_humidity": same}
-    found = predicting.forecast(model, store, [T], stores=stores, overlap=(1, 2))
+    found = atmorep_k.forecast(model, store, [T], stores=stores, overlap=(1, 2))
     assert set(found.data_vars) == {"temperature", "2m_temperature"}
     _is_the_truth(found, "temperature", store, levels=(0, 2))
     _is_the_truth(found, "2m_temperature", same)
@@ -82,26 +82,26 @@ def test_a_region_that_lies_in_another_store(store, tmp_path, monkeypatch):
     region = str(write(tmp_path / "region.zarr", longitude=longitude))
     model = Answers(["temperature", "2m_temperature"], members)
     options = {"stores": {"2m_temperature": region}}
-    found = predicting.forecast(model, store, [T], region=(-90, 90, -90, 90), **options)
+    found = atmorep_k.forecast(model, store, [T], region=(-90, 90, -90, 90), **options)
     _is_the_truth(found, "temperature", store, levels=(0, 2))
     there = found.sel(longitude=slice(0, None))
     _is_the_truth(there, "2m_temperature", region)
     with pytest.raises(
         UserError, match=r"region\.zarr does not have the place .* longitudes -90 to 90"
     ):
-        predicting.forecast(model, store, [T], **options)
+        atmorep_k.forecast(model, store, [T], **options)
 
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_fields_of_another_grid_are_written_one_by_one(store, coarse, coarse_surface, order):
     model = Answers(["temperature", "2m_temperature"][::order], members)
     stores = {"2m_temperature": coarse}
-    found = predicting.forecast(model, store, [T], stores=stores, fields=["t"], overlap=(1, 1))
+    found = atmorep_k.forecast(model, store, [T], stores=stores, fields=["t"], overlap=(1, 1))
     assert set(found.data_vars) == {"temperature"}
     np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [1, 2])
     assert found["temperature"].notnull().all()
     _is_the_truth(found, "temperature", store, levels=(0, 2))
-    found = predicting.forecast(model, store, [T], stores=stores, fields=["t2m"], overlap=(0, 1))
+    found = atmorep_k.forecast(model, store, [T], stores=stores, fields=["t2m"], overlap=(0, 1))
     assert set(found.data_vars) == {"2m_temperature"}
     np.testing.assert_array_equal(found["prediction_timedelta"] / HOUR, [2])
     assert found["2m_temperature"].shape == (1, 1, 3, 5, 10)
@@ -113,7 +113,7 @@ def test_fields_of_another_grid_are_written_one_by_one(store, coarse, coarse_sur
 def test_other_tasks_take_stores_too(store, coarse, coarse_surface, name, time):
     model = Answers(["temperature", "2m_temperature"], members)
     options = {"stores": {"2m_temperature": coarse}, "fields": ["temperature"]}
-    found = getattr(predicting, name)(model, store, [time], **options)
+    found = getattr(atmorep_k, name)(model, store, [time], **options)
     _is_the_truth(found, "temperature", store, levels=(0, 2))
 
 
@@ -122,13 +122,13 @@ def test_an_input_of_another_grid_needs_no_choice(store, coarse, monkeypatch):
     monkeypatch.setitem(FIELDS, "specific_humidity", field)
     model = Answers(["specific_humidity", "temperature"], members)
     stores = {"specific_humidity": coarse}
-    found = predicting.forecast(model, store, [T], stores=stores)
+    found = atmorep_k.forecast(model, store, [T], stores=stores)
     _is_the_truth(found, "temperature", store, levels=(0, 2))
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, store, ["2020-02-01T22"], stores={"q": coarse}, tokens=2)
+        atmorep_k.forecast(model, store, ["2020-02-01T22"], stores={"q": coarse}, tokens=2)
     assert "('specific_humidity' is input only) after" in str(error.value)
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, store, ["2020-02-01T01"], stores=stores)
+        atmorep_k.forecast(model, store, ["2020-02-01T01"], stores=stores)
     assert str(error.value) == (
         f"2020-02-01T01:00 cannot be used: the window of 6 h needs 2020-01-31T23:00, which is "
         f"missing in {coarse}."
@@ -166,7 +166,7 @@ def test_mistakes_are_told_before_work_begins(
     stores = {n: s.replace("COARSE", coarse) for n, s in options.pop("stores").items()}
     with pytest.raises(UserError) as error:
         output = tmp_path / "p.nc"
-        predicting.forecast(model, store, [T], stores=stores, output=output, **options)
+        atmorep_k.forecast(model, store, [T], stores=stores, output=output, **options)
     assert str(error.value).startswith(sentence.replace("COARSE", coarse))
     assert not os.listdir(tmp_path)
 
@@ -175,7 +175,7 @@ def test_a_grid_that_is_shifted_is_another_one(store, tmp_path):
     shifted = str(write(tmp_path / "shifted.zarr", longitude=np.arange(20) * 18.0 + 5))
     model = Answers(["temperature", "2m_temperature"], members)
     with pytest.raises(UserError) as error:
-        predicting.forecast(model, store, [T], stores={"t2m": shifted})
+        atmorep_k.forecast(model, store, [T], stores={"t2m": shifted})
     assert str(error.value).startswith(
         f"'2m_temperature' cannot be written beside 'temperature', its grid is that of {shifted}, "
         f"not of {store}; choose what is written"

@@ -8,9 +8,11 @@ import pytest
 from atmorep_k import config, registry
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Component, component
+from atmorep_k.registry.discovery import COMPONENTS
 
 PLUGIN = '''
 from atmorep_k.registry import Component, component
+from atmorep_k.registry.discovery import COMPONENTS
 
 @component("toy")
 class {name}(Component):
@@ -26,7 +28,7 @@ def install(directory, monkeypatch, package, code):
     metadata = directory / f"{package}-1.0.dist-info"
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
-    entry = f"[{registry.ENTRY_POINTS}]\n{package} = {package}_module\n"
+    entry = f"[{COMPONENTS}]\n{package} = {package}_module\n"
     (metadata / "entry_points.txt").write_text(entry)
     (directory / f"{package}_module.py").write_text(code)
     monkeypatch.syspath_prepend(directory)

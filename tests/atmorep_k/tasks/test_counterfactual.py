@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import atmorep_k
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
-from atmorep_k.inference import predicting
 from atmorep_k.inference.output import open_prediction
 from atmorep_k.tasks.counterfactual import counterfactual
 from atmorep_k.tasks.counterfactual_report import compare
@@ -54,7 +54,7 @@ def test_the_difference_is_that_of_what_is_told(store, task):
     options = {"overlap": (1, 2), "fields": ["temperature"]}
     told = {"year": 2025, "day": 200, "task": task}
     found = counterfactual(model, store, TIME, **told, batch_size=4, **options)
-    plain = getattr(predicting, task)(model, store, TIME, **options)
+    plain = getattr(atmorep_k, task)(model, store, TIME, **options)
     xr.testing.assert_identical(found["temperature"], plain["temperature"])
     # The deviation is that of the data's month, not of July, which the model was told.
     hours = found["time"].values + found["prediction_timedelta"].values

@@ -10,13 +10,13 @@ import pytest
 import xarray as xr
 import zarr
 
+import atmorep_k
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation.verification import verify
 from atmorep_k.figures.maps import prediction_maps
-from atmorep_k.inference import predicting
 from atmorep_k.tasks.infill import infill
 
 from known_truth import FIELDS, HOUR, Answers, members, values_of, write
@@ -173,7 +173,7 @@ def test_other_tasks_and_other_fields_refuse_gaps(holed):
     with pytest.raises(UserError, match=r"'specific_humidity' in .* has missing values"):
         infill(Answers(["temperature", "specific_humidity"], None), path, TIME, **block)
     with pytest.raises(UserError, match=r"'specific_humidity' in .* has missing values"):
-        predicting.forecast(
+        atmorep_k.forecast(
             Answers(["temperature", "specific_humidity"], None), path, ["2020-02-01"]
         )
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import atmorep_k
 from atmorep_k.errors import UserError
-from atmorep_k.inference import predicting
 from atmorep_k.tasks.point import point
 from atmorep_k.tasks.point_report import observed, point_and_report
 
@@ -74,7 +74,7 @@ def test_other_places_and_batches_make_no_difference(store):
 
 def test_what_a_forecast_of_the_grid_has_there(store):
     found = point(Answers(["temperature"], members), store, [TIME], [(0, 36)], task="interpolate")
-    grid = predicting.interpolate(Answers(["temperature"], members), store, [TIME])
+    grid = atmorep_k.interpolate(Answers(["temperature"], members), store, [TIME])
     grid = grid["temperature"].sel(latitude=0, longitude=36)
     np.testing.assert_allclose(found["temperature"].isel(place=0), grid, atol=1e-4)
 

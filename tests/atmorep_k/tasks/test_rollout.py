@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import atmorep_k
 from atmorep_k.batch import detokenize, tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.errors import UserError
-from atmorep_k.inference import predicting
 from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, values_of, write
@@ -90,7 +90,7 @@ def test_members_are_drawn_anew(store):
 
 def test_the_first_round_is_a_forecast(store, monkeypatch):
     found = rollout(Drifts(), store, [TIME], hours=2)
-    forecast = predicting.forecast(Drifts(), store, [TIME])
+    forecast = atmorep_k.forecast(Drifts(), store, [TIME])
     np.testing.assert_array_equal(found["temperature"], forecast["temperature"])
     tell_the_truth(monkeypatch)  # which a model that knows it gives back, whatever it is fed with
     found = rollout(Answers(["temperature"], members), store, [TIME], hours=8)

@@ -109,7 +109,7 @@ def test_existing_output_is_refused_before_any_work(store, monkeypatch):
 
 
 def test_shipped_state_is_small_and_says_how_it_was_made():
-    file = resources.files("atmorep_k.data").joinpath("demo_state.npz")
+    file = resources.files("atmorep_k.data.demo").joinpath("demo_state.npz")
     assert len(file.read_bytes()) < 1_000_000
     with file.open("rb") as opened, np.load(opened) as arrays:
         assert "tools/make_demo_state.py" in str(arrays["note"])

@@ -14,6 +14,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.evaluation import baselines, metrics, truth
 from atmorep_k.evaluation.held_out import evaluate as evaluation
 from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.inference import batches
 
 pytestmark = pytest.mark.rendered
 
@@ -212,7 +213,7 @@ def stacked(dataset, field, masking, baseline):
         position, cube = sample.position, sample.cubes[field.name]
         index = sample.inputs[f"{field.name}/masked_index"]
         none = np.zeros((*index.shape, 1, field.token_values), np.float32)
-        hidden, _ = evaluation.scatter(field, index, sample.weights[field.name], none)
+        hidden, _ = batches.scatter(field, index, sample.weights[field.name], none)
         times, rows, columns = dataset.indices(position)
         expected = climatology.window(dataset.handle.time[times], rows, columns)
         targets.append(np.where(hidden, cube, np.nan))
@@ -285,7 +286,7 @@ def test_scatter_puts_tokens_back():
     index = np.stack([rng.permutation(field.tokens_per_level)[:7] for _ in range(2)])
     weight = np.ones((2, 7)) * [1, 1, 1, 1, 1, 0, 0]
     values = np.take_along_axis(tokens, index[..., None], axis=1)[..., None, :]
-    hidden, members = evaluation.scatter(field, index, weight, np.repeat(values, 3, axis=2))
+    hidden, members = batches.scatter(field, index, weight, np.repeat(values, 3, axis=2))
     assert hidden.sum() == 2 * 5 * field.token_values
     np.testing.assert_array_equal(
         members, np.broadcast_to(np.where(hidden, cube, 0), members.shape)
@@ -350,7 +351,7 @@ def test_a_model_that_encodes_visible_tokens_takes_any_number_of_slots(make_mode
     model = make_model(encode="visible")
     model.build()
     for slots in (3, 5, 4):
-        evaluation.forget_shapes(model)
+        batches.forget_shapes(model)
         inputs, _, _ = make_batch(model.fields, slots=slots)
         assert model.predict_on_batch(inputs)["temperature"].shape[2] == slots
 

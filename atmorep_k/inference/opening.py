@@ -1,0 +1,92 @@
+"""A model and the stores that it is used on, opened and compared."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from atmorep_k.data.named import store_path
+from atmorep_k.data.opening import Store, open_store
+from atmorep_k.earth.units import cf_units
+from atmorep_k.errors import UserError
+from atmorep_k.saved.description import describe
+from atmorep_k.saved.loading import load_model
+
+# Part of it by which a grid spacing may differ; Gaussian latitudes are not quite even.
+_SAME_SPACING = 0.05
+
+
+def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any, str]:
+    """Returns a model, which may be given by its path, and what it is called.
+
+    Args:
+        model: a model, or the path of a saved one or of its run.
+        store: the store that it is to be used on, see `open_dataset`.
+        stores: those of single fields.
+
+    Raises:
+        UserError: where there is no such model, or no such store; the latter is said before the
+            model is loaded.
+    """
+    paths = [store_path(path) for path in (store, *(stores or {}).values())]
+    given = not isinstance(model, str | Path)
+    path = None if given else describe(Path(model))["path"]
+    for place in paths:
+        open_store(place)
+    return (model, model.name) if given else (load_model(path), path)
+
+
+def open_dataset(
+    store: str,
+    stores: dict[str, str] | None,
+    model,
+    reference: str,
+    windows_after: int = 1,
+    *,
+    own_statistics: bool = False,
+):
+    """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`.
+
+    They are normalised by the statistics of the model, or by those of the stores.
+
+    Raises:
+        UserError: where a store lacks what the model sees, or has it in other units or on another
+            grid spacing than the model was trained on.
+    """
+    from atmorep_k import registry
+
+    dataset = registry.lookup("WindowDataset", "dataset")(store, stores=stores)
+    normalizers = None if own_statistics else model.normalizers
+    dataset.open_whole(model.fields, normalizers, reference, windows_after)
+    for field in model.fields:
+        _check_units(dataset.store_of(field.name), field.name, model)
+        _check_spacing(dataset.store_of(field.name), field.name, model.normalizers[field.name])
+    return dataset
+
+
+def _check_units(store: Store, field: str, model) -> None:
+    trained = getattr(model, "provenance", {}).get("units", {}).get(field, "")
+    given, wanted = cf_units(store.variables[field].units), cf_units(trained)
+    if given and wanted and given != wanted:
+        raise UserError(
+            f"{field!r} is in {given} in {store.path}, and the model was trained on it in "
+            f"{wanted}; make a store with 'atmorep-k data prepare', which converts units."
+        )
+
+
+def _check_spacing(store: Store, field: str, normalizer) -> None:
+    """Compares the grids that a store and the statistics of a model are of, where it has them."""
+    if normalizer.latitude is None or len(normalizer.latitude) < 2:
+        return
+    trained = _spacing(normalizer.latitude, normalizer.longitude)
+    given = _spacing(store.latitude, store.longitude)
+    if not np.allclose(given, trained, rtol=_SAME_SPACING):
+        sizes = (" x ".join(f"{degrees:.3g}" for degrees in of) for of in (given, trained))
+        raise UserError(
+            "the grid of {0} has {2} degrees (lat x lon), and the model was trained on {1!r} with "
+            "{3}; it knows no other spacing.".format(store.path, field, *sizes)
+        )
+
+
+def _spacing(latitude: np.ndarray, longitude: np.ndarray) -> list[float]:
+    return [float(np.median(np.abs(np.diff(axis)))) for axis in (latitude, longitude)]

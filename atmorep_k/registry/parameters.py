@@ -1,0 +1,57 @@
+"""The parameters of a constructor that a configuration may bind, and their types."""
+
+import inspect
+import typing
+from collections.abc import Callable
+from typing import Any
+
+_NOT_BINDABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+# The type hint of a parameter without one whose default is a number: a number, None, or an object
+# that gives one (such as a schedule).
+NUMBER = "a number"
+
+
+def named_parameters(function: Callable) -> dict[str, inspect.Parameter]:
+    """Returns the parameters of a function or constructor, without `self` and `**kwargs`."""
+    signature = inspect.signature(function.__init__ if isinstance(function, type) else function)
+    parameters = list(signature.parameters.items())[isinstance(function, type) :]
+    return {n: p for n, p in parameters if p.kind not in _NOT_BINDABLE}
+
+
+def bindable_parameters(function: Callable) -> list[str]:
+    """Returns the names that a configuration may bind.
+
+    These are the named parameters and, where `**kwargs` passes them on, Keras's own.
+    """
+    import keras
+
+    names = list(named_parameters(function))
+    if isinstance(function, type) and _takes_any(function):
+        if issubclass(function, keras.layers.Layer):
+            names += ["name", "dtype", "trainable"]
+        elif issubclass(function, keras.losses.Loss):
+            names += ["name", "dtype", "reduction"]
+    return list(dict.fromkeys(names))
+
+
+def _takes_any(cls: type) -> bool:
+    kinds = (p.kind for p in inspect.signature(cls.__init__).parameters.values())
+    return inspect.Parameter.VAR_KEYWORD in kinds
+
+
+def annotation(function: Callable, parameter: str) -> Any:
+    """Returns the type hint of a parameter; `Any` where there is none that can be evaluated.
+
+    A parameter without a hint whose default is a number takes numbers (and objects) only.
+    """
+    constructor = function.__init__ if isinstance(function, type) else function
+    known = named_parameters(function).get(parameter)
+    if known is None:
+        return Any
+    if known.annotation is inspect.Parameter.empty:
+        return NUMBER if type(known.default) in (int, float) else Any
+    try:
+        return typing.get_type_hints(constructor, include_extras=False)[parameter]
+    except (NameError, AttributeError, TypeError):
+        return Any if isinstance(known.annotation, str) else known.annotation
