@@ -213,7 +213,8 @@ def write_tiny_store():
 def _write_tiny_store(
     path, names=("temperature",), start="2020-01-01T00", levels=(500.0, 850.0), points=(8, 16)
 ):
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
 
     time, level = np.datetime64(start, "h") + np.arange(120), np.array(levels)

@@ -94,7 +94,8 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     """A directory like the one that the demo leaves, with a tiny model and a tiny `demo`."""
     from atmorep_k.components.datasets import WindowDataset
     from atmorep_k.data.demo import simulate
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
     from atmorep_k.runs.directory import RunDirectory
 
@@ -191,7 +192,8 @@ def _call(lines):
 def with_a_small_demo(tmp_path, monkeypatch):
     """An empty directory, and in place of the demo a small store of noise."""
     from atmorep_k.data.demo import simulate
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
 
     monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))

@@ -60,7 +60,7 @@ def prepare(sources, output, attribution, packing, codec, chunk, shard, **option
     Example: atmorep-k data prepare era5/*.nc --output era5.zarr --variable t --level 850
     """
     from atmorep_k.data.stores.layout import Layout
-    from atmorep_k.data.writing.prepare import prepare as make
+    from atmorep_k.data.writing.preparing import prepare as make
     from atmorep_k.progress import bar
 
     attributes = {"attribution": attribution} if attribution else {}
@@ -90,7 +90,7 @@ def append(store, sources, **options):
 
     Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
     """
-    from atmorep_k.data.writing.append import append as add
+    from atmorep_k.data.writing.appending import append as add
     from atmorep_k.progress import bar
 
     with bar("appending", "MB/s", scale=1e-6) as shown:
@@ -121,7 +121,7 @@ def check(ctx, store, as_json, fast, threads):
 
     The exit code is 0 where it may (there can be warnings), else 1.
     """
-    from atmorep_k.data.checking.check import check as look
+    from atmorep_k.data.checking.checks import check as look
     from atmorep_k.progress import bar
 
     with bar("checking", "MB/s", scale=1e-6) as shown:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
 from atmorep_k.evaluation import baselines
 from atmorep_k.evaluation.truth import cube, nearest, picture

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.inference.tiling import Tiling, tile

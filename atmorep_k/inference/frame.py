@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import Position

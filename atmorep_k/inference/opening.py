@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.units import cf_units
 from atmorep_k.errors import UserError
 from atmorep_k.saved.description import describe

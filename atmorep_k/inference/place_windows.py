@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.inference import output as prediction_files
 from atmorep_k.inference.plan import prepare
 from atmorep_k.inference.resuming import partial_of

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place, parse_places
 from atmorep_k.earth.times import iso
 from atmorep_k.figures.maps import coastlines_of, degrees

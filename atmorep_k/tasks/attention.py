@@ -12,7 +12,7 @@ from keras import ops
 from atmorep_k._version import __version__
 from atmorep_k.backend.attention_record import Arrangement, AttentionRecord
 from atmorep_k.components.maskings import Forecast
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position

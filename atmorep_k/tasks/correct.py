@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from atmorep_k.components.maskings import ComplementaryTokens
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.truth import beside
 from atmorep_k.inference import opening, running

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.evaluation.truth import beside
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of

@@ -11,7 +11,7 @@ import xarray as xr
 from keras import ops
 
 from atmorep_k._version import __version__
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position

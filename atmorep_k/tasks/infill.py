@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.components.maskings import MissingTokens
-from atmorep_k.earth import regions
+from atmorep_k.earth import places
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
@@ -84,7 +84,7 @@ class _Block:
             if hours is not None:
                 raise UserError("hours are those of a block: give (south, north, west, east) too.")
             return None
-        regions.inside(np.zeros(1), np.zeros(1), region)
+        places.inside(np.zeros(1), np.zeros(1), region)
         hours = (0.0, np.inf) if hours is None else tuple(hours)
         if len(hours) != 2 or not 0 <= hours[0] <= hours[1]:
             raise UserError(f"hours need 0 <= first <= last, not {list(hours)}.")
@@ -92,7 +92,7 @@ class _Block:
 
     def __call__(self, times, latitude, longitude) -> np.ndarray:
         """Returns bool (time, lat, lon)."""
-        rows, columns, _ = regions.inside(latitude, longitude, self.region)
+        rows, columns, _ = places.inside(latitude, longitude, self.region)
         after = (times - times[0]) / np.timedelta64(1, "h")
         inside = (after >= self.hours[0]) & (after <= self.hours[1])
         return inside[:, None, None] & rows[:, None] & columns

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.console import print_table
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.figures.plots import COLOURS, new_figure, save
 from atmorep_k.inference.hours import step

@@ -10,7 +10,7 @@ import numpy as np
 
 from atmorep_k.batch import tokenize
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import iso
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.registry import Component, component

@@ -7,7 +7,9 @@ import xarray as xr
 
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.opening import StoreDescription, VariableInfo, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import FieldSpec, Window
 
 WINDOW = Window((6, 4, 8))

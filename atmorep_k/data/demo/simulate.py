@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.data.demo.atmosphere import HUMIDITY, Atmosphere
-from atmorep_k.data.opening import StoreDescription, check_output, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import check_output, write_store
 from atmorep_k.earth.variables import VariableInfo, variable_info
 from atmorep_k.errors import UserError
 

@@ -9,10 +9,10 @@ import xarray as xr
 
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.sources.period import limits
+from atmorep_k.data.sources.cutting import limits
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
-from atmorep_k.earth.regions import inside
+from atmorep_k.earth.places import inside
 from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.evaluation.predictions.field_scores import FieldScores
 from atmorep_k.evaluation.predictions.matched_field import MatchedField

@@ -8,10 +8,11 @@ import pytest
 import xarray as xr
 import zarr
 
-from atmorep_k.data.opening import StoreDescription, open_store, write_store
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import Packing
 from atmorep_k.data.writing.shards import ShardWriter
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import VariableInfo, variable_info
 from atmorep_k.errors import UserError
 

@@ -5,7 +5,9 @@ import pytest
 
 from atmorep_k import evaluate
 from atmorep_k.components.maskings import ComplementaryTokens
-from atmorep_k.data.opening import StoreDescription, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.errors import UserError
 from atmorep_k.tasks.correct import correct
 from atmorep_k.tasks.correct_report import judge

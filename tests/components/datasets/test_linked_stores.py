@@ -5,7 +5,7 @@ import pytest
 
 from atmorep_k.components.datasets import SlabDataset, WindowDataset
 from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 
 
 @pytest.fixture(scope="module")

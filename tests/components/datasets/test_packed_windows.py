@@ -7,9 +7,11 @@ import zarr
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import Position, WindowDataset
 from atmorep_k.components.maskings import Forecast, MissingTokens, RandomTokens
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import MISSING, Packing
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.windows.filling import fill_tokens

@@ -9,7 +9,10 @@ from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import Forecast, Infill, RandomTokens, TemporalInterpolation
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import baselines, metrics, truth
 from atmorep_k.evaluation.held_out import evaluate as evaluation

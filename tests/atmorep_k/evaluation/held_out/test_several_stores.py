@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from atmorep_k import components, config
-from atmorep_k.data.opening import StoreDescription, VariableInfo, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.evaluation.held_out import evaluate
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.training.pretraining import Pretraining

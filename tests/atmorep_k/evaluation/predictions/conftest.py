@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.statistics import area_weights
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 
 LATITUDE, LONGITUDE = np.linspace(75, -75, 11), np.arange(12) * 30.0
 TIME = np.datetime64("2020-01-01T00", "ns") + np.arange(72) * np.timedelta64(1, "h")

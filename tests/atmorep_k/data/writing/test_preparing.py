@@ -9,7 +9,7 @@ import pytest
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.layout import Layout
 from atmorep_k.data.writing import executors, memory
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 
@@ -327,7 +327,7 @@ def test_values_may_wait_on_the_disk(month, tmp_path, small_blocks, monkeypatch)
 
 
 def test_two_may_not_write_one_store(month, tmp_path):
-    from atmorep_k.data.writing.prepare import _alone
+    from atmorep_k.data.writing.preparing import _alone
 
     (tmp_path / "out").mkdir()
     busy = pytest.raises(UserError, match="being written by another process")

@@ -23,7 +23,7 @@ from atmorep_k.data.sources.selection import Selection
 from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.own import OwnStore
 from atmorep_k.data.writing.growing import Grown
-from atmorep_k.data.writing.prepare import MEMORY, merged_attributes, working_on
+from atmorep_k.data.writing.preparing import MEMORY, merged_attributes, working_on
 from atmorep_k.data.writing.skeleton import SCRATCH
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError

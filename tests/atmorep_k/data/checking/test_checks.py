@@ -10,7 +10,7 @@ import zarr
 from click.testing import CliRunner
 
 from atmorep_k.cli.data import data
-from atmorep_k.data.checking.check import check
+from atmorep_k.data.checking.checks import check
 from atmorep_k.errors import UserError
 
 import damaged_stores as stores

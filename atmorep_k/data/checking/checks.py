@@ -5,9 +5,9 @@ from pathlib import Path
 
 from atmorep_k.data.checking.files import FileCheck, unfinished
 from atmorep_k.data.checking.findings import Finding, Report
-from atmorep_k.data.checking.linked_values import LinkedFiles, values_of
 from atmorep_k.data.checking.record import check_axes
 from atmorep_k.data.checking.statistics import check_fingerprint, check_statistics
+from atmorep_k.data.checking.value_reader import LinkedFiles, values_of
 from atmorep_k.data.checking.values import check_values, survey_values
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.opening import open_group, open_store

@@ -9,10 +9,10 @@ import zarr
 
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.layout import Layout
-from atmorep_k.data.writing import append as module
+from atmorep_k.data.writing import appending as module
 from atmorep_k.data.writing import memory
-from atmorep_k.data.writing.append import append
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.appending import append
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 HOURS, FIRST = 200, 110  # the first part ends within a shard and within a chunk

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.linked.store import identity, linked
-from atmorep_k.data.opening import StoreDescription, check_output
 from atmorep_k.data.sources.finding import find_sources
 from atmorep_k.data.sources.joining import Joined
 from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.data.sources.selection import Selection
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.writing.executors import executor
 from atmorep_k.data.writing.growing import Grown
 from atmorep_k.data.writing.memory import Memory, parse_size
 from atmorep_k.data.writing.preparation import Preparation
 from atmorep_k.data.writing.skeleton import SCRATCH
-from atmorep_k.data.writing.write_store import writing_to
+from atmorep_k.data.writing.write_store import check_output, writing_to
 from atmorep_k.errors import UserError
 from atmorep_k.files import new_parents, put_in_place
 
