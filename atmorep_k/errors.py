@@ -14,13 +14,21 @@ class UserError(ValueError):
 
 
 class Interrupted(Exception):
-    """A signal has ended a training, whose state is saved.
+    """A signal has ended a training, which can be resumed.
 
-    A command that ends so has the exit code 75, EX_TEMPFAIL of sysexits.h: what failed may be tried
-    again. Launcher scripts resubmit on it.
+    Args:
+        message: what was stopped, and where.
+        exit_code: of the command. After SIGTERM it is 75, EX_TEMPFAIL of sysexits.h: what failed
+            may be tried again, and launcher scripts resubmit on it. After Ctrl-C it is 130, as
+            shells have it, on which nothing is resubmitted.
     """
 
-    exit_code = 75
+    BY_SYSTEM = 75
+    BY_USER = 130
+
+    def __init__(self, message: str, exit_code: int = BY_SYSTEM):
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 def closest(name: str, allowed: Iterable[str]) -> str | None:

@@ -90,7 +90,7 @@ class _LazyGroup(click.Group):
             ctx.exit(stopped.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
-            ctx.exit(130)
+            ctx.exit(Interrupted.BY_USER)
 
 
 def _sentence(error: Exception) -> str:

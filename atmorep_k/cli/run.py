@@ -1,10 +1,12 @@
 """`atmorep-k run`: carry out what a configuration describes."""
 
+import shlex
 from pathlib import Path
 
 import click
 
 from atmorep_k.cli.config import set_option
+from atmorep_k.errors import Interrupted
 
 
 @click.command()
@@ -93,6 +95,18 @@ def _carry_out(directory, configuration, resume=False, profile=0):
     ask_for_devices(configuration.bindings)
     use_compile_cache()
     task = configuration.build()
-    task.run(directory, configuration.text, resume=resume, profile=profile)
+    try:
+        task.run(directory, configuration.text, resume=resume, profile=profile)
+    except Interrupted as stopped:
+        raise _resumable(directory, str(stopped), stopped.exit_code) from None
+    except KeyboardInterrupt:  # before or after the steps
+        if not directory.config.is_file():
+            raise
+        raise _resumable(directory, "stopped by Ctrl-C.", Interrupted.BY_USER) from None
     if task.engine.is_main:
         click.echo(directory.path)
+
+
+def _resumable(directory, sentence: str, exit_code: int) -> Interrupted:
+    command = f"atmorep-k run --resume {shlex.quote(str(directory.path))}"
+    return Interrupted(f"{sentence} Resume it with  {command}", exit_code)

@@ -90,8 +90,10 @@ def launch(number: int, command: Sequence[str]) -> None:
             failed = _wait(processes)
         if failed:
             raise UserError(_message(Path(folder), failed))
-        if any(p.returncode == Interrupted.exit_code for p in processes):
-            raise SystemExit(Interrupted.exit_code)
+        codes = {process.returncode for process in processes}
+        for code in (Interrupted.BY_USER, Interrupted.BY_SYSTEM):
+            if code in codes:
+                raise SystemExit(code)
 
 
 @contextlib.contextmanager
@@ -152,7 +154,7 @@ def _wait(processes) -> dict[int, int]:
     while True:
         running = [p.poll() for p in processes].count(None)
         for number, process in enumerate(processes):
-            if process.returncode not in (None, 0, Interrupted.exit_code):
+            if process.returncode not in (None, 0, Interrupted.BY_SYSTEM, Interrupted.BY_USER):
                 failed.setdefault(number, process.returncode)
         if failed:
             deadline = min(deadline, time.monotonic() + _PATIENCE)

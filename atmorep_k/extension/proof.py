@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from atmorep_k.console import print_table
+from atmorep_k.errors import Interrupted
 from atmorep_k.files import write_whole
 from atmorep_k.inference.batches import predict_batch
 from atmorep_k.saved.fingerprints import differences
@@ -139,7 +140,11 @@ def _compare(source, task, run) -> None:
     mesh = task.mesh if task.engine.num_processes == 1 else None
     changes = {"minutes": seconds / 60, "steps": 100 * task.steps, "mesh": mesh}
     other = task.variant(source.alone(), **changes)
-    other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
+    try:
+        other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
+    except Interrupted as stopped:
+        message = f"stopped while {name} trained alone, which a resumed run starts again."
+        raise Interrupted(message, stopped.exit_code) from None
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)
     print_table(_table(name, rows))

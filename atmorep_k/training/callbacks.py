@@ -7,7 +7,7 @@ import time
 import keras
 
 from atmorep_k.distribution import Engine
-from atmorep_k.errors import Interrupted, UserError
+from atmorep_k.errors import UserError
 from atmorep_k.progress import Bar
 from atmorep_k.runs.checkpoints import CheckpointWriter
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
@@ -151,7 +151,7 @@ class Checkpointing(StepCallback):
             self.writer.save(self.model, self.step, scores)
         if asked:
             self.writer.wait()
-            raise Interrupted(f"stopped by a signal after step {self.step}, which is saved.")
+            raise self.interruption.interrupted(self.step)
 
 
 class Progress(StepCallback):

@@ -251,7 +251,6 @@ class Pretraining(Component):
         try:
             return self._run(run, config_text, resume, profile)
         except Interrupted:
-            self.engine.stop()  # as all processes do
             raise
         except BaseException:
             self.engine.abort()
@@ -278,7 +277,11 @@ class Pretraining(Component):
         return run.model
 
     def _carry_out(self, run, loop) -> None:
-        seconds = loop.train()
+        try:
+            seconds = loop.train()
+        except Interrupted:
+            self.engine.stop()  # as all processes do
+            raise
         self.engine.collect(self.model)
         self.engine.stop()
         if self.engine.is_main:

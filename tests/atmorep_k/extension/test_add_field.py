@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import signal
 from pathlib import Path
 
 import keras
@@ -159,6 +160,27 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypat
 
     assert losses(output) == losses(run.path)
     assert fingerprints(output) == fingerprints(run.path)
+
+
+@once
+def test_ctrl_c_while_the_field_trains_alone(folder, monkeypatch):
+    output, save = folder / "stopped", callbacks.Checkpointing.on_train_batch_end
+
+    def pressed(self, batch, logs=None):
+        if (output / "alone").exists():
+            signal.raise_signal(signal.SIGINT)
+        save(self, batch, logs)
+
+    monkeypatch.setattr(callbacks.Checkpointing, "on_train_batch_end", pressed)
+    result = call("add-field", folder / "old", folder / "add.gin", "--output", output)
+    assert result.exit_code == 130, result.output
+    assert result.stderr.splitlines()[-1] == (
+        "Interrupted: stopped while temperature trained alone, which a resumed run starts again. "
+        f"Resume it with  atmorep-k run --resume {output}"
+    )
+    monkeypatch.undo()
+    assert call("run", "--resume", output).exit_code == 0
+    assert (output / "comparison.json").exists()
 
 
 @once

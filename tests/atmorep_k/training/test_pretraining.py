@@ -207,20 +207,33 @@ def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
     assert all(one.gi_frame is None for one in made)
 
 
-@once
-def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
-    run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_begin
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("step", "hook"),
+    [(0, "on_train_batch_begin"), (5, "on_test_batch_begin"), (5, "on_train_batch_begin")],
+    ids=["compiling", "validating", "last step of an epoch"],
+)
+def test_a_signal_saves_and_stops(
+    number, code, step, hook, whole, make_task, tmp_path, monkeypatch, capfd
+):
+    run, original = RunDirectory(tmp_path / "run"), getattr(callbacks.Progress, hook)
+    handler, wakeup = signal.getsignal(number), signal.set_wakeup_fd(-1)
 
     def signalled(self, *arguments, **named):
         original(self, *arguments, **named)
-        if self.step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if self.step >= step and not run.latest_checkpoint():
+            os.kill(os.getpid(), number)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="after step 5, which is"):
-        patch.setattr(callbacks.Progress, "on_train_batch_begin", signalled)
-        make_task().run(run, "")
-    assert run.latest_checkpoint().step == 5
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as stopped:
+        patch.setattr(callbacks.Progress, hook, signalled)
+        make_task(checkpoint_every=10).run(run, "")
+    last = 1 if step == 0 else 6
+    assert f"after step {last}, which is saved" in str(stopped.value)
+    assert stopped.value.exit_code == code
+    assert run.latest_checkpoint().step == last
+    assert ("press Ctrl-C again" in capfd.readouterr().err) == (number == signal.SIGINT)
+    assert signal.getsignal(number) == handler
+    assert signal.set_wakeup_fd(wakeup) == -1
     make_task().run(run, "", resume=True)
     assert repeated(run) == repeated(whole)
 
