@@ -17,7 +17,6 @@ from atmorep_k.run_directory import RunDirectory
 from atmorep_k.weights_file import differences, fingerprints
 
 # What is new to a model is proved on every backend; the rest is told once.
-once = pytest.mark.once("training and what is resumed are tested on every backend elsewhere")
 TOP = """
 include 'add_field.gin'
 STORE = {store!r}
@@ -91,6 +90,7 @@ def test_the_files_say_the_same(added, folder):
     assert {s["field"] for s in joined} == {"vorticity", "temperature"}
 
 
+@pytest.mark.backend
 def test_the_saved_files_predict_the_same(added, folder, make_batch):
     run, _ = added
     new = atmorep_k.load_model(run.model)
@@ -119,6 +119,7 @@ def test_what_is_frozen_and_where_it_came_from_is_seen(added, folder):
     assert call("inspect", run.path).exit_code == 0
 
 
+@pytest.mark.backend
 def test_it_comes_out_again(added, folder):
     run, _ = added
     back = folder / "back.keras"
@@ -132,7 +133,6 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
-@once
 def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypatch):
     run, _ = added
     save = callbacks.Checkpointing.on_train_batch_end
@@ -160,7 +160,6 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypat
     assert fingerprints(output) == fingerprints(run.path)
 
 
-@once
 def test_both_ways_with_adapters_and_rates(folder):
     settings = {
         "ExtendedModel.couple": "both",
@@ -182,7 +181,6 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
-@once
 def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
     settings = {
@@ -202,7 +200,6 @@ def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
 
 
-@once
 def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
     later = write_tiny_store(
         folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
@@ -222,7 +219,6 @@ def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_sto
     assert not np.array_equal(dataset.normalizers["vorticity"].mean, means[0])
 
 
-@once
 def test_saved_models_are_coupled_by_a_run(added, folder):
     lines = TOP.format(store=str(folder / "two.zarr")).splitlines()
     kept = [line for line in lines if line.split(" ")[0] in _COMMON]
@@ -265,7 +261,6 @@ MISTAKES = {
 }
 
 
-@once
 @pytest.mark.parametrize("override", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     output = folder / "mistake"
@@ -279,7 +274,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     assert not output.exists()
 
 
-@once
 def test_a_model_that_is_not_there(folder):
     result = call("add-field", "absent", folder / "add.gin", "--output", folder / "none")
     assert result.exit_code == 1
@@ -287,7 +281,6 @@ def test_a_model_that_is_not_there(folder):
     assert not Path(folder / "none").exists()
 
 
-@once
 def test_a_dry_run_says_what_it_would_take(folder):
     output = folder / "dry"
     result = call("add-field", folder / "old", folder / "add.gin", "--output", output, "--dry-run")

@@ -10,6 +10,8 @@ from atmorep_k.coupled_model import CoupledModel
 from atmorep_k.errors import UserError
 from atmorep_k.patterns import within
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2)
 NAMES = ("vorticity", "temperature", "divergence")
 

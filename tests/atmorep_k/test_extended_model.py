@@ -11,6 +11,8 @@ from atmorep_k.extended_model import ExtendedModel
 from atmorep_k.fields import FieldSpec
 from atmorep_k.patterns import within
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2)
 LOSS = components.losses.EnsembleMSE()
 

@@ -9,6 +9,8 @@ from atmorep_k.declared import count_parameters
 from atmorep_k.errors import UserError
 from atmorep_k.patterns import within
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention()
 OLD = ["*/vorticity/*"]
 LOSS = components.losses.EnsembleMSE()

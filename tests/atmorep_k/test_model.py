@@ -10,6 +10,8 @@ from atmorep_k.errors import UserError
 from atmorep_k.model import token_latitudes, visible_first
 from atmorep_k.versions import versions
 
+pytestmark = pytest.mark.backend
+
 ENCODE = pytest.mark.parametrize("encode", ["all", "visible", "apart"])
 
 

@@ -17,8 +17,6 @@ from atmorep_k.weights_file import differences, fingerprints
 
 COUPLER = components.couplers.CrossFieldAttention()
 
-pytestmark = pytest.mark.once("it works on files")
-
 
 def config(path):
     with zipfile.ZipFile(path) as archive:

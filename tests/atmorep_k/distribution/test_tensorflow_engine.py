@@ -12,6 +12,8 @@ from atmorep_k import components
 from atmorep_k.distribution import engine_for
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 if keras.backend.backend() != "tensorflow":
     pytest.skip("of the TensorFlow backend", allow_module_level=True)
 

@@ -12,6 +12,8 @@ if keras.backend.backend() != "tensorflow":
 
 from atmorep_k.distribution import tensorflow_workers as workers
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def configure(monkeypatch):

@@ -13,6 +13,8 @@ import pytest
 
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 if keras.backend.backend() != "torch":
     pytest.skip("of the PyTorch backend", allow_module_level=True)
 

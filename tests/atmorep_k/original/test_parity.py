@@ -18,6 +18,8 @@ from atmorep_k.original.importing import find_layout, import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.runs import one_source
 
+pytestmark = pytest.mark.backend
+
 WORST = 1e-5  # of an array's largest value; the fixtures' own rounding reaches 5e-7
 _SHARED = Path(os.environ.get("ATMOREP_K_SHARED", Path(__file__).parents[4] / "shared"))
 SETS = sorted(path.parent for path in (_SHARED / "parity").glob("*/outputs.npz"))

@@ -34,8 +34,6 @@ VELOCITY = {
     TP: (1536, [U, V, W, Q]),
 }
 
-pytestmark = pytest.mark.once("sizes are counted without a backend")
-
 
 def count(original, fields, year, **changes):
     """Returns the weights as the original counts them."""

@@ -25,8 +25,6 @@ AXIAL = {
     "decoder_att_type": "axial_parallel",
 }
 
-pytestmark = pytest.mark.once("weights go from NumPy to NumPy")
-
 
 def fields(original):
     return [

@@ -8,6 +8,8 @@ from atmorep_k import components
 from atmorep_k.declared import declared
 from atmorep_k.tracing.step import cost
 
+pytestmark = pytest.mark.backend
+
 BACKEND = keras.backend.backend()
 WINDOW = (12, 12, 24)  # in tokens of (1, 2, 3): 576 at each of two levels
 

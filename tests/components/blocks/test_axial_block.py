@@ -10,6 +10,8 @@ from atmorep_k.components.couplers import CrossFieldAttention
 from atmorep_k.errors import UserError
 from atmorep_k.registry import clone
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")

@@ -6,6 +6,8 @@ from keras import ops
 from atmorep_k import components
 from atmorep_k.components.blocks import MLP
 
+pytestmark = pytest.mark.backend
+
 PARTS = {
     "dense": (components.encoders.DenseEncoder, components.decoders.UNetDecoder),
     "axial": (components.encoders.AxialEncoder, components.decoders.AxialUNetDecoder),
