@@ -13,7 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")  # whatever is installed: `pytest`
 
 import without_tensorflow  # it asks for the backend, and comes before Keras
 
-pytest_plugins = ["compiled_programs", "tiers"]
+pytest_plugins = ["compiled_programs", "tiers", "pytester"]
 
 # The suite runs in as many processes as there are cores, and what each computes is small: threads
 # of one would only keep those of another waiting.
