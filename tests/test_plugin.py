@@ -85,6 +85,7 @@ def trained(python, tiny_store, tmp_path_factory):
     return output
 
 
+@pytest.mark.slow
 def test_the_components_are_listed(python):
     rows = json.loads(python(COMMAND, "components", "--json"))
     found = {row["name"]: row for row in rows if row["module"].startswith("atmorep_k_example.")}
@@ -95,6 +96,7 @@ def test_the_components_are_listed(python):
     assert [p["name"] for p in found["Swath"]["parameters"]] == ["width", "slant", "drift"]
 
 
+@pytest.mark.slow
 def test_its_configuration_trains_and_scores(trained):
     with (trained / "history.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
@@ -104,6 +106,7 @@ def test_its_configuration_trains_and_scores(trained):
     assert {score["task"] for score in scores} == {"masked", "forecast"}
 
 
+@pytest.mark.slow
 def test_a_saved_model_opens_with_one_import(python, trained):
     code = """
 import sys
@@ -119,6 +122,7 @@ print(type(tail).__module__, tail.num_members)
     ]
 
 
+@pytest.mark.slow
 def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tmp_path):
     options = ["--store", tiny_store, "--time", "2020-01-03T00", "--output", tmp_path / "f.nc"]
     result = CliRunner().invoke(main, [str(a) for a in ("forecast", trained, *options)])
@@ -133,6 +137,7 @@ def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tm
     assert "unknown component 'GaussianTail'" in sentence
 
 
+@pytest.mark.slow
 def test_a_model_can_be_inspected_without_the_package(trained):
     result = CliRunner().invoke(main, ["inspect", str(trained)])
     assert result.exit_code == 0

@@ -206,7 +206,12 @@ def test_counting_leaves_the_model_alone(make_model, make_batch):
             117_656_336,
             {"values": 972, "dim": 1024, "layers": 6, "head_norms": 64},
         ),
-        ("vorticity_2023", 679_739_664, {"values": 243, "dim": 2048, "layers": 10}),
+        pytest.param(
+            "vorticity_2023",
+            679_739_664,
+            {"values": 243, "dim": 2048, "layers": 10},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_sizes_are_counted_without_allocating(name, total, sizes):

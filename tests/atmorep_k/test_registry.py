@@ -137,6 +137,7 @@ def test_a_plugin_cannot_take_a_name(toys, tmp_path, monkeypatch, caplog):
     assert registry.lookup("ToyPart") is toys["ToyPart"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["atmorep_k.fields", "atmorep_k.model"])
 def test_everything_saved_is_known_to_keras_whatever_is_imported_first(first, tmp_path):
     code = (

@@ -291,6 +291,7 @@ with blank_pictures():
 """
 
 
+@pytest.mark.slow
 def test_resume_after_a_killed_process(tiny_config, tmp_path):
     bindings = {"Pretraining.checkpoint_every": 4}
     scored = "Scoring.maskings = {'forecast': @Forecast()}\n"

@@ -15,6 +15,8 @@ import pytest
 
 from atmorep_k import components
 
+pytestmark = pytest.mark.slow
+
 BACKENDS = ("jax", "torch", "tensorflow")
 
 

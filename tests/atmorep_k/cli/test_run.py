@@ -162,7 +162,13 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(("name", "count"), PUBLISHED.items(), ids=PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param(*item, id=item[0], marks=[pytest.mark.slow] if item[1] > 3e8 else [])
+        for item in PUBLISHED.items()
+    ],
+)
 def test_published_models(name, count):
     task = config.load([f"published/{name}.gin"]).build()
     assert count_parameters(task.model) == count - 144

@@ -44,6 +44,7 @@ def start_workers(runs):
     return [start(runs, [2, 1], TF_CONFIG=json.dumps(task)) for task in tasks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights", "slots"), [("batch", 1, 1), ("fields", 0.5, 0.5), ("tensors", 0.516, 0.516)]
 )
@@ -52,6 +53,7 @@ def test_devices_of_one_process(name, weights, slots, folder):
     np.testing.assert_allclose(shares(folder, name), [weights, slots], atol=0.01)
 
 
+@pytest.mark.slow
 def test_two_workers(folder):
     check(folder, "workers")
     assert json.loads((folder / "workers" / "run.json").read_text())["processes"] == 2
