@@ -133,6 +133,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypatch):
     run, _ = added
     save = callbacks.Checkpointing.on_train_batch_end
@@ -160,6 +161,7 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypat
     assert fingerprints(output) == fingerprints(run.path)
 
 
+@pytest.mark.slow
 def test_both_ways_with_adapters_and_rates(folder):
     settings = {
         "ExtendedModel.couple": "both",
@@ -181,6 +183,7 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
+@pytest.mark.slow
 def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
     settings = {
@@ -200,6 +203,7 @@ def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
 
 
+@pytest.mark.slow
 def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
     later = write_tiny_store(
         folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
@@ -219,6 +223,7 @@ def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_sto
     assert not np.array_equal(dataset.normalizers["vorticity"].mean, means[0])
 
 
+@pytest.mark.slow
 def test_saved_models_are_coupled_by_a_run(added, folder):
     lines = TOP.format(store=str(folder / "two.zarr")).splitlines()
     kept = [line for line in lines if line.split(" ")[0] in _COMMON]

@@ -85,6 +85,7 @@ def test_scores_are_records(done):
     assert all(keys <= set(s) <= keys | {"lead_time_hours"} for s in scores)
 
 
+@pytest.mark.slow
 def test_the_configuration_runs_again_to_the_same_losses(done, call, tmp_path):
     run, _ = done
     assert call("config", "show", run.config).stdout == run.config.read_text()
