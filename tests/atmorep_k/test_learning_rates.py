@@ -183,6 +183,7 @@ def train(make_model, make_field, make_batch):
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_training_repeats_the_numbers(train, tmp_path):
     factors = {"*/coupled_*": 10.0, "tail/*": 0.1}
     whole = train(4, factors)

@@ -187,6 +187,7 @@ class Counting(AtmoRep):
         return super().call(*arguments, **named)
 
 
+@pytest.mark.slow
 @pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
 def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):

@@ -51,6 +51,10 @@ CASES = {
 COUPLED_AXIAL = {**AXIAL, "encoder_num_heads": 4, "coupling_num_heads_per_field": 2}
 
 
+def _slow(changes):
+    return pytest.param(changes, marks=pytest.mark.slow)
+
+
 def compare(network, folder, write_run, inputs_of, tolerance=2e-5, **options):
     write_run(folder, network, **options)
     model, report = import_checkpoint([folder])
@@ -64,7 +68,13 @@ def compare(network, folder, write_run, inputs_of, tolerance=2e-5, **options):
 
 
 @pytest.mark.backend
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("plain", "axial") else [pytest.mark.slow])
+        for name in CASES
+    ],
+)
 def test_one_field(name, original, write_run, inputs_of, tmp_path):
     values = original.options([original.field(U, dim=24)], **CASES[name])
     compare(original.Original(values), tmp_path, write_run, inputs_of)
@@ -75,10 +85,10 @@ def test_one_field(name, original, write_run, inputs_of, tmp_path):
     "changes",
     [
         {},
-        {"with_qk_lnorm": True, "coupling_num_heads_per_field": 2},
-        {"with_layernorm": False, "decoder_num_layers": 3},
-        COUPLED_AXIAL,
-        {**COUPLED_AXIAL, "encoder_att_type": "axial_parallel"},
+        _slow({"with_qk_lnorm": True, "coupling_num_heads_per_field": 2}),
+        _slow({"with_layernorm": False, "decoder_num_layers": 3}),
+        _slow(COUPLED_AXIAL),
+        _slow({**COUPLED_AXIAL, "encoder_att_type": "axial_parallel"}),
     ],
 )
 def test_three_coupled_fields(changes, original, write_run, inputs_of, tmp_path):
@@ -98,8 +108,8 @@ def test_three_coupled_fields(changes, original, write_run, inputs_of, tmp_path)
     "changes",
     [
         {},
-        {"with_qk_lnorm": True, "coupling_num_heads_per_field": 2},
-        {"decoder_self_att": True, "encoder_num_layers": 1},
+        _slow({"with_qk_lnorm": True, "coupling_num_heads_per_field": 2}),
+        _slow({"decoder_self_att": True, "encoder_num_layers": 1}),
     ],
 )
 def test_projections_per_head_of_2023(changes, original, write_run, inputs_of, tmp_path):
@@ -125,6 +135,7 @@ def test_predicted_fields_in_any_order_and_fields_at_the_surface(
     assert not model.fields[1].predicted
 
 
+@pytest.mark.slow
 def test_many_levels(original, write_run, inputs_of, tmp_path):
     levels = tuple(range(100, 110))  # the original fails from the eighth on
     values = original.options([original.field(U, levels=levels, tokens=(1, 2, 2))])

@@ -40,7 +40,13 @@ LOSSES = {
 }
 
 
-@pytest.fixture(scope="module", params=SETS, ids=[path.name for path in SETS])
+def _tiers(path):
+    return [] if path.name == "tiny_single" else [pytest.mark.slow]
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(path, id=path.name, marks=_tiers(path)) for path in SETS]
+)
 def case(request):
     """A set: its model, its batch in our shapes and in theirs, what was recorded."""
     folder = request.param

@@ -57,7 +57,13 @@ def compiled(model, loss, masking, random_batch):
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="XLA tells what it does on JAX")
-@pytest.mark.parametrize("changes", [{"dtype": "mixed_bfloat16"}, {"encode": "visible"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "mixed_bfloat16"},
+        pytest.param({"encode": "visible"}, marks=pytest.mark.slow),
+    ],
+)
 def test_xla_needs_what_is_foretold(parts, make_batch, changes):
     model, loss, masking = parts(**changes)
     found = cost(declared(model), loss, masking, 1)
