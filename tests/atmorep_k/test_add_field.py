@@ -90,7 +90,6 @@ def test_the_files_say_the_same(added, folder):
     assert {s["field"] for s in joined} == {"vorticity", "temperature"}
 
 
-@pytest.mark.backend
 def test_the_saved_files_predict_the_same(added, folder, make_batch):
     run, _ = added
     new = atmorep_k.load_model(run.model)
@@ -119,7 +118,6 @@ def test_what_is_frozen_and_where_it_came_from_is_seen(added, folder):
     assert call("inspect", run.path).exit_code == 0
 
 
-@pytest.mark.backend
 def test_it_comes_out_again(added, folder):
     run, _ = added
     back = folder / "back.keras"
