@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
+from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 
 HISTORY_COLUMNS = (
     "step",

@@ -5,8 +5,8 @@ import os
 import keras
 import pytest
 
-from atmorep_k.runs.checkpoints import Checkpoint, path_of
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import Checkpoint, path_of
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory, environment
 
 
