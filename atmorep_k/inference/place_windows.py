@@ -5,11 +5,13 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 
 from atmorep_k.data.opening import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
+from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.tiling import check_fit
 
 
@@ -81,6 +83,26 @@ class PlaceWindows:
         rows, columns = self._around()
         around = windows[..., rows, np.arange(len(self)), columns]
         return (around * self.weights).sum(axis=-2).astype(values.dtype)
+
+
+class PlaceFrame(Frame):
+    """A `Frame` whose windows are `PlaceWindows`: values are those at the places between points."""
+
+    dims = ("time", "prediction_timedelta", "number", "level", "place")
+
+    def _values(self, field, values: np.ndarray, members: bool) -> dict[str, xr.Variable]:
+        return super()._values(field, self.tiling.at_places(values), members)
+
+    def _horizontal(self) -> dict[str, tuple]:
+        places = self.tiling.places
+        words = {
+            "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+            "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+        }
+        return {
+            "place": ("place", [place.name for place in places], {"long_name": "place"}),
+            **{n: ("place", [getattr(p, n) for p in places], words[n]) for n in words},
+        }
 
 
 def around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:

@@ -1,11 +1,18 @@
 """What a model is told of a window in place of its time and level."""
 
 import dataclasses
+import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO, calendar, time_of
 from atmorep_k.errors import UserError
+from atmorep_k.inference.members import mean_and_spread
+from atmorep_k.inference.variants import Variants
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _INFO = "/token_info"
 _LEVELS = [number for number, name in enumerate(TOKEN_INFO) if name == "level"]
@@ -92,3 +99,32 @@ def _day(year: np.datetime64, day: int) -> np.datetime64:
     if found.astype("datetime64[Y]") != year:
         raise UserError(f"the year {year} has no day {day}, which the model would be told.")
     return found
+
+
+def variants(told: Told, task: str) -> Variants:
+    """Returns a counterfactual prediction beside the factual one.
+
+    Args:
+        told: what the model is given in place of the truth.
+        task: what is predicted, for the attributes of the result.
+    """
+    return Variants({"counterfactual": told.change}, functools.partial(_combined, told, task))
+
+
+def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
+    """Returns the factual and the counterfactual prediction of one time, and their difference."""
+    factual, other = found[""], found["counterfactual"]
+    variables = {}
+    for name, one in factual.data_vars.items():
+        one, two = one.variable, other[name].variable
+        title = one.attrs["long_name"]
+        two.attrs["long_name"] = f"{title}, told {told}"
+        difference = two - one
+        # Without a standard name: a difference is not the quantity itself.
+        difference.attrs = {"units": one.attrs["units"], "long_name": f"change of {title}"}
+        for label, values in {name: one, f"{name}_counterfactual": two}.items():
+            variables |= {label: values} if members else mean_and_spread(label, values)
+        variables |= mean_and_spread(f"{name}_difference", difference)
+    coordinates = {n: c.variable for n, c in factual.coords.items() if members or n != "number"}
+    attributes = {**factual.attrs, "predicted": task, "told": str(told)}
+    return type(factual)(variables, coordinates, attributes)

@@ -38,7 +38,7 @@ MISTAKES = [
         "forecast",
         [T],
         {"hours": 4, "tokens": 2},
-        "a forecast is given its tokens or its hours, not both.",
+        "give a forecast either tokens or hours, not both.",
     ),
     ("forecast", [T], {"hours": 0}, "the hours to forecast must be more than 0, not 0."),
     ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
@@ -97,7 +97,7 @@ MISTAKES = [
         {"ratio": 0.0},
         "the ratio must be greater than 0 and less than 1, not 0.",
     ),
-    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 hides all 24 tokens of a window."),
+    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 masks all 24 tokens of a window."),
     ("reconstruct", [T], {"seed": -1}, "the seed must be 0 or greater, not -1."),
 ]
 

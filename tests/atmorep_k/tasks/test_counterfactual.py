@@ -122,8 +122,11 @@ def test_the_report_measures_the_difference(store, tmp_path):
             "the year 2021 has no day 366, which the model would be told.",
         ),
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
-        ({"hour": 3, "time_token": 1}, "a time token is chosen for 'interpolate', not for"),
-        ({"hour": 3, "task": "interpolate", "tokens": 1}, "a number of tokens is given for"),
+        ({"hour": 3, "time_token": 1}, "time_token goes with the task 'interpolate', not with"),
+        (
+            {"hour": 3, "task": "interpolate", "tokens": 1},
+            "tokens goes with the task 'forecast', not with",
+        ),
         ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3; 'rollout'"),
     ],
 )

@@ -166,5 +166,5 @@ def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, mon
 def test_a_decoder_of_hidden_tokens_has_no_features(make_model, store):
     apart = make_model(encode="apart")
     apart.build()
-    with pytest.raises(UserError, match="decodes hidden tokens only"):
+    with pytest.raises(UserError, match="decodes masked tokens only"):
         features(apart, store, [TIME], origin="decoder")
