@@ -63,7 +63,7 @@ def _flops(plan: Prepared, rows: int) -> float:
 
 
 def _canvas_bytes(plan: Prepared) -> float:
-    """Returns 8 bytes for each member, hour, level and point, see `stitching.Canvas`."""
+    """Returns 8 bytes for each member, hour, level and point, see `inference.canvas.Canvas`."""
     points = np.prod(plan.frame.tiling.shape)
     members = {f.name: plan.model.part("tail", f.name).num_members for f in plan.frame.fields}
     hours = len(plan.frame.hours.shown)

@@ -1,4 +1,4 @@
-"""Windows to labelled predictions: forecasts, interpolations in time, reconstructions."""
+"""From windows to labelled predictions, one time after the other."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence

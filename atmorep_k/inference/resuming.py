@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 class PartialPrediction:
     """What exists of a Zarr directory: times that are whole, and what they were made of.
 
-    It lies beside the output in a hidden directory. A process that is killed leaves it; one that
-    fails removes it.
+    It lies beside the output, in a directory whose name begins with a dot. A process that is
+    killed leaves it; one that fails removes it.
 
     Args:
         output: where the whole prediction is to lie.

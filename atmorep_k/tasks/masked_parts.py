@@ -70,7 +70,7 @@ def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callab
         time_token: see `interpolate`.
 
     Raises:
-        UserError: where the task is none of these, or is given what belongs to the other.
+        UserError: where the task is neither of these, or gets an argument of the other.
     """
     if task not in ("forecast", "interpolate"):
         raise unknown("task", task, ("forecast", "interpolate"))

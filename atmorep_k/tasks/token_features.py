@@ -109,7 +109,7 @@ class _States(keras.Model):
         """Makes nothing: the model has its weights."""
 
     def call(self, inputs, training=False):
-        """Returns the states of all tokens of a window, of which nothing is hidden."""
+        """Returns the states of all tokens of a window with nothing masked."""
         encoded, decoded = states(self.model, self.field, inputs, self.decode)
         last = decoded if self.decode else encoded[-1]
         shape = (-1, len(self.field.levels), *self.field.num_tokens, last.shape[-1])

@@ -1,4 +1,4 @@
-"""What a model is told of a window in place of its time and level."""
+"""Another time or level that a model gets in place of that of a window."""
 
 import dataclasses
 import functools
@@ -46,7 +46,7 @@ class Told:
 
     def __post_init__(self):
         if all(value is None for value in dataclasses.asdict(self).values()):
-            raise UserError("give a year, day, hour or level that the model is to be told.")
+            raise UserError("give a year, day, hour or level for the model.")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -97,7 +97,7 @@ class Told:
 def _day(year: np.datetime64, day: int) -> np.datetime64:
     found = year.astype("datetime64[D]") + (day - 1)
     if found.astype("datetime64[Y]") != year:
-        raise UserError(f"the year {year} has no day {day}, which the model would be told.")
+        raise UserError(f"the year {year} has no day {day}.")
     return found
 
 

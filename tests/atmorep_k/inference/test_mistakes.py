@@ -43,7 +43,7 @@ MISTAKES = [
     ("forecast", [T], {"hours": 0}, "the hours to forecast must be more than 0, not 0."),
     ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
     ("forecast", [], {}, "at least one time must be given."),
-    ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
+    ("forecast", ["noon"], {}, "'noon' is not a valid time; write it like '2021-02-10T06'."),
     ("forecast", [T], {"batch_size": 0}, "the batch size must be at least 1, not 0."),
     (
         "forecast",
@@ -185,7 +185,11 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
     output.mkdir()
     for overwrite, sentence in (
         (False, f"{output} exists already; give another name or --overwrite."),
-        (True, f"{output} exists and is no prediction; it is not overwritten."),
+        (
+            True,
+            f"{output} exists and is not a prediction, so it is not overwritten; "
+            "give another name.",
+        ),
     ):
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(model, store, [T], output=output, overwrite=overwrite)

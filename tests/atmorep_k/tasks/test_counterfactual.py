@@ -116,10 +116,10 @@ def test_the_report_measures_the_difference(store, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "give a year, day, hour or level that the model is to be told."),
+        ({}, "give a year, day, hour or level for the model."),
         (
             {"year": 2021, "day": 366},
-            "the year 2021 has no day 366, which the model would be told.",
+            "the year 2021 has no day 366.",
         ),
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
         ({"hour": 3, "time_token": 1}, "time_token goes with the task 'interpolate', not with"),
