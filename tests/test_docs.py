@@ -142,10 +142,10 @@ SHORTER = {"rollout": ("--hours", "4")}
 def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
     import matplotlib.pyplot as plt
 
-    from atmorep_k.cli.questions import COMMANDS
+    from atmorep_k.tasks import QUESTIONS
 
     plt.switch_backend("agg")
-    assert [script.stem for script in SCRIPTS] == sorted(COMMANDS)
+    assert [script.stem for script in SCRIPTS] == sorted(question.name for question in QUESTIONS)
     for script in SCRIPTS:
         monkeypatch.setattr("sys.argv", [str(script), *SHORTER.get(script.stem, ())])
         runpy.run_path(str(script), run_name="__main__")

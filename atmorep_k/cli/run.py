@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 
+from atmorep_k.cli.asking import carry_out
 from atmorep_k.cli.config import set_option
 from atmorep_k.errors import Interrupted
+from atmorep_k.tasks import QUESTIONS
 
 
 @click.command()
@@ -26,7 +28,6 @@ def run(files, overrides, output, resume, dry_run, profile):
     Example: atmorep-k run gin/pretrain_field.gin --set STEPS=500
     """
     from atmorep_k import config
-    from atmorep_k.cli.questions import COMMANDS
     from atmorep_k.runs.directory import RunDirectory
 
     if bool(files) == bool(resume) or (resume and (output or dry_run)):
@@ -38,7 +39,8 @@ def run(files, overrides, output, resume, dry_run, profile):
         _carry_out(directory, configuration, resume=True, profile=profile)
         return
     configuration = config.load(files, overrides)
-    if (task := configuration.task) in COMMANDS:
+    task = configuration.task
+    if task in (question.name for question in QUESTIONS):
         if output:
             named = f"{task}.output={str(output)!r}"
             configuration = config.load(files, (*overrides, named))
@@ -48,18 +50,19 @@ def run(files, overrides, output, resume, dry_run, profile):
 
 
 def _ask(configuration, dry_run, profile) -> None:
-    """Calls the command that a configuration describes, and keeps the latter beside the output."""
+    """Asks what a configuration describes, and keeps the latter beside the output."""
     from atmorep_k.errors import UserError
     from atmorep_k.files import write_whole
 
     if profile:
         raise UserError(
-            f"--profile measures the steps of trainings; {configuration.task!r} is none."
+            f"--profile measures the steps of a training; {configuration.task!r} does not train."
         )
     question = configuration.build()
-    question.answer(dry_run)
+    record = question.record
+    carry_out(question, dry_run)
     if not dry_run:
-        click.echo(write_whole(question.record, lambda path: path.write_text(configuration.text)))
+        click.echo(write_whole(record, lambda path: path.write_text(configuration.text)))
 
 
 def start(configuration, output, dry_run, profile=0):

@@ -39,7 +39,7 @@ class Configuration:
 
     @property
     def task(self) -> str:
-        """The name of what is run: a component of kind task, or a command of `cli.questions`."""
+        """The name of what is run: a component of kind task, or one of `atmorep_k.tasks`."""
         return self.bindings[str(checking.ROOT)].component
 
     @property

@@ -17,13 +17,6 @@ from atmorep_k.inference.members import spread
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
-_TITLES = {
-    "forecast": plots.TASK_TITLES["forecast"],
-    "interpolate": plots.TASK_TITLES["interpolate"],
-    "reconstruct": plots.TASK_TITLES["masked"],
-    "infill": "Infilling of what is missing",
-    "rollout": "Forecast, fed back",
-}
 _NO_SCORES = {
     "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
     "": "no scores: the store does not reach to the hours that were predicted.",
@@ -41,6 +34,7 @@ class Verification:
         total: field -> the same over all lead times, (model).
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
         lines: coastlines.
+        heading: of the pictures.
     """
 
     task: str
@@ -48,6 +42,7 @@ class Verification:
     total: dict[str, xr.Dataset]
     pictures: dict[str, xr.Dataset]
     lines: Sequence[np.ndarray]
+    heading: str
 
     @property
     def remark(self) -> str:
@@ -75,7 +70,7 @@ class Verification:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
-        return plots.draw_maps(self.pictures, self.task, directory, _TITLES[self.task], self.lines)
+        return plots.draw_maps(self.pictures, self.task, directory, self.heading, self.lines)
 
 
 def _cells(scores: xr.Dataset) -> list[str]:
@@ -83,7 +78,9 @@ def _cells(scores: xr.Dataset) -> list[str]:
     return [f"{float(scores[name].sel(model=model)):.3g}" for name in names for model in MODELS]
 
 
-def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) -> Verification:
+def verify(
+    prediction: xr.Dataset, model, store: Store | Mapping[str, Store], heading: str = "Prediction"
+) -> Verification:
     """Compares a prediction with the store it was made from; one time is in memory at a time.
 
     Persistence is the last visible value before, the first one after where there is none, and the
@@ -93,6 +90,7 @@ def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) ->
         prediction: as `inference` gives it; predicted fields that are not in it are left out.
         model: the model that made it: its `predicted` fields and `normalizers`.
         store: the store, or the store of each field.
+        heading: of the pictures.
     """
     scores, total, pictures = {}, {}, {}
     written = [f for f in model.predicted if f.name in prediction]
@@ -112,7 +110,7 @@ def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) ->
             scores[field.name] = sums.scores().assign_attrs(units)
             total[field.name] = sums.scores(total=True).assign_attrs(units)
     lines = coastlines_of(stores[f.name] for f in written)
-    return Verification(prediction.attrs["task"], scores, total, pictures, lines)
+    return Verification(prediction.attrs["task"], scores, total, pictures, lines, heading)
 
 
 class _Sums:

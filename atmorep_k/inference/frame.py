@@ -94,7 +94,7 @@ class Frame:
             start: the index.
             canvases: field -> its canvas, complete; used up.
             members: whether to give all members; else their mean and spread.
-            hidden: whether to give what was hidden.
+            hidden: whether to give what was masked, too.
         """
         variables = {}
         for field in self.fields:

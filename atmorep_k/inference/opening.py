@@ -18,7 +18,7 @@ _SAME_SPACING = 0.05
 
 
 def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any, str]:
-    """Returns a model, which may be given by its path, and what it is called.
+    """Returns a model, which may be given by its path, and its name.
 
     Args:
         model: a model, or the path of a saved one or of its run.
@@ -26,7 +26,7 @@ def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any,
         stores: those of single fields.
 
     Raises:
-        UserError: where there is no such model, or no such store; the latter is said before the
+        UserError: where the model or a store does not exist; stores are checked before the
             model is loaded.
     """
     paths = [store_path(path) for path in (store, *(stores or {}).values())]

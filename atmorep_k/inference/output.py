@@ -46,12 +46,18 @@ def check_output(
     if output.exists() and not overwrite:
         raise UserError(f"{output} exists already; give another name or --overwrite.")
     if output.exists() and output.is_dir() != (output.suffix == ".zarr"):
-        raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
+        raise UserError(
+            f"{output} exists and is not a prediction, so it is not overwritten; give another name."
+        )
     if output.is_dir() and not _is_prediction(output, dim):
-        raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
+        raise UserError(
+            f"{output} exists and is not a prediction, so it is not overwritten; give another name."
+        )
     place = next(p for p in output.absolute().parents if p.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
+        raise UserError(
+            f"cannot write {output}: {place} is not a directory with permission to write."
+        )
 
 
 def _is_prediction(path: Path, dim: str) -> bool:

@@ -50,7 +50,7 @@ def report(
     """
     paths = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     if not paths:
-        raise UserError("there is nothing to report: give a run, an evaluation or a prediction.")
+        raise UserError("nothing to report: give a run, an evaluation or a prediction.")
     for path in paths:
         _check(path)
     output = _default(paths[0]) if output is None else Path(output)
@@ -89,7 +89,9 @@ def _check_output(output: Path, overwrite: bool) -> None:
         raise UserError(f"{output} exists already; give another --output or --overwrite.")
     place = next(p for p in output.absolute().parents if p.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
+        raise UserError(
+            f"cannot write {output}: {place} is not a directory with permission to write."
+        )
 
 
 def _asking(paths: list[Path], store: str | None, stores, time, places):

@@ -38,12 +38,12 @@ MISTAKES = [
         "forecast",
         [T],
         {"hours": 4, "tokens": 2},
-        "a forecast is given its tokens or its hours, not both.",
+        "give a forecast either tokens or hours, not both.",
     ),
     ("forecast", [T], {"hours": 0}, "the hours to forecast must be more than 0, not 0."),
     ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
     ("forecast", [], {}, "at least one time must be given."),
-    ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
+    ("forecast", ["noon"], {}, "'noon' is not a valid time; write it like '2021-02-10T06'."),
     ("forecast", [T], {"batch_size": 0}, "the batch size must be at least 1, not 0."),
     (
         "forecast",
@@ -97,7 +97,7 @@ MISTAKES = [
         {"ratio": 0.0},
         "the ratio must be greater than 0 and less than 1, not 0.",
     ),
-    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 hides all 24 tokens of a window."),
+    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 masks all 24 tokens of a window."),
     ("reconstruct", [T], {"seed": -1}, "the seed must be 0 or greater, not -1."),
 ]
 
@@ -185,7 +185,11 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
     output.mkdir()
     for overwrite, sentence in (
         (False, f"{output} exists already; give another name or --overwrite."),
-        (True, f"{output} exists and is no prediction; it is not overwritten."),
+        (
+            True,
+            f"{output} exists and is not a prediction, so it is not overwritten; "
+            "give another name.",
+        ),
     ):
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(model, store, [T], output=output, overwrite=overwrite)

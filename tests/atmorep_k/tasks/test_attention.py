@@ -246,7 +246,7 @@ MISTAKES = [
     ({"at": (95, 0)}, "a place is a latitude of -90 to 90"),
     ({"hour": 1}, "the hour must be -3 to 0 after the time"),
     ({"hide": 1, "hour": -2}, "the hour must be -1 to 2 after the time"),
-    ({"hide": 2}, "hidden time tokens must be 0 to 1, for this model, not 2."),
+    ({"hide": 2}, "hide must be 0 to 1, for this model, not 2."),
     ({"layer": 2}, "the layer must be 0 to 1, for 'temperature', not 2."),
     ({"time": "2021-01-01"}, "2021-01-01T00:00 is not in"),
     ({"output": "a.zarr"}, "an output ends in .nc."),

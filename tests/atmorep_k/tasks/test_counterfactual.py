@@ -111,14 +111,17 @@ def test_the_report_measures_the_difference(store, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "give a year, day, hour or level that the model is to be told."),
+        ({}, "give a year, day, hour or level for the model."),
         (
             {"year": 2021, "day": 366},
-            "the year 2021 has no day 366, which the model would be told.",
+            "the year 2021 has no day 366.",
         ),
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
-        ({"hour": 3, "time_token": 1}, "a time token is chosen for 'interpolate', not for"),
-        ({"hour": 3, "task": "interpolate", "tokens": 1}, "a number of tokens is given for"),
+        ({"hour": 3, "time_token": 1}, "time_token goes with the task 'interpolate', not with"),
+        (
+            {"hour": 3, "task": "interpolate", "tokens": 1},
+            "tokens goes with the task 'forecast', not with",
+        ),
         ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3; 'rollout'"),
     ],
 )

@@ -112,7 +112,7 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
     assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
     assert os.listdir("f_plots") == ["features_temperature.png"]
     check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
-    with pytest.raises(UserError, match="is no prediction"):
+    with pytest.raises(UserError, match="is not a prediction"):
         check_output(tmp_path / "f.zarr", True)
 
 
@@ -157,5 +157,5 @@ def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, mon
 def test_a_decoder_of_hidden_tokens_has_no_features(make_model, store):
     apart = make_model(encode="apart")
     apart.build()
-    with pytest.raises(UserError, match="decodes hidden tokens only"):
+    with pytest.raises(UserError, match="decodes masked tokens only"):
         features(apart, store, [TIME], origin="decoder")

@@ -147,9 +147,12 @@ def test_where_nothing_is_seen_gaps_stay(holed, truth, caplog):
     ("options", "sentence"),
     [
         ({}, "nothing is missing in the windows of 2020-01-31T20:00 in"),
-        ({"hours": (0, 3)}, "hours are those of a block: give (south, north, west, east) too."),
+        ({"hours": (0, 3)}, "hours need a block: give (south, north, west, east) too."),
         ({"block": (60, 20, 0, 60)}, "a region needs (south, north, west, east)"),
-        ({"block": (20, 60, 0, 60), "hours": (4, 3)}, "hours need 0 <= first <= last, not [4, 3]."),
+        (
+            {"block": (20, 60, 0, 60), "hours": (4, 3)},
+            "hours must be 0 <= first <= last, not [4, 3].",
+        ),
         ({"block": (20, 60, 0, 60), "hours": (7, 9)}, "the block holds no point of the windows"),
         ({"block": (-90, 90, 0, 360)}, "nothing can be filled at 2020-01-31T20:00: too much is"),
     ],
