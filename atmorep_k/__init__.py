@@ -52,7 +52,9 @@ def __getattr__(name):
 
 def _register_components(_keras):
     from atmorep_k import registry
+    from atmorep_k.backend.internals.keras import leave_tensorflow_out
 
+    leave_tensorflow_out()
     registry.discover()
 
 

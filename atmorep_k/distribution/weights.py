@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from atmorep_k.backend.internals.keras import all_layers
+from atmorep_k.backend.internals.optimizers import weights_of
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import declared
@@ -15,7 +17,7 @@ def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
 
     An optimiser keeps lists in the order of its weights, one for each kind of slot.
     """
-    weights = optimizer._trainable_variables
+    weights = weights_of(optimizer)
     kept = {id(v) for v in optimizer.variables}
     return [
         (slot, weight)
@@ -50,7 +52,7 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
     Raises:
         UserError: names a weight whose heads do not divide.
     """
-    for layer in declared(model)._flatten_layers():
+    for layer in all_layers(declared(model)):
         number = getattr(layer, "num_heads", None)
         if number is None or number % devices == 0:
             continue

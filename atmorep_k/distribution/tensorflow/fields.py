@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from atmorep_k.backend.internals.keras import renew
 from atmorep_k.distribution.tensorflow.engine import TensorFlowEngine
 from atmorep_k.distribution.weights import slots
 from atmorep_k.errors import UserError
@@ -34,7 +35,7 @@ class TensorFlowFields(TensorFlowEngine):
         model.jit_compile = False
         for slot, weight in slots(model.optimizer):
             with tf.device(weight.value.device):
-                slot._initialize(slot.numpy())
+                renew(slot, slot.numpy())
 
     def collect(self, model: Any) -> None:
         """Brings all fields to one device."""

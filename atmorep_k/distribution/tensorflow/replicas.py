@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from atmorep_k.backend import replicas
+from atmorep_k.backend.internals.keras import put_value, renew
+from atmorep_k.backend.internals.optimizers import take_sums
 from atmorep_k.backend.random_states import SEED_STEP, is_random_state
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.launch import BROKEN
@@ -67,21 +69,21 @@ class TensorFlowReplicas(TensorFlowEngine):
             if is_random_state(variable):
                 self._spread_seed(variable, variable.numpy())
             elif not isinstance(variable.value, tf.distribute.DistributedValues):
-                variable._initialize(variable.numpy())
-        # They are summed before, so that they can be clipped.
-        optimizer._all_reduce_sum_gradients = list
+                renew(variable, variable.numpy())
+        take_sums(optimizer)
         self._distributed = True
         steps.install(model, self._compiled, lambda gradients, weights: _sum(gradients))
 
     def _spread_seed(self, variable, value: np.ndarray) -> None:
         """Lets each replica draw numbers of its own; the first those of one device."""
         with self._strategy.scope():
-            variable._value = tf.Variable(
+            made = tf.Variable(
                 value,
                 trainable=False,
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
+            put_value(variable, made)
         here = self._strategy.experimental_local_results(variable.value)
         for number, own in enumerate(here, self.process * len(here)):
             own.assign(value + np.array([number * SEED_STEP, 0], value.dtype))

@@ -9,6 +9,8 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
+from atmorep_k.backend.internals.keras import give_shape, held_value, put_value
+from atmorep_k.backend.internals.optimizers import become, weights_of
 from atmorep_k.distribution.torch.layers import held
 from atmorep_k.distribution.torch.split import Split
 from atmorep_k.distribution.weights import slots
@@ -134,28 +136,29 @@ class Shares:
     @contextlib.contextmanager
     def updating(self) -> Iterator[None]:
         """Lets variables be this process's shares; at the end weights are complete."""
-        kept = [(v, v._value, v._shape) for v in (*self.weights, *self.slots)]
+        kept = [(v, held_value(v), v.shape) for v in (*self.weights, *self.slots)]
         for weight in self.weights:
-            weight._value = self.cut(held(weight), weight)
+            put_value(weight, self.cut(held(weight), weight))
         for variable, _, _ in kept:
-            variable._shape = tuple(variable._value.shape)
+            give_shape(variable, tuple(held_value(variable).shape))
         try:
             yield
         finally:
             for variable, value, shape in kept:
-                variable._value, variable._shape = value, shape
+                put_value(variable, value)
+                give_shape(variable, shape)
         if self.size[0] > 1:
             self.gather()
 
 
 class _Spread:
-    """Stands before the class of an optimiser and hands it this process's share of the weights."""
+    """Mixin that gives an optimizer only this process's shard."""
 
     _shares: Shares
 
     def apply(self, grads, trainable_variables=None):
         """Updates the weights by gradients of this process's samples."""
-        variables = trainable_variables or self._trainable_variables
+        variables = trainable_variables or weights_of(self)
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         with torch.no_grad():
             gradients = self._shares.reduce([g for g, _ in pairs], [v for _, v in pairs])
@@ -185,22 +188,20 @@ def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
 
     Its slots keep only what belongs to them.
     """
-    shares.weights = list(optimizer._trainable_variables) if shares.anything_split else []
+    shares.weights = list(weights_of(optimizer)) if shares.anything_split else []
     shares.slots = []
     for slot, weight in slots(optimizer):
         if shares.anything_split:
             block = shares.of(weight).block(shares.size, shares.place)
-            slot._value = slot._value.detach()[block].clone()
+            put_value(slot, held_value(slot).detach()[block].clone())
             shares.slots.append(slot)
-    kind = type(optimizer)
-    # In place: the model, its checkpoints and its schedule know this optimiser.
-    object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
+    become(optimizer, _Spread)
     optimizer._shares = shares
 
 
 def _local(gradient, variable) -> torch.Tensor:
     if isinstance(gradient, DTensor):
-        gradient = gradient.redistribute(placements=variable._value.placements).to_local()
+        gradient = gradient.redistribute(placements=held_value(variable).placements).to_local()
     return gradient
 
 
