@@ -13,7 +13,7 @@ from pathlib import Path
 import wrapt
 
 from atmorep_k._version import __version__
-from atmorep_k.backend.choice import default_backend
+from atmorep_k.backend.installed import default_backend, quieten_tensorflow
 
 # In a checkout `components/` and `gin/` lie beside this folder; installed, they lie in it. Both
 # are found, so that Python works in the root of a clone, installed or not.
@@ -23,6 +23,8 @@ if (_CHECKOUT / "components" / "__init__.py").is_file():
 
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        quieten_tensorflow()
 
 # Functions that open a model, ask it, score or show its answers, and their modules.
 _TASKS = {

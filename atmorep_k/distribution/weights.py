@@ -1,4 +1,4 @@
-"""What engines ask about weights: which slots belong to them, and whether heads stay whole."""
+"""What engines ask about weights: their slots, and whether attention heads stay whole."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +13,10 @@ from atmorep_k.model.declared import declared
 
 
 def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
-    """Returns the slots of an optimiser that is built, each with its weight.
+    """Return the slots of a built optimizer, each with its weight.
 
-    An optimiser keeps lists in the order of its weights, one for each kind of slot.
+    Keras has no public map from slots to weights. Each kind of slot (`_momentums`) is a list
+    attribute in the order of the weights, so any list of variables of that length is one.
     """
     weights = weights_of(optimizer)
     kept = {id(v) for v in optimizer.variables}
@@ -29,7 +30,7 @@ def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
 
 
 def dimension_to_share(shape: Sequence[int], axes: Sequence[str | None], number: int) -> int | None:
-    """Returns the first dimension that no axis splits and that divides, None where there is none.
+    """Return the first unsplit dimension that divides evenly, or None.
 
     Args:
         shape: of a slot.
@@ -42,7 +43,7 @@ def dimension_to_share(shape: Sequence[int], axes: Sequence[str | None], number:
 
 
 def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
-    """Refuses to split attention other than by whole heads.
+    """Check that attention is split by whole heads only.
 
     Args:
         model: not yet built.

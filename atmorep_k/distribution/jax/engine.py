@@ -188,7 +188,7 @@ def _is_here(device) -> bool:
 
 
 def _pass_through(variables) -> None:
-    """Makes values anew: JAX 0.10 cannot take apart local ones that it has put on the mesh."""
+    """Copy values by a compiled identity: JAX 0.10 cannot take apart local arrays on the mesh."""
     wanted = [v.value.sharding for v in variables]
     held = [n for n, s in enumerate(wanted) if not isinstance(s, jax.sharding.SingleDeviceSharding)]
     shardings = [wanted[n] for n in held]

@@ -46,8 +46,8 @@ class TensorFlowFields(TensorFlowEngine):
 def _placed(device: str, function, states: tuple):
     """Returns the tensor that a function makes of its states on a device.
 
-    TensorFlow runs gradients on the first device, wherever what they are of was run; hence a
-    gradient that says where.
+    TensorFlow runs gradients on the first device, wherever the forward pass ran. A custom gradient
+    records its own tape and replays it on the device of the field.
     """
     if not states:
         with tf.device(device):

@@ -13,7 +13,7 @@ import tensorflow as tf
 from atmorep_k.backend import replicas
 from atmorep_k.backend.internals.keras import put_value, renew
 from atmorep_k.backend.internals.optimizers import take_sums
-from atmorep_k.backend.random_states import SEED_STEP, is_random_state
+from atmorep_k.backend.replicas import SEED_STEP, is_random_state
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.launch import BROKEN
 from atmorep_k.distribution.tensorflow import steps, workers
@@ -75,7 +75,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         steps.install(model, self._compiled, lambda gradients, weights: _sum(gradients))
 
     def _spread_seed(self, variable, value: np.ndarray) -> None:
-        """Lets each replica draw numbers of its own; the first those of one device."""
+        """Let each replica draw its own random numbers, the first those of a single device."""
         with self._strategy.scope():
             made = tf.Variable(
                 value,
@@ -112,9 +112,10 @@ class TensorFlowReplicas(TensorFlowEngine):
         return self._strategy.experimental_local_results(value)[0]
 
     def feed(self, batches: Iterable) -> Iterable:
-        """Returns a dataset that does not tune itself: Keras's does, and its end is waited for.
+        """Return a dataset without autotuning.
 
-        The tuner sleeps twice as long each time, and ten seconds and more after a step was traced.
+        Keras's dataset tunes itself, and deleting it waits for the tuner, which sleeps twice as
+        long each time: ten seconds and more by the time a step has been traced.
         """
         first, again = _peeked(batches)
         spec = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), first)
@@ -162,7 +163,7 @@ class TensorFlowReplicas(TensorFlowEngine):
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Says in a sentence that another process is gone; TensorFlow notices within two minutes."""
+    """Turn the error of a lost process, noticed within two minutes, into a `UserError`."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:

@@ -62,10 +62,10 @@ class TensorFlowTensors(TensorFlowEngine):
         put_value(variable, made)
 
     def _let_heads_meet(self, model) -> list:
-        """Lets heads be whole on all devices where they are put side by side; returns the layers.
+        """Replicate heads before concatenating them; return the layers whose calls changed.
 
-        Left to itself, DTensor splits them there as the rows of the kernel that they meet, but puts
-        the parts of each device together, in another order, without an error (TensorFlow 2.21).
+        Left to itself, DTensor shards the concatenation like the rows of the kernel that follows,
+        but joins each device's parts in another order, without an error (TensorFlow 2.21).
         """
         attention = [part for part in all_layers(model) if hasattr(part, "num_heads")]
         parts = [part for layer in attention for part in layers_within(layer)]
@@ -142,7 +142,7 @@ class TensorFlowTensors(TensorFlowEngine):
         """Returns each block once."""
         parts = dtensor.unpack(variable.value.read_value())
         found = zip(self._blocks(variable), parts, strict=True)
-        # Slices are no keys of a dict.
+        # Slices cannot be keys of a dict.
         return list({str(block): (block, part.numpy()) for block, part in found}.values())
 
     def fill(self, variable: Any, read: Callable[[Block], np.ndarray]) -> None:

@@ -14,7 +14,7 @@ from torch.distributed.tensor.experimental import implicit_replication
 from atmorep_k.backend import replicas
 from atmorep_k.backend.internals.keras import all_layers, held_value
 from atmorep_k.backend.internals.torch import follow_values
-from atmorep_k.backend.random_states import SEED_STEP, is_random_state
+from atmorep_k.backend.replicas import SEED_STEP, is_random_state
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.torch import group
@@ -125,7 +125,7 @@ class TorchEngine(Engine):
 
     def _set(self, variable, value: np.ndarray) -> None:
         if id(variable) in self._seeds:
-            # Each replica draws its own dropout, those that share its rows the same.
+            # Each replica draws its own dropout; processes that share its rows draw the same.
             value = value.astype("int64") + SEED_STEP * self._place[0] * np.array([1, 0])
             value %= 2**31
         tensor = keras.ops.convert_to_tensor(value, dtype=variable.dtype)

@@ -11,7 +11,7 @@ from torch.distributed.tensor.experimental import register_sharding
 
 from atmorep_k.backend.internals.keras import all_layers, held_value, put_value
 from atmorep_k.backend.internals.torch import attention_on_a_cpu
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.distribution.torch.split import Split
 
 
@@ -33,7 +33,7 @@ class SplitLayers:
         _teach_attention()
 
     def add(self, part: keras.layers.Layer, splits: Callable[[keras.Variable], Split]) -> None:
-        """Splits the weights of a part and marks its borders.
+        """Split the weights of a part and mark its borders.
 
         All of its weights become DTensors, the whole ones too, so that their gradients are summed.
 
@@ -44,6 +44,8 @@ class SplitLayers:
         for variable in part.variables:
             if not is_random_state(variable):
                 self._distribute(variable, splits(variable).model)
+        # Every layer is wrapped, as any of them may be called first; the depth tells which one is
+        # outermost. Set past Keras's `__setattr__`, which would track the partial.
         for layer in all_layers(part):
             layer.__dict__["call"] = functools.partial(self._call, layer.call)
             self._layers.append(layer)
@@ -97,9 +99,9 @@ def _map(function, structure):
 
 
 def _summed(value):
-    """Returns a value whose parts, if these are terms of a sum, have been added.
+    """Return a value with its partial sums added.
 
-    Otherwise all that read it later would add them, each for itself.
+    DTensor adds lazily: each of several readers would exchange the same sum once more.
     """
     if isinstance(value, DTensor) and value.placements[0].is_partial():
         return value.redistribute(placements=[Replicate()])
@@ -109,12 +111,17 @@ def _summed(value):
 def _leave(value):
     if not isinstance(value, DTensor):
         return value
+    # The gradient that comes back is whole on each device already; as partial sums it would be
+    # counted once for each device.
     return value.redistribute(placements=[Replicate()]).to_local(grad_placements=[Replicate()])
 
 
 @functools.cache
 def _teach_attention() -> None:
-    """Tells DTensor that PyTorch's fused attention on a CPU acts on each head for itself."""
+    """Tell DTensor that PyTorch's fused attention on a CPU treats each head separately.
+
+    PyTorch brings such rules for the kernels of GPUs only.
+    """
     forward, backward = (operator.default for operator in attention_on_a_cpu())
     # Whole, or split by samples or heads: (batch, head, token, channel).
     placements = (Replicate(), Shard(0), Shard(1))

@@ -382,7 +382,7 @@ def test_plain_errors():
 
     with plain_errors():
         assert error_interpolation.parse_message("{{node a}}") == ("{{node a}}", [], [])
-    assert error_interpolation.parse_message("{{node a}}")[1], (
+    assert error_interpolation.parse_message("{{node a}}")[2], (
         "`error_interpolation.parse_message` no longer searches the texts of errors"
     )
 
