@@ -8,22 +8,27 @@ heavy is loaded, so that the command line answers at once.
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import wrapt
 
 from atmorep_k._version import __version__
-from atmorep_k.backend.choice import default_backend
-from atmorep_k.tasks.attention import attention
-from atmorep_k.tasks.correct import correct
-from atmorep_k.tasks.counterfactual import counterfactual
-from atmorep_k.tasks.evaluate import evaluate
-from atmorep_k.tasks.features import features
-from atmorep_k.tasks.forecast import forecast
-from atmorep_k.tasks.infill import infill
-from atmorep_k.tasks.interpolate import interpolate
-from atmorep_k.tasks.point import point
-from atmorep_k.tasks.reconstruct import reconstruct
-from atmorep_k.tasks.rollout import rollout
+from atmorep_k.backend.installed import default_backend, quieten_tensorflow
+
+if TYPE_CHECKING:
+    from atmorep_k.reporting.report import report
+    from atmorep_k.saved.loading import load_model
+    from atmorep_k.tasks.attention import attention
+    from atmorep_k.tasks.correct import correct
+    from atmorep_k.tasks.counterfactual import counterfactual
+    from atmorep_k.tasks.evaluate import evaluate
+    from atmorep_k.tasks.features import features
+    from atmorep_k.tasks.forecast import forecast
+    from atmorep_k.tasks.infill import infill
+    from atmorep_k.tasks.interpolate import interpolate
+    from atmorep_k.tasks.point import point
+    from atmorep_k.tasks.reconstruct import reconstruct
+    from atmorep_k.tasks.rollout import rollout
 
 __all__ = [
     "__version__",
@@ -50,6 +55,8 @@ if (_CHECKOUT / "components" / "__init__.py").is_file():
 
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        quieten_tensorflow()
 
 
 def __getattr__(name: str):
@@ -62,6 +69,10 @@ def __getattr__(name: str):
         from atmorep_k.reporting.report import report
 
         return report
+    if name in __all__:
+        from atmorep_k.tasks import functions
+
+        return getattr(functions, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -71,7 +82,9 @@ def __dir__() -> list[str]:
 
 def _register_components(_keras):
     from atmorep_k import registry
+    from atmorep_k.backend.internals.keras import leave_tensorflow_out
 
+    leave_tensorflow_out()
     registry.discover()
 
 

@@ -3,10 +3,18 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import keras
 
+from atmorep_k.backend.internals.keras import (
+    all_layers,
+    forget_declared,
+    give_shape,
+    layers_within,
+    weights_of_its_own,
+)
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.batch import batch_specs
 from atmorep_k.costs.tracing.step import cost
@@ -116,7 +124,7 @@ def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
     optimizer = copied(task.optimizer, type(kind.__name__, (_ByIdentity, kind), {}))
     with keras.StatelessScope():
         optimizer.build(weights)
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
+        forget_declared()
     owners = {id(slot): within(weight.path) for slot, weight in weights_of_slots(optimizer)}
     shapes = {}
     for variable in optimizer.variables:
@@ -130,7 +138,7 @@ def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
 
 
 class _ByIdentity:
-    """Stands before the class of an optimiser whose weights have no values to tell them apart."""
+    """Mixin that lets an optimizer tell weights apart that have no values."""
 
     def _var_key(self, variable):
         return id(variable)
@@ -187,13 +195,13 @@ def _cut(model, local: dict[str, tuple[int, ...]]):
     """
     whole = {id(w): tuple(w.shape) for w in model.weights}
     for weight in model.weights:
-        weight._shape = local[within(weight.path)]
-    for layer in model._flatten_layers():
+        give_shape(weight, local[within(weight.path)])
+    for layer in all_layers(model):
         layer.input_spec = None  # what a layer expects is a whole width
-        heads = [part for part in layer._layers if hasattr(part, "num_heads")]
+        heads = [part for part in layers_within(layer) if hasattr(part, "num_heads")]
         if any(part.num_heads % _columns(part, whole) for part in heads):
-            for weight in _own((*layer._layers, *(p for h in heads for p in h._layers))):
-                weight._shape = whole[id(weight)]
+            for weight in _own((*layers_within(layer), *chain(*map(layers_within, heads)))):
+                give_shape(weight, whole[id(weight)])
         for part in heads:
             part.num_heads //= _columns(part, whole)
     return model
@@ -201,9 +209,9 @@ def _cut(model, local: dict[str, tuple[int, ...]]):
 
 def _columns(heads, whole: dict[int, tuple[int, ...]]) -> int:
     """Returns over how many devices the columns of maps into heads are split."""
-    own = _own(heads._layers)
+    own = _own(layers_within(heads))
     return max((whole[id(w)][-1] // w.shape[-1] for w in own), default=1)
 
 
 def _own(layers: Iterable) -> list:
-    return [w for layer in layers for w in layer._trainable_variables]
+    return [w for layer in layers for w in weights_of_its_own(layer)]

@@ -132,7 +132,7 @@ def _common(number: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _handed_on(processes) -> Iterator[None]:
-    """Hands SIGTERM on; Ctrl-C reaches the processes from the terminal."""
+    """Forward SIGTERM to the processes; Ctrl-C reaches them from the terminal."""
 
     def hand_on(number, frame):
         for process in processes:
@@ -197,7 +197,10 @@ def report(sentence: str) -> bool:
 
 
 def _follow_the_launcher() -> None:
-    """Lets this process end with the launcher, were that killed: nobody would end it later."""
+    """End this process when its launcher is killed, which can then no longer end it.
+
+    The launcher holds the other end of a pipe and never writes: a read returns when it is gone.
+    """
     descriptor = int(os.environ[_LAUNCHER].partition(":")[0])
 
     def watch() -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from atmorep_k.backend import replicas
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.backend.weight_paths import check, matches, within
 from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown

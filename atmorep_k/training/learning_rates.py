@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import keras
 
+from atmorep_k.backend.internals.optimizers import decays, key_of
 from atmorep_k.backend.weight_paths import check, last_match, within
 from atmorep_k.errors import UserError
 
@@ -56,7 +57,7 @@ def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
 
 
 class _Factors:
-    """Stands before the class of an optimiser and hands it each part with a rate of its own."""
+    """Mixin that gives an optimizer a learning rate for each group of weights."""
 
     _factor = 1.0  # of the part whose weights are being decayed
 
@@ -65,12 +66,12 @@ class _Factors:
         super().build(variables)
         # No plain dict: Keras would track it as state.
         self._by_variable = MappingProxyType(
-            {self._var_key(v): _factor(within(v.path), self.factors) for v in variables}
+            {key_of(self, v): _factor(within(v.path), self.factors) for v in variables}
         )
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one weight."""
-        rate = _times(learning_rate, self._by_variable[self._var_key(variable)])
+        rate = _times(learning_rate, self._by_variable[key_of(self, variable)])
         super().update_step(gradient, variable, rate)
 
     def _parallel_update_step(self, grads, variables, learning_rate):
@@ -81,7 +82,7 @@ class _Factors:
 
     def _apply_weight_decay(self, variables):
         # PyTorch refuses an empty list, as a part would be that has no decay.
-        decayed = [v for v in variables if self._use_weight_decay(v)]
+        decayed = [v for v in variables if decays(self, v)]
         for factor, chosen in self._parts(decayed):
             self._factor = factor
             super()._apply_weight_decay([decayed[i] for i in chosen])
@@ -94,7 +95,7 @@ class _Factors:
         """Returns each factor that occurs, with the places of its weights in the list."""
         parts: dict[float, list[int]] = {}
         for place, variable in enumerate(variables):
-            factor = self._by_variable[self._var_key(variable)]
+            factor = self._by_variable[key_of(self, variable)]
             parts.setdefault(factor, []).append(place)
         return parts.items()
 

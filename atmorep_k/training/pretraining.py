@@ -11,7 +11,7 @@ from typing import Any
 import click
 import keras
 
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.console import print_table
 from atmorep_k.distribution import Engine, engine_for
 from atmorep_k.errors import Interrupted, UserError, unknown

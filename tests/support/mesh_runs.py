@@ -18,7 +18,7 @@ import json, sys
 import mesh_worker
 from atmorep_k.distribution.devices import ask_for_devices
 ask_for_devices({"Mesh.shape": json.loads(sys.argv[2])})
-from atmorep_k.run_directory import RunDirectory
+from atmorep_k.runs.directory import RunDirectory
 
 for folder, mesh, resume in json.loads(sys.argv[1]):
     training = mesh_worker.make_training(mesh_worker._random_batch(), mesh)

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from xarray.backends import BackendArray
-from xarray.core import indexing
 
+from atmorep_k.backend.internals.xarray import lazily, read_by_slices
 from atmorep_k.data.stores.address import Location, open_array
 from atmorep_k.data.stores.packing import MISSING, Packing
 
@@ -25,11 +25,10 @@ class LazyArray(BackendArray):
 
     def lazy(self):
         """Returns what xarray takes for values, and reads when they are used."""
-        return indexing.LazilyIndexedArray(self)
+        return lazily(self)
 
     def __getitem__(self, key):
-        support = indexing.IndexingSupport.BASIC
-        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+        return read_by_slices(key, self.shape, self._read)
 
     def _read(self, key: tuple) -> np.ndarray:
         """Returns the values at a key of integers and slices, of which some may go backwards."""

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 STEP = """
 import atmorep_k, jax
-from atmorep_k.compile_cache import use_compile_cache
+from atmorep_k.backend.compile_cache import use_compile_cache
 folder = use_compile_cache()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 heard = []

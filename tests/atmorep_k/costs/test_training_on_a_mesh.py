@@ -22,7 +22,7 @@ ask_for_devices(configuration.bindings)
 task = configuration.build()
 import jax
 from keras.src.backend.jax.trainer import _distribute_data
-from atmorep_k.estimates import estimate
+from atmorep_k.costs.training import estimate
 
 found = estimate(task)
 task.prepare()

@@ -5,7 +5,7 @@ from keras import ops
 
 import atmorep_k
 from atmorep_k import components
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import count_parameters
 from atmorep_k.model.tokens import token_latitudes, visible_first

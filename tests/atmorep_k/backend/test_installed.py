@@ -2,11 +2,11 @@
 
 import pytest
 
-from atmorep_k.backend import choice
+from atmorep_k.backend import installed
 
 
 @pytest.mark.parametrize(
-    ("installed", "expected"),
+    ("packages", "expected"),
     [
         ({"jax"}, "jax"),
         ({"jax", "torch", "tensorflow"}, "torch"),
@@ -14,6 +14,6 @@ from atmorep_k.backend import choice
         ({"jax", "libtpu", "torch"}, "jax"),
     ],
 )
-def test_it_is_the_fastest_of_those_installed(installed, expected, monkeypatch):
-    monkeypatch.setattr(choice, "find_spec", lambda name: name in installed or None)
-    assert choice.default_backend() == expected
+def test_it_is_the_fastest_of_those_installed(packages, expected, monkeypatch):
+    monkeypatch.setattr(installed, "find_spec", lambda name: name in packages or None)
+    assert installed.default_backend() == expected
