@@ -5,7 +5,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from atmorep_k.errors import UserError
@@ -14,15 +14,61 @@ from atmorep_k.errors import UserError
 _PIECE = 2**22
 
 
-def check_model_output(path: Path, overwrite: bool) -> None:
-    """Raises a `UserError` where a model cannot be written to a path."""
+def check_output(
+    path: Path,
+    overwrite: bool,
+    endings: Sequence[str] = (),
+    kind: str = "a file",
+    is_ours: Callable[[Path], bool] = Path.is_file,
+    any_case: bool = False,
+) -> None:
+    """Check that an output may be written to `path`, before any work.
+
+    Args:
+        path: the file or directory to write; directories above it may be missing.
+        overwrite: whether what is there may be replaced.
+        endings: what the name may end in; any, if empty.
+        kind: what is written, with its article.
+        is_ours: tells whether what is there is of that kind; nothing else is ever replaced.
+        any_case: whether the ending may be in upper case.
+
+    Raises:
+        UserError: if the name has another ending, the path exists and may not be replaced, or the
+            place is not a writable directory.
+    """
     path = Path(path)
-    if path.suffix != ".keras":
-        raise UserError(f"a model is written to a file that ends in .keras, not to {path}.")
+    suffix = path.suffix.lower() if any_case else path.suffix
+    if endings and suffix not in endings:
+        *others, last = endings
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise UserError(f"cannot write {kind} to {path}: the name must end in {allowed}.")
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; choose another name, or replace it with --overwrite.")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent} to write {path} in.")
+        raise UserError(f"{path} exists already; give another name or --overwrite.")
+    if path.exists() and not is_ours(path):
+        raise UserError(f"{path} exists and is not {kind}; it is not overwritten.")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Check that something can be made at `path`, with the directories above it.
+
+    Raises:
+        UserError: if the first of them that exists is not a writable directory.
+    """
+    place = next(p for p in Path(path).absolute().parents if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: {place} is not a writable directory.")
+
+
+def check_model_output(path: Path, overwrite: bool) -> None:
+    """Check that a model may be written to `path`, as `check_output` does.
+
+    Raises:
+        UserError: also if the directory of the file does not exist.
+    """
+    check_output(path, overwrite, (".keras",), "a model")
+    if not (directory := Path(path).absolute().parent).is_dir():
+        raise UserError(f"cannot write {path}: there is no directory {directory}.")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:

@@ -40,11 +40,10 @@ def evaluate(prediction, truth, output, overwrite, **options):
 
     Example: atmorep-k evaluate forecast.zarr --truth demo --region 20 80 -30 60
     """
-    from atmorep_k.console import print_table
+    from atmorep_k.console import bar, print_table
     from atmorep_k.evaluation.predictions.evaluate import evaluate as score
     from atmorep_k.evaluation.predictions.report import check_directory, write_scores
     from atmorep_k.evaluation.predictions.tables import remarks, table
-    from atmorep_k.progress import bar
 
     path = Path(prediction)
     output = output or path.with_name(f"{path.stem}_scores")

@@ -35,9 +35,9 @@ def features(output, region, **options):
     Example: atmorep-k features runs/pretrain_field --store demo --time 2000-01-19T06
     --output features.zarr
     """
+    from atmorep_k.console import bar
     from atmorep_k.figures.maps import coastlines_of
     from atmorep_k.inference.output import plots_of
-    from atmorep_k.progress import bar
     from atmorep_k.tasks.features import features as made
     from atmorep_k.tasks.features_maps import draw_features
 

@@ -25,13 +25,14 @@ def inspect(model, as_json, diagram):
     """
     import json
 
+    from atmorep_k.files import check_output
     from atmorep_k.runs.status import describe_run, is_run, print_run
     from atmorep_k.saved.description import describe
-    from atmorep_k.saved.diagram import check_ending, draw_model
+    from atmorep_k.saved.diagram import ENDINGS, draw_model
     from atmorep_k.saved.table import print_description
 
     if diagram:
-        check_ending(diagram)
+        check_output(diagram, True, ENDINGS, "a diagram", any_case=True)
     run = describe_run(model) if is_run(model) else None
     unfinished = run and not run["finished"] and not diagram
     description = {} if unfinished else describe(model)

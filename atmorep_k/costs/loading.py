@@ -55,28 +55,22 @@ def limit(found: dict[str, Any]) -> str:
 def _loader(task, steps: int) -> dict[str, float]:
     """Takes batches as fast as they come, from when those that waited have been taken."""
     waiting = _MOST_WAITING
-    batches = _batches(task, 0, waiting + steps)
+    batches = task.batches().read(0, waiting + steps)
     for _ in itertools.islice(batches, waiting):
         pass
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in batches:
         pass
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    samples = steps * task.batch_size
+    samples = steps * task.schedule.batch_size
     points = sum(len(f.levels) * f.tokens_per_level * f.token_values for f in task.model.fields)
     return {
-        "batch_size": task.batch_size,
+        "batch_size": task.schedule.batch_size,
         "samples_per_second": samples / wall,
         "megabytes_per_second": 4e-6 * points * samples / wall,
         "cpu_ms_per_sample": 1000 * cpu / samples,
         "cpu_share": cpu / wall / os.cpu_count(),
     }
-
-
-def _batches(task, start: int, number: int) -> Iterator:
-    return task.dataset.batches(
-        "train", task.batch_size, task.masking, task.seed, start_step=start, num_steps=number
-    )
 
 
 def _timed(batches: Iterator, waits: list[float]) -> Iterator:
@@ -98,14 +92,14 @@ def _training(task, steps: int) -> dict[str, float]:
         "step_ms": 1000 * seconds / steps,
         "wait_ms": 1000 * waited / steps,
         "wait_share": waited / seconds,
-        "training_samples_per_second": task.batch_size * steps / seconds,
+        "training_samples_per_second": task.schedule.batch_size * steps / seconds,
     }
 
 
 def _fit(task, start: int, steps: int) -> tuple[float, float]:
     """Trains, and returns the seconds that it took, and those spent waiting for batches."""
     waits, begun = [], time.perf_counter()
-    batches = _timed(_batches(task, start, steps), waits)
+    batches = _timed(task.batches().read(start, start + steps), waits)
     task.model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     return time.perf_counter() - begun, sum(waits)
 

@@ -61,14 +61,14 @@ def estimate(task: Any) -> Estimate:
     mesh, size = task.mesh, mesh_size(task.mesh)
     rules, places = {}, {}
     if mesh is not None:
-        mesh.check_batch(task.batch_size, size)
+        mesh.check_batch(task.schedule.batch_size, size)
         rules, places = mesh.rules(task.model, size), mesh.places(task.model, size)
     model = declared(task.model)
     shapes = {within(w.path): tuple(w.shape) for w in model.weights}
     trained = {within(w.path) for w in model.trainable_variables}
     local = {path: _local(shape, rules.get(path), mesh, size) for path, shape in shapes.items()}
     slots = _slots(task, model, rules, size)
-    rows = task.batch_size // size[0]
+    rows = task.schedule.batch_size // size[0]
     step, is_split = _cost(task, local if local != shapes else None, rows)
     share = _fullest(places, {f.name: _work(task.model, f) for f in task.model.fields})
     total = step.flops

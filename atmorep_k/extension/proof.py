@@ -9,10 +9,11 @@ from typing import Any
 import click
 import numpy as np
 
-from atmorep_k.console import print_table
+from atmorep_k.console import new_table, print_table
 from atmorep_k.errors import Interrupted
 from atmorep_k.files import write_whole
 from atmorep_k.inference.batches import predict_batch
+from atmorep_k.registry import clone
 from atmorep_k.saved.fingerprints import differences
 
 # Held-out windows whose predictions are compared.
@@ -138,8 +139,8 @@ def _compare(source, task, run) -> None:
     # The other processes of a mesh have ended; and steps of one field are cheaper: time ends the
     # training, not their number.
     mesh = task.mesh if task.engine.num_processes == 1 else None
-    changes = {"minutes": seconds / 60, "steps": 100 * task.steps, "mesh": mesh}
-    other = task.variant(source.alone(), **changes)
+    schedule = clone(task.schedule, minutes=seconds / 60, steps=100 * task.schedule.steps)
+    other = task.variant(source.alone(), schedule=schedule, mesh=mesh)
     try:
         other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
     except Interrupted as stopped:
@@ -174,13 +175,8 @@ def _rows(joint: Path, alone: Path, field: str) -> list[dict[str, Any]]:
 
 
 def _table(field: str, rows: list[dict[str, Any]]):
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(title=f"Normalised MSE of {field} on held-out times", box=SIMPLE)
-    table.add_column("task")
-    for head in ("joined", "alone, same time", "change"):
-        table.add_column(head, justify="right")
+    numbers = ("joined", "alone, same time", "change")
+    table = new_table(f"Normalised MSE of {field} on held-out times", ("task",), numbers)
     for row in rows:
         figures = f"{row['joined']:.4f}", f"{row['alone']:.4f}", f"{100 * row['change']:+.1f} %"
         table.add_row(row["task"], *figures)

@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole
+from atmorep_k.files import check_place, write_whole
+from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 
 HISTORY_COLUMNS = (
     "step",
@@ -46,28 +46,34 @@ class RunDirectory:
         self.scores = self.path / "scores.json"
 
     def check_new(self) -> None:
-        """Raises a `UserError` where a new run cannot be written here."""
+        """Check that a new run can be written here.
+
+        Raises:
+            UserError: if the directory is not empty, or cannot be written.
+        """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(
-                f"{self.path} exists already: choose another --output, or continue that run with "
-                f"--resume {self.path}"
+                f"{self.path} exists already: choose another --output, or resume that run with "
+                f"--resume {self.path}."
             )
-        above = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise UserError(f"cannot write a run to {self.path}: {above} is not writable.")
+        check_place(self.config)
 
     def check_resumable(self) -> None:
-        """Raises a `UserError` where there is no run to continue, or one of another backend."""
+        """Check that there is a run to resume, on the backend that it was trained on.
+
+        Raises:
+            UserError: if there is none, or Keras runs on another backend.
+        """
         if not self.config.is_file():
-            raise UserError(f"{self.path} is no run: it has no config.gin.")
+            raise UserError(f"{self.path} is not a run: it has no config.gin.")
         if self.latest_checkpoint():
             import keras
 
             backend = json.loads(self.record.read_text())["versions"]["backend"]
             if backend != keras.backend.backend():
                 raise UserError(
-                    f"{self.path} was trained on {backend}, and Keras runs on "
-                    f"{keras.backend.backend()}: continue it with KERAS_BACKEND={backend}."
+                    f"{self.path} was trained on {backend}, but Keras runs on "
+                    f"{keras.backend.backend()}: resume it with KERAS_BACKEND={backend}."
                 )
 
     def create(self, config_text: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import RunDirectory
 
 

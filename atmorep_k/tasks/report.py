@@ -3,9 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from atmorep_k.console import print_table
+from atmorep_k.console import bar, print_table
 from atmorep_k.inference.output import plots_of
-from atmorep_k.progress import bar
 
 
 def predict_and_report(

@@ -6,9 +6,9 @@ import time
 
 import keras
 
+from atmorep_k.console import Bar
 from atmorep_k.distribution import Engine
 from atmorep_k.errors import UserError
-from atmorep_k.progress import Bar
 from atmorep_k.runs.checkpoints import CheckpointWriter
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.training.interruption import Interruption

@@ -184,7 +184,7 @@ MISTAKES = {
     "TOKEN_SIZE=(3,2,4)": "do not tile the window",
     "STORE=absent.zarr": "absent.zarr",
     "WindowDataset.train_period=('2021-01','2021-02')": "validation_period is not",
-    "STEPS=0": "Pretraining.steps must be at least 1",
+    "STEPS=0": "TrainingSchedule.steps must be at least 1",
     "EMBED_DIM=25": "25 channels do not divide by 2 heads",
     "Forecast.num_tokens=2": "would hide the whole window",
 }

@@ -4,7 +4,7 @@ import pytest
 from atmorep_k import components
 from atmorep_k.costs.dry_run import dry_run, size_lines
 from atmorep_k.model.declared import count_parameters
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining
 
 
 @pytest.fixture

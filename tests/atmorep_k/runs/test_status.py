@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from atmorep_k.runs.checkpoints import path_of
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import path_of
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.runs.status import describe_run, is_run, print_run
 

@@ -117,7 +117,7 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
     assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
     assert os.listdir("f_plots") == ["features_temperature.png"]
     check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
-    with pytest.raises(UserError, match="is no prediction"):
+    with pytest.raises(UserError, match="is not a prediction"):
         check_output(tmp_path / "f.zarr", True)
 
 
