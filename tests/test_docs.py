@@ -16,8 +16,6 @@ from atmorep_k._version import __version__
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 
-followed_once = pytest.mark.once("what commands do is tested on every backend elsewhere")
-
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
@@ -122,7 +120,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model.save(run.model)
 
 
-@followed_once
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
 def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
     names = {}
@@ -140,7 +138,7 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SHORTER = {"rollout": ("--hours", "4")}
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
     import matplotlib.pyplot as plt
 
@@ -155,7 +153,7 @@ def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
         plt.close("all")
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_notebook_can_be_run(after_the_demo):
     import matplotlib.pyplot as plt
 
@@ -239,7 +237,7 @@ def _small(call):
     return [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_tutorial_on_adding_a_field_can_be_followed(with_a_small_demo):
     page = ROOT / "docs" / "add-a-field.md"
     _follow(page, lambda call: _small(call) if call[0] in ("run", "add-field") else [])
@@ -260,7 +258,7 @@ def with_a_released_run(tmp_path, monkeypatch, original, write_run, write_origin
     write_original_store(tmp_path / "era5_y1979_2021_res025_chunk8.zarr", hours=hours)
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_page_on_original_models_can_be_followed(with_a_released_run):
     pytest.importorskip("torch")
     _follow(ROOT / "docs" / "original-models.md")

@@ -398,6 +398,7 @@ def test_configuration_round_trip(entry):
     assert json.dumps(keras.saving.serialize_keras_object(copy)) == json.dumps(described)
 
 
+@pytest.mark.backend
 @_entry(lambda e: not issubclass(e.cls, keras.layers.Layer))
 def test_a_copy_does_the_same(entry):
     use, component = _case(entry).use, _make(entry)
@@ -410,6 +411,7 @@ def test_a_copy_does_the_same(entry):
         assert_equal(one, other)
 
 
+@pytest.mark.backend
 @layers
 def test_layer_in_a_saved_model(entry, randomize, tmp_path):
     inputs = random_arrays(_case(entry).inputs)
@@ -442,6 +444,7 @@ def _variables(layer):
     return layer.trainable_variables, layer.non_trainable_variables
 
 
+@pytest.mark.backend
 @layers
 def test_compiled_layer_equals_eager(entry, randomize):
     layer, inputs = _make(entry), random_arrays(_case(entry).inputs)
@@ -450,6 +453,7 @@ def test_compiled_layer_equals_eager(entry, randomize):
     assert_equal(layer(*inputs), _compiled(layer, inputs), tolerance=1e-5)
 
 
+@pytest.mark.backend
 @layers
 def test_layer_in_mixed_precision(entry, randomize):
     case, exact, mixed = _case(entry), _make(entry), _make(entry, dtype="mixed_bfloat16")
@@ -470,6 +474,7 @@ def _built(randomize, **changes):
     return randomize(model)
 
 
+@pytest.mark.backend
 def test_model_in_a_file(randomize, make_batch, tmp_path):
     model = _built(randomize)
     inputs, _, _ = make_batch(model.fields)
@@ -478,6 +483,7 @@ def test_model_in_a_file(randomize, make_batch, tmp_path):
     assert_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.backend
 def test_compiled_model_equals_eager(randomize, make_batch):
     model = _built(randomize)
     inputs, _, _ = make_batch(model.fields)
@@ -485,6 +491,7 @@ def test_compiled_model_equals_eager(randomize, make_batch):
     assert_equal(model(inputs), model.predict_on_batch(inputs), tolerance=1e-5)
 
 
+@pytest.mark.backend
 def test_model_in_mixed_precision(randomize, make_batch, tmp_path):
     exact = _built(randomize)
     mixed = _built(randomize, dtype="mixed_bfloat16")

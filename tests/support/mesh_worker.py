@@ -40,15 +40,6 @@ class Batches:
             yield tuple({k: a[rows] for k, a in array.items()} for array in arrays)
 
 
-def leave_tensorflow_out():
-    """Hides TensorFlow from other backends.
-
-    Keras looks for it on each of them, and importing it takes longer than the training.
-    """
-    if os.environ["KERAS_BACKEND"] != "tensorflow":
-        sys.modules["tensorflow"] = None
-
-
 def make_training(random_batch, mesh=None, **options):
     """Returns a `Pretraining` of a small model on a mesh.
 
@@ -215,7 +206,6 @@ def _random_batch():
 
 
 if __name__ == "__main__":
-    leave_tensorflow_out()
     port = int(os.environ["MASTER_PORT"])
     for number, mesh in enumerate(map(json.loads, sys.argv[2:])):
         # `torchrun` has one address for all; otherwise each group of processes gets its own.

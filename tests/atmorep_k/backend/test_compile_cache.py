@@ -39,6 +39,7 @@ def call(**environment):
     return folder, int(hits)
 
 
+@pytest.mark.slow
 def test_another_process_takes_what_one_has_compiled(tmp_path):
     first, none = call(ATMOREP_K_CACHE=str(tmp_path))
     again, hits = call(ATMOREP_K_CACHE=str(tmp_path))

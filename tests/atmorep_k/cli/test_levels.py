@@ -15,7 +15,10 @@ LEVELS = {"2m_temperature": [0], "temperature": [500]}
 CASES = {"surface": ["2m_temperature"], "one level": ["temperature"], "both": list(LEVELS)}
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(c, marks=[pytest.mark.slow] * (c != "surface")) for c in CASES],
+)
 def asked(request, tmp_path_factory, make_model, make_field):
     """A store, a model of its fields, untrained, and a forecast of these."""
     from atmorep_k.components.datasets import WindowDataset

@@ -23,6 +23,7 @@ def make_task(make_model, tiny_store):
     return make
 
 
+@pytest.mark.backend
 def test_sizes_follow_from_shapes(make_task, tmp_path):
     task = make_task(store=tmp_path / "absent.zarr")
     lines = "\n".join(size_lines(task))
@@ -40,6 +41,7 @@ def test_both_counts_where_the_original_has_a_weight_more(make_task):
     assert f"{count + 45:,} as the original counts: its files hold 45 more" in with_unused
 
 
+@pytest.mark.backend
 def test_a_mesh_is_counted_per_device(make_task, tmp_path, capsys):
     mesh = components.distributions.Mesh((3, 2))
     parts = {"tail": components.tails.LinearEnsemble(num_members=4)}
@@ -64,6 +66,7 @@ def test_a_store_that_is_not_there_is_said_and_no_failure(make_task, tmp_path, c
     assert "absent.zarr" in last
 
 
+@pytest.mark.backend
 def test_rates_are_measured_where_the_store_is_there(make_task, capsys):
     task = make_task()
     dry_run(task)

@@ -10,8 +10,6 @@ from atmorep_k.cli import main
 from atmorep_k.costs import loading
 from atmorep_k.errors import UserError
 
-pytestmark = pytest.mark.once("the dry run measures steps on every backend")
-
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, tiny_config):

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from atmorep_k.cli import main
 from atmorep_k.data.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

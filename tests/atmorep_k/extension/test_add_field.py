@@ -19,7 +19,6 @@ from atmorep_k.saved.fingerprints import differences, fingerprints
 from atmorep_k.training import callbacks
 
 # What is new to a model is proved on every backend; the rest is told once.
-once = pytest.mark.once("training and what is resumed are tested on every backend elsewhere")
 TOP = """
 include 'add_field.gin'
 STORE = {store!r}
@@ -134,7 +133,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
-@once
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypatch):
     run, _ = added
     save = callbacks.Checkpointing.on_train_batch_end
@@ -162,7 +161,7 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypat
     assert fingerprints(output) == fingerprints(run.path)
 
 
-@once
+@pytest.mark.slow
 def test_ctrl_c_while_the_field_trains_alone(folder, monkeypatch):
     output, save = folder / "stopped", callbacks.Checkpointing.on_train_batch_end
 
@@ -183,7 +182,7 @@ def test_ctrl_c_while_the_field_trains_alone(folder, monkeypatch):
     assert (output / "comparison.json").exists()
 
 
-@once
+@pytest.mark.slow
 def test_both_ways_with_adapters_and_rates(folder):
     settings = {
         "ExtendedModel.couple": "both",
@@ -205,7 +204,7 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
-@once
+@pytest.mark.slow
 def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
     settings = {
@@ -225,7 +224,7 @@ def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
 
 
-@once
+@pytest.mark.slow
 def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
     later = write_tiny_store(
         folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
@@ -245,7 +244,7 @@ def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_sto
     assert not np.array_equal(dataset.normalizers["vorticity"].mean, means[0])
 
 
-@once
+@pytest.mark.slow
 def test_saved_models_are_coupled_by_a_run(added, folder):
     lines = TOP.format(store=str(folder / "two.zarr")).splitlines()
     kept = [line for line in lines if line.split(" ")[0] in _COMMON]
@@ -288,7 +287,6 @@ MISTAKES = {
 }
 
 
-@once
 @pytest.mark.parametrize("override", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     output = folder / "mistake"
@@ -302,7 +300,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     assert not output.exists()
 
 
-@once
 def test_a_model_that_is_not_there(folder):
     result = call("add-field", "absent", folder / "add.gin", "--output", folder / "none")
     assert result.exit_code == 1
@@ -310,7 +307,6 @@ def test_a_model_that_is_not_there(folder):
     assert not Path(folder / "none").exists()
 
 
-@once
 def test_a_dry_run_says_what_it_would_take(folder):
     output = folder / "dry"
     result = call("add-field", folder / "old", folder / "add.gin", "--output", output, "--dry-run")

@@ -8,6 +8,8 @@ from keras import ops
 from atmorep_k import components
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys")
 AXIAL = {
     "encoder": components.encoders.AxialEncoder(num_layers=2, num_heads=2),

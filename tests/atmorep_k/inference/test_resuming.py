@@ -11,8 +11,6 @@ from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, write
 
-pytestmark = pytest.mark.once("what is on disk does not depend on who has predicted it")
-
 TIMES = ["2020-01-31T20", "2020-02-01T00", "2020-02-01T06"]
 
 

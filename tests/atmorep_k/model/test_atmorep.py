@@ -7,8 +7,10 @@ import atmorep_k
 from atmorep_k import components
 from atmorep_k.backend.versions import versions
 from atmorep_k.errors import UserError
-from atmorep_k.model.atmorep import token_latitudes, visible_first
 from atmorep_k.model.declared import count_parameters
+from atmorep_k.model.tokens import token_latitudes, visible_first
+
+pytestmark = pytest.mark.backend
 
 ENCODE = pytest.mark.parametrize("encode", ["all", "visible", "apart"])
 
@@ -204,7 +206,12 @@ def test_counting_leaves_the_model_alone(make_model, make_batch):
             117_656_336,
             {"values": 972, "dim": 1024, "layers": 6, "head_norms": 64},
         ),
-        ("vorticity_2023", 679_739_664, {"values": 243, "dim": 2048, "layers": 10}),
+        pytest.param(
+            "vorticity_2023",
+            679_739_664,
+            {"values": 243, "dim": 2048, "layers": 10},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_sizes_are_counted_without_allocating(name, total, sizes):

@@ -171,6 +171,7 @@ for step in itertools.count(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_whole_checkpoints(tmp_path, request):
     rng = random.Random(0)
     process = None

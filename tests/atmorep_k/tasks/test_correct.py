@@ -15,7 +15,6 @@ from atmorep_k.tasks.correct_report import judge
 from known_truth import Answers, members, tell_the_truth, values_of, write
 
 TIMES = ["2020-01-31T20", "2020-02-01T06"]
-pytestmark = pytest.mark.once("what is given and written knows no backend")
 
 
 @pytest.fixture(scope="module")

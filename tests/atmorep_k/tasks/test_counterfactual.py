@@ -16,7 +16,6 @@ from atmorep_k.tasks.counterfactual_report import compare
 from known_truth import FIELDS, Answers, write
 
 TIME = ["2020-02-01T00"]  # the windows begin in January
-once = pytest.mark.once("what is asked and drawn knows no backend")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,6 @@ def scale(model, times):
     return model.normalizers["temperature"].scale(*place)[1][..., 0, 0]
 
 
-@once
 @pytest.mark.parametrize("task", ["forecast", "interpolate"])
 def test_the_difference_is_that_of_what_is_told(store, task):
     model = Listens(["temperature", "2m_temperature"])
@@ -68,7 +66,6 @@ def test_the_difference_is_that_of_what_is_told(store, task):
     np.testing.assert_allclose(spread, np.broadcast_to(by_year[:, 0], mean.shape), rtol=1e-4)
 
 
-@once
 @pytest.mark.parametrize("ending", [".zarr", ".nc"])
 def test_a_file_holds_means_and_spreads_if_asked(store, tmp_path, ending):
     times = ["2020-01-31T20", *TIME]
@@ -86,7 +83,6 @@ def test_a_file_holds_means_and_spreads_if_asked(store, tmp_path, ending):
         assert (found.attrs["told"], found.attrs["predicted"]) == ("year 2025", "forecast")
 
 
-@once
 def test_the_report_measures_the_difference(store, tmp_path):
     from rich.console import Console
 
@@ -112,7 +108,6 @@ def test_the_report_measures_the_difference(store, tmp_path):
     assert same.remark == "no difference anywhere: the model takes year 2020 as it takes the truth."
 
 
-@once
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -141,6 +136,7 @@ def model(make_model):
     return made
 
 
+@pytest.mark.backend
 def test_a_real_model_differs_by_what_it_reads(model, store, randomize):
     options = {"region": (0, 90, 0, 180), "batch_size": 4}
     # The token information of an untrained model is multiplied by zero.

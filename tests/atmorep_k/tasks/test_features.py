@@ -19,8 +19,6 @@ from atmorep_k.tasks.token_states import seen_whole
 
 TIME = "2020-01-03T06"
 
-once = pytest.mark.once("labels, files and what is refused know no backend")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, write_tiny_store):
@@ -37,6 +35,7 @@ def model(make_model, randomize, store):
     return randomize(made, scale=0.3)
 
 
+@pytest.mark.backend
 def test_the_tail_makes_the_prediction_of_what_the_decoder_gives(model, store):
     (field,) = model.fields
     found = features(model, store, [TIME], origin="decoder", batch_size=2)["features"]
@@ -65,7 +64,6 @@ def found(model, store):
     return features(model, store, [TIME, "2020-01-02"])
 
 
-@once
 def test_labels_are_the_middles_of_tokens(found):
     times = np.array(["2020-01-02T00", "2020-01-03T06"], "datetime64[ns]")
     np.testing.assert_array_equal(found["time"], times)
@@ -74,7 +72,6 @@ def test_labels_are_the_middles_of_tokens(found):
     np.testing.assert_allclose(found["longitude"], 9 + 36 * np.arange(10))
 
 
-@once
 def test_the_encoder_gives_its_last_layer(model, store, found):
     dataset = WindowDataset(store)
     dataset.open_whole(model.fields, model.normalizers)
@@ -87,7 +84,6 @@ def test_the_encoder_gives_its_last_layer(model, store, found):
     np.testing.assert_allclose(window, expected, atol=1e-5)
 
 
-@once
 def test_a_region_goes_on_round_the_globe(model, store, found):
     region = features(model, store, [TIME], region=(-60, 0, 280, 100))
     np.testing.assert_allclose(region["longitude"], [-63, -27, 9, 45, 81])
@@ -102,7 +98,6 @@ def test_a_region_goes_on_round_the_globe(model, store, found):
         assert np.allclose(one, other, atol=1e-5) == same
 
 
-@once
 def test_the_command_writes_what_the_function_gives(model, store, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model.keras")
@@ -121,7 +116,6 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
         check_output(tmp_path / "f.zarr", True)
 
 
-@once
 def test_colours_are_principal_components():
     # Three directions of independent signs and of sizes 3, 2 and 1, turned at random.
     signs = np.array(np.meshgrid(*[(-1, 1)] * 3, indexing="ij")).reshape(3, 8).T
@@ -135,7 +129,6 @@ def test_colours_are_principal_components():
         assert same.all() or np.isclose(part, (1 - sign) / 2).all()
 
 
-@once
 def test_colours_of_what_hardly_varies():
     colours, explained = principal_colours(np.ones((4, 2)))
     np.testing.assert_array_equal(colours, 0)
@@ -152,7 +145,6 @@ MISTAKES = [
 ]
 
 
-@once
 @pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=lambda case: str(case)[:30])
 def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -162,7 +154,6 @@ def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, mon
     assert not os.listdir(tmp_path)
 
 
-@once
 def test_a_decoder_of_hidden_tokens_has_no_features(make_model, store):
     apart = make_model(encode="apart")
     apart.build()

@@ -13,7 +13,6 @@ from atmorep_k.distribution import Engine
 from atmorep_k.runs.directory import RunDirectory
 from atmorep_k.training.interruption import Interruption
 
-once = pytest.mark.once("signals reach a process whatever the backend")
 # A process that a shell has started in the background ignores SIGINT, as do those that it starts.
 START = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
 RUN = START + "from atmorep_k.cli import main; main()"
@@ -73,6 +72,8 @@ def start(tmp_path):
         training.process.wait()
 
 
+@pytest.mark.backend
+@pytest.mark.slow
 def test_ctrl_c_stops_a_training_after_its_step(start, tiny_config):
     training = start(tiny_config({"TrainingSchedule.steps_per_epoch": 10**4}, steps=10**6))
     training.wait_for(lambda: len(training.steps()) > 3)
@@ -88,6 +89,8 @@ def test_ctrl_c_stops_a_training_after_its_step(start, tiny_config):
     assert "Traceback" not in training.errors
 
 
+@pytest.mark.backend
+@pytest.mark.slow
 def test_ctrl_c_stops_what_follows_the_steps(start, tiny_config):
     # Scoring this many windows takes minutes.
     config = tiny_config({"Scoring.num_samples": 10**5, "Scoring.batch_size": 1}, steps=3)
@@ -120,7 +123,7 @@ with Interruption(Engine()).listening():
 )
 
 
-@once
+@pytest.mark.slow
 def test_a_second_ctrl_c_ends_whatever_the_process_does(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-P", "-c", BUSY], cwd=tmp_path, stderr=subprocess.PIPE, text=True
@@ -150,7 +153,6 @@ def handled():
     signal.signal(signal.SIGINT, before)
 
 
-@once
 def test_a_signal_after_the_last_step_is_not_lost(handled):
     interruption = Interruption(Engine())
     with pytest.raises(KeyboardInterrupt), interruption.listening():
@@ -158,7 +160,6 @@ def test_a_signal_after_the_last_step_is_not_lost(handled):
         assert interruption.asked()
 
 
-@once
 def test_a_second_ctrl_c_in_a_notebook_leaves_its_kernel(handled, monkeypatch):
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
     with pytest.raises(KeyboardInterrupt), Interruption(Engine()).listening():
@@ -168,7 +169,6 @@ def test_a_second_ctrl_c_in_a_notebook_leaves_its_kernel(handled, monkeypatch):
             signal.raise_signal(signal.SIGINT)
 
 
-@once
 def test_what_runs_in_the_background_ignores_ctrl_c(handled):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     interruption = Interruption(Engine())

@@ -27,9 +27,6 @@ from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.training import Pretraining, callbacks
 
-import blank_pictures
-
-once = pytest.mark.once("when a run ends, and what it leaves, does not depend on the backend")
 SAME = ("step", "epoch", "loss", "val_loss", "learning_rate")  # what a resumed run must repeat
 
 
@@ -96,6 +93,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
+@pytest.mark.backend
 @pytest.mark.rendered
 def test_a_run_leaves_its_files(whole):
     names = {path.name for path in whole.path.iterdir()}
@@ -107,6 +105,7 @@ def test_a_run_leaves_its_files(whole):
     assert (whole.path / "plots" / "loss.png").stat().st_size > 1000
 
 
+@pytest.mark.backend
 def test_the_history_has_a_row_for_each_step(whole):
     history = rows(whole)
     assert tuple(history[0]) == HISTORY_COLUMNS
@@ -119,12 +118,14 @@ def test_the_history_has_a_row_for_each_step(whole):
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.backend
 def test_the_learning_rate_is_that_of_the_step(whole):
     schedule = components.schedules.WarmupDecay(1e-4, 1e-2, warmup_steps=5)
     expected = [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(10)]
     assert [float(row["learning_rate"]) for row in rows(whole)] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_the_record_tells_where_the_run_comes_from(whole, tiny_store):
     record = json.loads(whole.record.read_text())
     assert record["seed"] == 0
@@ -135,6 +136,7 @@ def test_the_record_tells_where_the_run_comes_from(whole, tiny_store):
     assert {"command", "started", "python", "cpus"} <= set(record)
 
 
+@pytest.mark.backend
 def test_the_model_has_statistics_and_no_optimizer(whole):
     model = atmorep_k.load_model(whole.model)
     assert model.normalizers["temperature"].is_fitted
@@ -144,6 +146,7 @@ def test_the_model_has_statistics_and_no_optimizer(whole):
         assert not [name for name in h5py.File(weights) if "optimizer" in name]
 
 
+@pytest.mark.backend
 def test_training_starts_from_the_seed(whole, make_task, tmp_path):
     again, other = (RunDirectory(tmp_path / name) for name in ("again", "other"))
     make_task(steps=2).run(again, "")
@@ -152,6 +155,7 @@ def test_training_starts_from_the_seed(whole, make_task, tmp_path):
     assert rows(other)[0]["loss"] != rows(whole)[0]["loss"]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("step", "hook", "every", "last"),
     [
@@ -184,6 +188,7 @@ def test_a_resumed_run_repeats_the_numbers(
     assert json.loads(run.record.read_text())["resumed_from_step"] == last
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow makes ahead")
 def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
     task, made = make_task(steps=20, steps_per_epoch=20), []
@@ -241,6 +246,7 @@ def test_a_signal_saves_and_stops(
     assert repeated(run) == repeated(whole)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs step by step")
 def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
     run = RunDirectory(tmp_path / "run")
@@ -255,6 +261,7 @@ def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
     assert [int(row["step"]) for row in rows(run)] == seen
 
 
+@pytest.mark.backend
 def test_steps_that_cannot_run_together(make_task):
     message = (
         "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 must be a multiple of"
@@ -263,7 +270,6 @@ def test_steps_that_cannot_run_together(make_task):
         make_task(steps_per_execution=3)
 
 
-@once
 def test_the_best_state_becomes_the_model(make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Checkpointing.on_epoch_end
 
@@ -290,9 +296,7 @@ import os, signal, sys
 from atmorep_k import callbacks
 from atmorep_k.cli import main
 from blank_pictures import blank_pictures
-from mesh_worker import leave_tensorflow_out
 
-leave_tensorflow_out()
 original = callbacks.Progress.on_train_batch_end
 
 def killed(self, *arguments, **named):
@@ -307,20 +311,15 @@ with blank_pictures():
 """
 
 
-@once
+@pytest.mark.slow
 def test_resume_after_a_killed_process(tiny_config, tmp_path):
     bindings = {"TrainingSchedule.checkpoint_every": 4}
     scored = "Scoring.maskings = {'forecast': @Forecast()}\n"
     (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8) + scored)
-    support = str(Path(blank_pictures.__file__).parent)
-    path = os.pathsep.join(filter(None, [support, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
 
     def call(how, *arguments):
         command = [sys.executable, "-c", COMMAND, how, "run", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env=environment
-        )
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     stopped = call("killed", "top.gin", "--output", "stopped")
     assert stopped.returncode == -signal.SIGKILL, stopped.stderr
@@ -353,6 +352,7 @@ class Counting(AtmoRep):
         return super().call(*arguments, **named)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
 def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
     made = make_model([make_field(token_size=(2, 2, 4))])
@@ -364,7 +364,6 @@ def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
     assert sorted(Counting.traced) == ["call", "call", "test", "train"]
 
 
-@once
 def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     task, original = make_task(), callbacks.History.on_train_batch_end
@@ -381,7 +380,6 @@ def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, mon
     assert not run.model.exists()
 
 
-@once
 def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp_path):
     run = RunDirectory(tmp_path / "run")
     with pytest.raises(UserError, match=r"the loss of step \d is (nan|inf)"):
@@ -389,7 +387,6 @@ def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp
     assert not run.path.exists()
 
 
-@once
 def test_missing_values_are_found_before_a_run_is_made(make_task, write_tiny_store, tmp_path):
     store = write_tiny_store(tmp_path / "gaps.zarr")
     zarr.open_group(store)["temperature"][5:, 0, 3:5] = np.nan
@@ -405,7 +402,6 @@ def _full_disk(*arguments, **named):
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
-@once
 def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(np, "savez", _full_disk)
@@ -414,7 +410,6 @@ def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, mo
     assert not run.path.exists()
 
 
-@once
 def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(AtmoRep, "save", _full_disk)
@@ -427,6 +422,7 @@ def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monke
     assert run.model.exists()
 
 
+@pytest.mark.backend
 def test_mixed_precision_trains_to_nearly_the_same_losses(make_task, whole, tmp_path):
     run = RunDirectory(tmp_path / "run")
     task = make_task()

@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 from keras import ops
 
 from atmorep_k.components.encoders import AxialEncoder
+
+pytestmark = pytest.mark.backend
 
 
 def test_blocks_have_the_options_of_the_encoder():

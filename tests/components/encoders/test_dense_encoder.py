@@ -5,6 +5,8 @@ from keras import ops
 from atmorep_k.components.encoders import DenseEncoder
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def x():

@@ -350,6 +350,7 @@ def test_a_masking_that_does_not_suit_the_window_is_found_at_once(dataset):
         evaluation.check_tasks({"forecast": Forecast(3)}, FIELDS)
 
 
+@pytest.mark.backend
 def test_a_model_that_encodes_visible_tokens_takes_any_number_of_slots(make_model, make_batch):
     model = make_model(encode="visible")
     model.build()

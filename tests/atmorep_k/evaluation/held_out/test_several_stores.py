@@ -21,8 +21,6 @@ TASKS = {
 }
 PARTS = {"coupler": components.couplers.CrossFieldAttention()}
 
-pytestmark = pytest.mark.once("stores know no backend")
-
 
 @pytest.fixture(scope="module")
 def humidity_store(tmp_path_factory):

@@ -33,6 +33,7 @@ def make_task(make_model, tiny_store):
     return make
 
 
+@pytest.mark.backend
 def test_a_profile_of_a_run(make_task, tmp_path, capsys):
     task, run = make_task(), RunDirectory(tmp_path / "run")
     task.run(run, "", profile=3)

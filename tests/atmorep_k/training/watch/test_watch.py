@@ -23,7 +23,6 @@ MASKINGS = {
     "forecast": components.maskings.Forecast(),
     "interpolate": components.maskings.TemporalInterpolation(),
 }
-told_once = pytest.mark.once("who is told of a run, and of what, knows no backend")
 
 
 @pytest.fixture
@@ -75,6 +74,7 @@ def weights(run):
     return atmorep_k.load_model(run.model).get_weights()
 
 
+@pytest.mark.backend
 @pytest.mark.rendered
 def test_scores_come_every_few_steps_and_those_of_baselines_once(watched):
     found = rows(watched)
@@ -90,6 +90,7 @@ def test_scores_come_every_few_steps_and_those_of_baselines_once(watched):
     assert (watched.path / "plots" / "watch_temperature.png").stat().st_size > 1000
 
 
+@pytest.mark.backend
 def test_the_last_scores_are_those_of_the_end(watched):
     at_the_end = json.loads(watched.scores.read_text())
     expected = {
@@ -105,6 +106,7 @@ def test_the_last_scores_are_those_of_the_end(watched):
     assert last == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_a_training_does_not_depend_on_whether_it_is_watched(watched, make_task, tmp_path):
     alone = RunDirectory(tmp_path / "alone")
     make_task(watch=None).run(alone, "")
@@ -114,7 +116,6 @@ def test_a_training_does_not_depend_on_whether_it_is_watched(watched, make_task,
         np.testing.assert_array_equal(one, other)
 
 
-@told_once
 def test_a_resumed_run_repeats_the_scores(watched, make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_end
 
@@ -160,7 +161,6 @@ class Stopping(keras.callbacks.Callback):
         self.model.stop_training = batch == 2
 
 
-@told_once
 def test_callbacks_are_told_of_the_run_and_may_end_it(make_task, tmp_path):
     run, told, best = RunDirectory(tmp_path / "run"), Told(), "forecast.temperature.crps"
     make_task(best=best, callbacks=[Stopping(), told], steps=6, steps_per_epoch=2).run(run, "A = 1")
@@ -187,6 +187,8 @@ class Counting(AtmoRep):
         return super().call(*arguments, **named)
 
 
+@pytest.mark.slow
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
 def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):
     # Of such a model TensorFlow has to know how many tokens are hidden.
@@ -198,7 +200,6 @@ def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):
     assert Counting.traced == 4  # a step, its validation, two maskings
 
 
-@told_once
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
