@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what tells one from another."""
+"""Outputs: where they may be written, files that appear whole or not at all, and checksums."""
 
 import contextlib
 import errno
@@ -72,10 +72,10 @@ def check_model_output(path: Path, overwrite: bool) -> None:
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a file beside `path`, which is renamed when it is complete.
+    """Write a file beside `path` with `write`, and rename it to `path` when it is complete.
 
     Raises:
-        UserError: where the disk is full or the place is not writable.
+        UserError: if the disk is full or the directory is not writable.
     """
     path = Path(path)
     # The ending stays: Keras and matplotlib choose the format by it.
@@ -94,12 +94,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
 
 @contextlib.contextmanager
 def writing_whole(path: Path) -> Iterator[Path]:
-    """Gives a name beside `path` for a file or directory, which replaces `path` at the end.
+    """Yield a name beside `path` for a file or directory, which replaces `path` at the end.
 
     If the body fails, what it wrote is removed and `path` stays as it was.
 
     Raises:
-        UserError: where the disk is full or the place is not writable.
+        UserError: if the disk is full or the directory is not writable.
     """
     path = Path(path)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
@@ -117,7 +117,7 @@ def writing_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_parents(path: Path) -> Iterator[None]:
-    """Makes the directories above a path; if the body fails, those that are empty go again."""
+    """Make the directories above a path; if the body fails, remove those that are empty."""
     new = [p for p in path.absolute().parents if not p.exists()]
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def new_parents(path: Path) -> Iterator[None]:
 
 
 def put_in_place(partial: Path, path: Path) -> None:
-    """Renames a file or directory to `path`; what was there is removed once that is done."""
+    """Rename a file or directory to `path`, then remove what was there before."""
     if not path.exists():
         partial.rename(path)
         return
@@ -153,7 +153,7 @@ def _remove(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """Returns the error that says in one sentence why `path` cannot be written."""
+    """Return the error that says why `path` cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         above = next(p for p in Path(path).absolute().parents if p.exists())
         free = shutil.disk_usage(above).free / 1e6
@@ -162,7 +162,7 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def user_cache() -> Path:
-    """Returns where things are kept that can be made anew.
+    """Return the directory for files that can be recomputed.
 
     `$ATMOREP_K_CACHE`, else `$XDG_CACHE_HOME/atmorep_k`, else `~/.cache/atmorep_k`.
     """
@@ -172,13 +172,13 @@ def user_cache() -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_crc32c(path: Path) -> int:
-    """Returns the CRC-32C of a file, which is read a piece at a time."""
+    """Return the CRC-32C of a file, which is read a piece at a time."""
     import google_crc32c
 
     value = 0

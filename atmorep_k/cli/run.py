@@ -17,9 +17,11 @@ from atmorep_k.errors import Interrupted
     type=click.Path(path_type=Path),
     help="Run directory [runs/<FILE>]; of a task that asks a model, its output.",
 )
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the run of a directory.")
-@click.option("--dry-run", is_flag=True, help="Say what it would take; train nothing.")
-@click.option("--profile", type=int, default=0, metavar="N", help="Measure N steps.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Resume the run in this directory.")
+@click.option("--dry-run", is_flag=True, help="Print an estimate and exit.")
+@click.option(
+    "--profile", type=int, default=0, metavar="N", help="Measure N steps with the profiler."
+)
 def run(files, overrides, output, resume, dry_run, profile):
     """Train, score, save and draw what FILE describes, or ask a model what it describes.
 
@@ -54,7 +56,7 @@ def _ask(configuration, dry_run, profile) -> None:
 
     if profile:
         raise UserError(
-            f"--profile measures the steps of trainings; {configuration.task!r} is none."
+            f"--profile measures the steps of a training, not of {configuration.task!r}."
         )
     question = configuration.build()
     question.answer(dry_run)
@@ -63,12 +65,12 @@ def _ask(configuration, dry_run, profile) -> None:
 
 
 def start(configuration, output, dry_run, profile=0):
-    """Carries out what a configuration describes in a new directory, or says what it would take.
+    """Carries out what a configuration describes in a new directory, or print an estimate.
 
     Args:
         configuration: a checked `config.Configuration` of a training.
         output: the run's directory.
-        dry_run: whether to train nothing.
+        dry_run: whether to print an estimate only.
         profile: number of steps to measure.
     """
     from atmorep_k.runs.directory import RunDirectory

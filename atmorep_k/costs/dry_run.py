@@ -15,7 +15,7 @@ _MEASURED_STEPS = 3
 
 
 def dry_run(task) -> None:
-    """Prints size and memory of a task's model and, where its store can be read, its rates."""
+    """Print size and memory of a task's model and, where its store can be read, its rates."""
     import click
 
     for line in size_lines(task):
@@ -32,7 +32,7 @@ def dry_run(task) -> None:
 
 
 def size_lines(task) -> list[str]:
-    """Returns lines on weights, memory per device, batch and operations, from shapes alone."""
+    """Return lines on weights, memory per device, batch and operations, from shapes alone."""
     found = estimate(task)
     lines = [f"model            {field}" for field in task.model.fields]
     lines.append(f"parameters       {found.parameters:,}")

@@ -18,17 +18,17 @@ _MOST_WAITING = 16
 
 
 def measure(task: Any, steps: int) -> dict[str, Any]:
-    """Returns how fast batches are made, alone and in a training; nothing is written.
+    """Return how fast batches are made, alone and in a training; nothing is written.
 
     Args:
         task: a training that is not yet prepared; its model is trained for some steps.
         steps: batches to take, each time.
 
     Raises:
-        UserError: where the task trains nothing, or data and model do not fit.
+        UserError: if the task trains nothing, or data and model do not fit.
     """
     if not hasattr(task, "prepare"):
-        raise UserError(f"bench-data needs a training; {type(task).__name__} is none.")
+        raise UserError(f"bench-data measures trainings, not {type(task).__name__}.")
     task.prepare()
     alone = _loader(task, steps)
     found = alone | _training(task, steps) | {"peak_memory_mib": _peak_memory()}
@@ -36,7 +36,7 @@ def measure(task: Any, steps: int) -> dict[str, Any]:
 
 
 def limit(found: dict[str, Any]) -> str:
-    """Returns what a training is limited by.
+    """Return what a training is limited by.
 
     Args:
         found: what was measured.
@@ -74,7 +74,7 @@ def _loader(task, steps: int) -> dict[str, float]:
 
 
 def _timed(batches: Iterator, waits: list[float]) -> Iterator:
-    """Yields batches, and notes how long each was waited for, in seconds."""
+    """Yield batches, and note how long each was waited for, in seconds."""
     while True:
         begun = time.perf_counter()
         batch = next(batches, None)
@@ -85,7 +85,7 @@ def _timed(batches: Iterator, waits: list[float]) -> Iterator:
 
 
 def _training(task, steps: int) -> dict[str, float]:
-    """Trains some steps, the first of which compile the model and are not counted."""
+    """Train some steps, the first of which compile the model and are not counted."""
     _fit(task, 0, _WARM_UP)
     seconds, waited = _fit(task, _WARM_UP, steps)
     return {
@@ -97,7 +97,7 @@ def _training(task, steps: int) -> dict[str, float]:
 
 
 def _fit(task, start: int, steps: int) -> tuple[float, float]:
-    """Trains, and returns the seconds that it took, and those spent waiting for batches."""
+    """Train, and return the seconds that it took, and those spent waiting for batches."""
     waits, begun = [], time.perf_counter()
     batches = _timed(task.batches().read(start, start + steps), waits)
     task.model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
@@ -110,7 +110,7 @@ def _peak_memory() -> float:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Returns what `measure` found, as lines to read."""
+    """Return what `measure` found, as lines to read."""
     verdict = {
         "loader": "the loader is the limit: store the data as int16, take more threads or windows "
         "from slabs (SlabDataset)",

@@ -30,7 +30,7 @@ def estimate_forecast(
     batch_size: int = 16,
     **options,
 ) -> Iterator[str]:
-    """Yields lines on what `inference.forecast` would take; arguments as there.
+    """Yield lines on what `inference.forecast` would take; arguments as there.
 
     Raises:
         UserError: as the forecast would.
@@ -48,7 +48,7 @@ def estimate_forecast(
 
 
 def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
-    """Yields lines on a prediction, as they are known: counted ones first, then measured ones.
+    """Yield lines on a prediction, as they are known: counted ones first, then measured ones.
 
     One batch is read and predicted, a few times; nothing is written.
 
@@ -77,12 +77,12 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
 
 
 def _flops(plan: Prepared, rows: int) -> float:
-    """Returns the operations of a forward pass: a third of a training step's."""
+    """Return the operations of a forward pass: a third of a training step's."""
     return cost(declared(plan.model), KernelCRPS(), plan.masking, rows).flops / 3
 
 
 def _canvas_bytes(plan: Prepared) -> float:
-    """Returns 8 bytes for each member, hour, level and point, see `stitching.Canvas`."""
+    """Return 8 bytes for each member, hour, level and point, see `stitching.Canvas`."""
     points = np.prod(plan.frame.tiling.shape)
     members = {f.name: plan.model.part("tail", f.name).num_members for f in plan.frame.fields}
     hours = len(plan.frame.hours.shown)
@@ -90,7 +90,7 @@ def _canvas_bytes(plan: Prepared) -> float:
 
 
 def _reading(plan: Prepared, rows: int):
-    """Returns the seconds in which a batch is read when others have been, and its samples."""
+    """Return the seconds in which a batch is read when others have been, and its samples."""
     tiles = plan.frame.tiling.tiles(int(plan.starts[0]))
     rng = np.random.default_rng(0)
 
@@ -105,7 +105,7 @@ def _reading(plan: Prepared, rows: int):
 
 
 def _seconds(plan: Prepared, samples) -> tuple[float, float]:
-    """Returns the seconds of a predicted batch, and of a product of two matrices, in turns."""
+    """Return the seconds of a predicted batch, and of a product of two matrices, in turns."""
     product, times = matrix_product(), ([], [])
     predict_batch(plan.model, samples, len(samples))
     product()

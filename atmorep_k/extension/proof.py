@@ -40,7 +40,7 @@ class Proof:
         return not self.changed
 
     def lines(self) -> list[str]:
-        """Returns the proof in a few lines."""
+        """Return the proof in a few lines."""
         weights = "byte for byte as in the old file"
         if self.changed:
             more = f" and {len(self.changed) - 1} more" if len(self.changed) > 1 else ""
@@ -57,7 +57,7 @@ class Proof:
 
 
 def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: int = 0) -> Proof:
-    """Compares the old fields of two saved models: their weights, and what they predict.
+    """Compare the old fields of two saved models: their weights, and what they predict.
 
     Args:
         old: file of the model before.
@@ -90,12 +90,12 @@ def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: i
 
 
 def _changes(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dict[str, float]:
-    """Returns the root mean square differences, 0 only where all is equal bit for bit."""
+    """Return the root mean square differences, 0 only where all is equal bit for bit."""
     return {n: float(np.sqrt(np.mean((after[n] - a).astype("f8") ** 2))) for n, a in before.items()}
 
 
 def _predict(model, samples: list) -> dict[str, np.ndarray]:
-    """Returns the members of a model's fields; the samples may hold those of others too."""
+    """Return the members of a model's fields; the samples may hold those of others too."""
     names = tuple(f"{field.name}/" for field in model.fields)
     own = [
         dataclasses.replace(s, inputs={n: a for n, a in s.inputs.items() if n.startswith(names)})
@@ -105,7 +105,7 @@ def _predict(model, samples: list) -> dict[str, np.ndarray]:
 
 
 def conclude(source, task, run) -> None:
-    """Writes and prints the proof and, where asked for, the comparison with the field alone.
+    """Write and prints the proof and, where asked for, the comparison with the field alone.
 
     Args:
         source: the `ExtendedModel`.
@@ -129,7 +129,7 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _compare(source, task, run) -> None:
-    """Trains the new field alone for as long, and writes both scores side by side."""
+    """Train the new field alone for as long, and writes both scores side by side."""
     from atmorep_k.runs.directory import RunDirectory
 
     name, seconds = source.field.name, run.training_seconds
@@ -152,7 +152,7 @@ def _compare(source, task, run) -> None:
 
 
 def _rows(joint: Path, alone: Path, field: str) -> list[dict[str, Any]]:
-    """Returns, by task, the normalised mean square errors of a field in two files of scores."""
+    """Return, by task, the normalised mean square errors of a field in two files of scores."""
     found = [
         {
             record["task"]: record["value"]

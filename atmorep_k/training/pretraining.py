@@ -40,18 +40,18 @@ class Pretraining(Component):
     Args:
         model: the model, not yet built, or what makes one of saved models.
         dataset: where windows come from.
-        masking: what is hidden of a window.
+        masking: what is masked of a window.
         loss: an ensemble loss.
         optimizer: a Keras optimiser.
         schedule: how long to train, on which batches, and when to validate and save; None: as
             `TrainingSchedule()`.
-        adapters: low-rank changes to train in place of chosen kernels; None: none.
+        adapters: low-rank changes to train in place of chosen kernels; None: train the kernels.
         learning_rates: pattern of paths of weights -> factor of the learning rate, see
             `atmorep_k.backend.weight_paths`.
         callbacks: further Keras callbacks, in all processes; a `RunCallback` in the main one only.
-        watch: what to score on the way, a `Watch`; nothing where None.
-        scoring: what to score at the end; nothing where None.
-        mesh: the devices, a `Mesh`; one device where None.
+        watch: what to score during training; None: nothing.
+        scoring: what to score at the end; None: nothing.
+        mesh: the devices, a `Mesh`; None: one device.
         seed: of weights, windows and masks.
     """
 
@@ -94,7 +94,7 @@ class Pretraining(Component):
         return self.source.architecture
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, serialised."""
+        """Return the constructor's arguments, serialised."""
         start = keras.saving.serialize_keras_object(self.source or self.model)
         return {**super().get_config(), "model": start}
 
@@ -105,7 +105,7 @@ class Pretraining(Component):
         return Batches(self.dataset, self.masking, schedule.batch_size, self.seed, part)
 
     def variant(self, model: AtmoRep, **changes) -> "Pretraining":
-        """Returns a training of another model with the same settings, changed as asked."""
+        """Return a training of another model with the same settings, changed as asked."""
         names = inspect.signature(type(self)).parameters
         options = {name: getattr(self, name) for name in names if name != "model"}
         # An optimiser belongs to the weights that it has been built for.
@@ -113,10 +113,10 @@ class Pretraining(Component):
         return type(self)(model, **{**options, **changes})
 
     def prepare(self) -> None:
-        """Opens the data, builds and compiles the model; all checks happen here.
+        """Open the data, builds and compiles the model; all checks happen here.
 
         Raises:
-            UserError: where data and model do not fit.
+            UserError: if data and model do not fit.
         """
         if self.model.encode != "all" and not self.masking.hides_wholly:
             raise UserError(
@@ -177,7 +177,7 @@ class Pretraining(Component):
     def run(
         self, run: RunDirectory, config_text: str, resume: bool = False, profile: int = 0
     ) -> Path:
-        """Trains (resumed: on from the last checkpoint, if there is one), saves and scores.
+        """Train (resumed: on from the last checkpoint, if there is one), saves and scores.
 
         Args:
             run: where to write.

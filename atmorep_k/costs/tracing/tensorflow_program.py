@@ -18,7 +18,7 @@ _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin"
 
 
 def trace(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
-    """Returns the program of a loss and its gradients.
+    """Return the program of a loss and its gradients.
 
     Args:
         loss: function of the values of weights, those of other variables, and a batch.
@@ -64,7 +64,7 @@ def _program(graph) -> Program:
 
 
 def _loop(node) -> tuple[float, int]:
-    """Returns the operations of all rounds of a loop and the memory of one."""
+    """Return the operations of all rounds of a loop and the memory of one."""
     body = _program(while_v2._get_graph(node, "body", "_body_graph"))
     # Its first two inputs are where it begins to count and how many rounds there are.
     rounds = tf.get_static_value(node.inputs[1])

@@ -14,7 +14,7 @@ _ATEN = torch.ops.aten
 
 
 def count(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> tuple[float, int]:
-    """Returns the operations of a step and the bytes it needs at once beside weights and gradients.
+    """Return the operations of a step and the bytes it needs at once beside weights and gradients.
 
     Its own kernels run, fused attention among them, but on tensors that have shapes only.
 
@@ -69,7 +69,7 @@ class _Memory(TorchDispatchMode):
         self.events.append((number, -nbytes))
 
     def peak(self, without: Sequence[torch.Tensor]) -> int:
-        """Returns the most bytes held at once, those of some tensors left out."""
+        """Return the most bytes held at once, those of some tensors left out."""
         left_out = {self.known.get(t.untyped_storage()._cdata) for t in without}
         held = peak = 0
         for number, nbytes in list(self.events):
@@ -80,7 +80,7 @@ class _Memory(TorchDispatchMode):
 
 
 def _attention_on_a_cpu() -> dict:
-    """Returns operations of the kernels that PyTorch's own table lacks, from shapes."""
+    """Return operations of the kernels that PyTorch's own table lacks, from shapes."""
 
     def forward(query, key, value, *args, out_shape=None, **kwargs):
         return sdpa_flop_count(query, key, value)

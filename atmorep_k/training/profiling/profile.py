@@ -48,7 +48,7 @@ class Shares:
         return made
 
     def sentence(self) -> str:
-        """Returns what else is to be known."""
+        """Return what else is to be known."""
         calls = "runs uncompiled" if self.traces is None else f"traced {self.traces} times anew"
         return f"{calls}, {self.batch_bytes:,} bytes to the device per step"
 
@@ -128,7 +128,7 @@ class Profile(StepCallback):
         self.model.call = counted
 
     def report(self) -> None:
-        """Prints the table and where the trace is."""
+        """Print the table and where the trace is."""
         import click
 
         if self.shares is None:

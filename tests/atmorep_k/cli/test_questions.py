@@ -101,7 +101,11 @@ def test_a_dry_run_is_that_of_the_command_and_leaves_nothing(call, tmp_path, mon
         ),
         ("forecast", ("--set", "forecast.tokens=2"), "tokens must be 1 to 1, for this model"),
         ("rollout", ("--dry-run",), "'rollout' has no --dry-run: it checks everything before"),
-        ("forecast", ("--profile", "3"), "--profile measures the steps of trainings; 'forecast'"),
+        (
+            "forecast",
+            ("--profile", "3"),
+            "--profile measures the steps of a training, not of 'forecast'",
+        ),
         (
             "infill",
             ("--set", "infill.block=(0, 60)"),
