@@ -37,7 +37,7 @@ SMALL = {
     "BATCH_SIZE": "2",
     "GaussianTail.num_members": "3",
     "Scoring.num_samples": "2",
-    "Pretraining.validation_batches": "1",
+    "TrainingSchedule.validation_batches": "1",
 }
 
 

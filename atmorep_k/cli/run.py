@@ -19,9 +19,11 @@ from atmorep_k.tasks import QUESTIONS
     type=click.Path(path_type=Path),
     help="Run directory [runs/<FILE>]; of a task that asks a model, its output.",
 )
-@click.option("--resume", type=click.Path(path_type=Path), help="Continue the run of a directory.")
-@click.option("--dry-run", is_flag=True, help="Say what it would take; train nothing.")
-@click.option("--profile", type=int, default=0, metavar="N", help="Measure N steps.")
+@click.option("--resume", type=click.Path(path_type=Path), help="Resume the run in this directory.")
+@click.option("--dry-run", is_flag=True, help="Print an estimate and exit.")
+@click.option(
+    "--profile", type=int, default=0, metavar="N", help="Measure N steps with the profiler."
+)
 def run(files, overrides, output, resume, dry_run, profile):
     """Train, score, save and draw what FILE describes, or ask a model what it describes.
 
@@ -66,12 +68,12 @@ def _ask(configuration, dry_run, profile) -> None:
 
 
 def start(configuration, output, dry_run, profile=0):
-    """Carries out what a configuration describes in a new directory, or says what it would take.
+    """Carries out what a configuration describes in a new directory, or print an estimate.
 
     Args:
         configuration: a checked `config.Configuration` of a training.
         output: the run's directory.
-        dry_run: whether to train nothing.
+        dry_run: whether to print an estimate only.
         profile: number of steps to measure.
     """
     from atmorep_k.runs.directory import RunDirectory

@@ -15,7 +15,8 @@ from typing import Any
 import gin
 
 from atmorep_k.config import checking
-from atmorep_k.config.reading import Definition, read
+from atmorep_k.config.reading import read
+from atmorep_k.config.statements import Definition
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.registry.discovery import entries
 from atmorep_k.registry.gin_names import run

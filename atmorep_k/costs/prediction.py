@@ -71,7 +71,7 @@ def _canvas_bytes(plan: Prepared) -> float:
 
 
 def _reading(plan: Prepared, rows: int):
-    """Returns the seconds in which a batch is read when others have been, and its samples."""
+    """Return the seconds in which a batch is read when others have been, and its samples."""
     tiles = plan.frame.tiling.tiles(int(plan.starts[0]))
     rng = np.random.default_rng(0)
 
@@ -86,7 +86,7 @@ def _reading(plan: Prepared, rows: int):
 
 
 def _seconds(plan: Prepared, samples) -> tuple[float, float]:
-    """Returns the seconds of a predicted batch, and of a product of two matrices, in turns."""
+    """Return the seconds of a predicted batch, and of a product of two matrices, in turns."""
     product, times = matrix_product(), ([], [])
     predict_batch(plan.model, samples, len(samples))
     product()

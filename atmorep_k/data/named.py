@@ -1,9 +1,9 @@
 """Stores that are known by a name: the embedded demo, made when it is first used."""
 
 from atmorep_k._version import __version__
+from atmorep_k.console import bar
 from atmorep_k.data.stores.address import Location, location
 from atmorep_k.files import user_cache
-from atmorep_k.progress import bar
 
 DEMO = "demo"
 

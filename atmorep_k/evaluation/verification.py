@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
 from atmorep_k.evaluation import baselines
@@ -51,14 +52,8 @@ class Verification:
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one, persistence beside it."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
-        table = Table(title="Mean of the members against the store", box=SIMPLE)
-        for name in ("field", "lead"):
-            table.add_column(name, no_wrap=True)
-        for name in ("RMSE", "persistence", "normalised\nMSE", "persistence"):
-            table.add_column(name, justify="right", no_wrap=True)
+        numbers = ("RMSE", "persistence", "normalised\nMSE", "persistence")
+        table = new_table("Mean of the members against the store", ("field", "lead"), numbers)
         for field, scores in self.scores.items():
             last = scores.dropna("prediction_timedelta", how="all").isel(prediction_timedelta=-1)
             hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")

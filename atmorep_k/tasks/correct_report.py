@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.base import Store
@@ -61,16 +62,9 @@ class Correction:
 
     def table(self):
         """Returns a `rich` table: all levels, then each of them."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
         columns = _JUDGED if self.truth else _CHANGE
         what = f"Both against {self.truth}" if self.truth else "Reconstruction less input"
-        table = Table(title=what, box=SIMPLE)
-        for name in ("field", "level"):
-            table.add_column(name, no_wrap=True)
-        for heading in columns.values():
-            table.add_column(heading, justify="right", no_wrap=True)
+        table = new_table(what, ("field", "level"), columns.values())
         for field, sizes in self.sizes.items():
             title = f"{field} ({sizes.attrs['units']})"
             for number, level in enumerate(sizes["level"].values):

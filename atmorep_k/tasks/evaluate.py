@@ -99,9 +99,8 @@ class Evaluate(Question):
         """Scores, writes, draws, and prints a table to stderr."""
         import click
 
-        from atmorep_k.console import print_table
+        from atmorep_k.console import bar, print_table
         from atmorep_k.evaluation.predictions.tables import remarks, table
-        from atmorep_k.progress import bar
 
         path = Path(self.prediction)
         output = Path(self.output or path.with_name(f"{path.stem}_scores"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.console import print_table
+from atmorep_k.console import new_table, print_table
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.figures.plots import COLOURS, new_figure, save
@@ -31,7 +31,11 @@ def report(answer: Answer, output: Path) -> list[Path]:
     """
     paths, plots = [output], plots_of(output)
     plots.mkdir(parents=True, exist_ok=True)
-    table = _table()
+    table = new_table(
+        "Last hour that is predicted",
+        ("field", "place", "time"),
+        ("mean", "5 - 95 %", "observed"),
+    )
     with answer.prediction as found:
         for field in (f for f in answer.model.predicted if f.name in found):
             series = _series(found[field.name].isel(time=0).load(), field)
@@ -77,18 +81,6 @@ def observed(store: Store, field, series: xr.DataArray) -> xr.DataArray:
     values = (known * xr.Variable(("corner", "place"), windows.weights)).sum("corner", skipna=False)
     values = values.drop_vars(["latitude", "longitude", "level"], errors="ignore")
     return values.reindex(time=hours).rename(time="hour").transpose("hour", "place")
-
-
-def _table():
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(title="Last hour that is predicted", box=SIMPLE)
-    for name in ("field", "place", "time"):
-        table.add_column(name, no_wrap=True)
-    for name in ("mean", "5 - 95 %", "observed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
 
 
 def _add_rows(table, series: xr.DataArray, truth: xr.DataArray) -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import click
 
-from atmorep_k.console import print_table
+from atmorep_k.console import bar, print_table
 from atmorep_k.inference.output import plots_of
 from atmorep_k.inference.request import Answer
-from atmorep_k.progress import bar
 
 
 def show(findings: Any, output: Path) -> list[Path]:

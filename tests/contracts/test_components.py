@@ -17,6 +17,7 @@ from atmorep_k.evaluation.held_out.scoring import Scoring
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry.parameters import named_parameters
+from atmorep_k.training import TrainingSchedule
 from atmorep_k.training.watch.watch import Watch
 
 from component_arrays import assert_equal, random_arrays
@@ -83,8 +84,7 @@ def _pretraining_arguments():
         "masking": c.maskings.Forecast(),
         "loss": c.losses.KernelCRPS(),
         "optimizer": keras.optimizers.AdamW(c.schedules.WarmupDecay(), weight_decay=0.1),
-        "steps": 7,
-        "minutes": 2.5,
+        "schedule": TrainingSchedule(steps=7, minutes=2.5),
         "adapters": c.adapters.LowRankAdapters(rank=2),
         "learning_rates": {"*/coupled_*": 10.0},
         "callbacks": [c.callbacks.MLflowLogger("winds")],
@@ -318,6 +318,20 @@ CASES = {
         use=lambda mesh: str(mesh.rules(AtmoRep(**_model_arguments()), (2, 2))),
     ),
     "Pretraining": Case(_pretraining_arguments),
+    "TrainingSchedule": Case(
+        lambda: {
+            "steps": 9,
+            "minutes": 2.5,
+            "batch_size": 3,
+            "steps_per_epoch": 4,
+            "steps_per_execution": 1,
+            "checkpoint_every": 6,
+            "keep_checkpoints": 3,
+            "best": "val_loss",
+            "validation_batches": 2,
+        },
+        use=lambda schedule: str((schedule.spans(5), schedule.ends_epoch_with(3))),
+    ),
 }
 
 

@@ -22,7 +22,7 @@ from atmorep_k.runs.directory import RunDirectory
 
 for folder, mesh, resume in json.loads(sys.argv[1]):
     training = mesh_worker.make_training(mesh_worker._random_batch(), mesh)
-    training.checkpoint_every, training.steps_per_epoch = 10, 15
+    training.schedule.checkpoint_every, training.schedule.steps_per_epoch = 10, 15
     seen = mesh_worker.predicting(training)
     # Where weights are split, or fields placed; it takes a compilation.
     training.callbacks = [seen] if mesh and mesh["shape"] == [1, 2] and not resume else []

@@ -53,7 +53,7 @@ def make_training(random_batch, mesh=None, **options):
     from atmorep_k import components as c
     from atmorep_k.fields import FieldSpec, Window
     from atmorep_k.model import AtmoRep
-    from atmorep_k.training.pretraining import Pretraining
+    from atmorep_k.training import Pretraining, TrainingSchedule
 
     def field(name, other):
         tokens = {"token_size": (2, 2, 2), "embed_dim": 16}
@@ -79,8 +79,7 @@ def make_training(random_batch, mesh=None, **options):
         c.maskings.RandomTokens(),
         c.losses.KernelCRPS(),
         keras.optimizers.AdamW(1e-2, **settings),
-        steps=STEPS,
-        batch_size=BATCH,
+        TrainingSchedule(STEPS, batch_size=BATCH),
         mesh=c.distributions.Mesh(**mesh) if mesh else None,
     )
 

@@ -18,7 +18,7 @@ _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin"
 
 
 def trace(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
-    """Returns the program of a loss and its gradients.
+    """Return the program of a loss and its gradients.
 
     Args:
         loss: function of the values of weights, those of other variables, and a batch.

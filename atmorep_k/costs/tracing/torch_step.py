@@ -20,7 +20,7 @@ _ITEM = read_of_one_number()
 
 
 def count(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> tuple[float, int]:
-    """Returns the operations of a step and the bytes it needs at once beside weights and gradients.
+    """Return the operations of a step and the bytes it needs at once beside weights and gradients.
 
     Its own kernels run, fused attention among them, but on tensors that have shapes only.
 
@@ -86,7 +86,7 @@ class _Memory(TorchDispatchMode):
 
 
 def _attention_on_a_cpu() -> dict:
-    """Returns operations of the kernels that PyTorch's own table lacks, from shapes."""
+    """Return operations of the kernels that PyTorch's own table lacks, from shapes."""
 
     def forward(query, key, value, *args, out_shape=None, **kwargs):
         return sdpa_flop_count(query, key, value)

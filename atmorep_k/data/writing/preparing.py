@@ -21,9 +21,9 @@ from atmorep_k.data.writing.growing import Grown
 from atmorep_k.data.writing.memory import Memory, parse_size
 from atmorep_k.data.writing.preparation import Preparation
 from atmorep_k.data.writing.skeleton import SCRATCH
-from atmorep_k.data.writing.write_store import check_output, writing_to
+from atmorep_k.data.writing.write_store import is_store, writing_to
 from atmorep_k.errors import UserError
-from atmorep_k.files import new_parents, put_in_place
+from atmorep_k.files import check_output, new_parents, put_in_place
 
 MEMORY = "4GB"
 
@@ -82,7 +82,7 @@ def prepare(
     """
     notify = notify or (lambda sentence: None)
     output = Path(output)
-    check_output(output, overwrite)
+    check_output(output, overwrite, kind="a store", is_ours=is_store)
     found = find_sources(sources)
     selection = Selection(
         tuple(variables), tuple(levels), region, tuple(derived), grid, period and tuple(period)

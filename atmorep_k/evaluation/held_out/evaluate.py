@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.held_out.window import HeldOutWindow
 from atmorep_k.evaluation.held_out.windows import HeldOut
@@ -58,15 +59,11 @@ class Evaluation:
 
     def table(self):
         """Returns a `rich` table of the scores over all levels; `*` marks the best of a field."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
-        table = Table(title="Scores on held-out times, all levels (* best)", box=SIMPLE)
-        table.add_column("task", overflow="fold", min_width=len("interpolate"))
-        table.add_column("model", no_wrap=True)
-        for name in ("normalised\nMSE", "RMSE", "CRPS"):
-            table.add_column(name, justify="right", no_wrap=True)
-        table.add_column("spread/\nskill", justify="right", no_wrap=True)
+        table = new_table(
+            "Scores on held-out times, all levels (* best)",
+            ("task", "model"),
+            ("normalised\nMSE", "RMSE", "CRPS", "spread/\nskill"),
+        )
         for task, fields in self.sums.items():
             for field, sums in fields.items():
                 _add_rows(table, task, field, sums)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from atmorep_k.console import bar, counter
 from atmorep_k.evaluation.held_out import evaluate
 from atmorep_k.model import AtmoRep
-from atmorep_k.progress import bar, counter
 from atmorep_k.registry import Component, component
 
 

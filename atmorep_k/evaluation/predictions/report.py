@@ -4,10 +4,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from atmorep_k.errors import UserError
 from atmorep_k.evaluation.predictions.figures import draw
 from atmorep_k.evaluation.predictions.tables import write_tables
-from atmorep_k.files import writing_whole
+from atmorep_k.files import check_output, writing_whole
 
 _MARK = "scores.csv"
 
@@ -18,12 +17,9 @@ def check_directory(directory: Path, overwrite: bool) -> None:
     Raises:
         UserError: where it exists (and is not to be replaced), or holds something else.
     """
-    if not directory.exists():
-        return
-    if not overwrite:
-        raise UserError(f"{directory} exists already; give another --output or --overwrite.")
-    if not (directory / _MARK).is_file():
-        raise UserError(f"{directory} exists and holds no scores; it is not overwritten.")
+    check_output(
+        directory, overwrite, kind="an evaluation", is_ours=lambda p: (p / _MARK).is_file()
+    )
 
 
 def write_scores(scores: xr.Dataset, directory: Path) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
 from atmorep_k.evaluation.predictions.bootstrap import FEWEST_TIMES
 
 _CELL = ("level", "prediction_timedelta", "region")
@@ -148,14 +149,11 @@ def remarks(scores: xr.Dataset) -> Iterator[str]:
 
 def table(scores: xr.Dataset):
     """Returns a `rich` table of the whole grid: first and last lead time of each level."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    shown = Table(title="Scores over the whole grid of the prediction", box=SIMPLE)
-    for name in ("field", "level", "lead", "model"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("RMSE", "ACC", "CRPS", "spread/skill"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    shown = new_table(
+        "Scores over the whole grid of the prediction",
+        ("field", "level", "lead", "model"),
+        ("RMSE", "ACC", "CRPS", "spread/skill"),
+    )
     for field in fields_of(scores):
         values = levelled(scores[field]).isel(region=0)
         first = f"{field} ({values.attrs['units']})"

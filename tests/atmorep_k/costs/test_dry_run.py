@@ -4,7 +4,7 @@ import pytest
 from atmorep_k import components
 from atmorep_k.costs.dry_run import dry_run, size_lines
 from atmorep_k.model.declared import count_parameters
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, TrainingSchedule
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def make_task(make_model, tiny_store):
             masking=components.maskings.RandomTokens(),
             loss=components.losses.EnsembleMSE(),
             optimizer=keras.optimizers.AdamW(1e-3),
-            batch_size=3,
+            schedule=TrainingSchedule(batch_size=3),
             mesh=mesh,
         )
 

@@ -52,5 +52,5 @@ def test_what_the_limit_is(rate, step, wait, wanted):
 
 
 def test_a_task_without_training():
-    with pytest.raises(UserError, match="bench-data needs a training; dict is none"):
+    with pytest.raises(UserError, match="bench-data measures trainings, not dict"):
         loading.measure({}, 1)

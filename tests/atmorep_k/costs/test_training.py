@@ -6,7 +6,7 @@ import pytest
 from atmorep_k import components
 from atmorep_k.costs.training import estimate, sample_bytes
 from atmorep_k.errors import UserError
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, TrainingSchedule
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def make_task(make_model, make_field, tiny_store):
             masking=components.maskings.RandomTokens(),
             loss=components.losses.EnsembleMSE(),
             optimizer=optimizer or keras.optimizers.AdamW(1e-3),
-            batch_size=batch_size,
+            schedule=TrainingSchedule(batch_size=batch_size),
             mesh=mesh,
         )
 

@@ -167,7 +167,7 @@ def test_what_is_no_store_is_never_overwritten(fields, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("dear")
     zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=3)
     for name in ("thesis", "other.zarr"):
-        with pytest.raises(UserError, match="is no store"):
+        with pytest.raises(UserError, match="is not a store"):
             write_store(tmp_path / name, _description(), _blocks(fields, 48), overwrite=True)
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "dear"
     assert (tmp_path / "other.zarr" / "zarr.json").is_file()

@@ -30,9 +30,9 @@ TOKEN_SIZE = (2, 2, 4)
 EMBED_DIM = 24
 STEPS = 6
 BATCH_SIZE = 2
-Pretraining.steps_per_epoch = 3
-Pretraining.checkpoint_every = 3
-Pretraining.validation_batches = 1
+TrainingSchedule.steps_per_epoch = 3
+TrainingSchedule.checkpoint_every = 3
+TrainingSchedule.validation_batches = 1
 WarmupDecay.warmup_steps = 4
 Scoring.num_samples = 2
 Scoring.batch_size = 2
@@ -267,9 +267,9 @@ _COMMON = (
     "STORE",
     "STEPS",
     "BATCH_SIZE",
-    "Pretraining.steps_per_epoch",
-    "Pretraining.checkpoint_every",
-    "Pretraining.validation_batches",
+    "TrainingSchedule.steps_per_epoch",
+    "TrainingSchedule.checkpoint_every",
+    "TrainingSchedule.validation_batches",
     "WarmupDecay.warmup_steps",
     "Scoring.num_samples",
     "Scoring.batch_size",

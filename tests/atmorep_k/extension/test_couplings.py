@@ -156,5 +156,5 @@ def test_mistakes(make_model, make_field):
         make_model([coupled, make_field()])
     with pytest.raises(UserError, match=r"none of the fields \['temperature'\] is predicted"):
         make_model([make_field(predicted=False)])
-    with pytest.raises(UserError, match=r"different other fields, not to \['temperature'\]"):
+    with pytest.raises(UserError, match=r"to each once, not to \['temperature'\]"):
         make_field(couplings=["temperature"])

@@ -158,9 +158,12 @@ def test_what_is_not_there_is_told(store, tmp_path):
     for arguments, sentence in [
         ((tmp_path / "m.keras", store), f"there is no model at {tmp_path / 'm.keras'}."),
         ((answers, f"{store[:-5]}.zar"), "; did you mean 'global.zarr'?"),
-        ((answers, store), "the ending of p.txt is unknown: an output ends in .zarr or .nc."),
+        (
+            (answers, store),
+            "cannot write a prediction to p.txt: the name must end in .zarr or .nc.",
+        ),
     ]:
-        output = "p.txt" if "ending" in sentence else None
+        output = "p.txt" if "end in" in sentence else None
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(*arguments, [T], output=output)
         assert sentence in str(error.value)
@@ -185,11 +188,7 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
     output.mkdir()
     for overwrite, sentence in (
         (False, f"{output} exists already; give another name or --overwrite."),
-        (
-            True,
-            f"{output} exists and is not a prediction, so it is not overwritten; "
-            "give another name.",
-        ),
+        (True, f"{output} exists and is not a prediction; it is not overwritten."),
     ):
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(model, store, [T], output=output, overwrite=overwrite)

@@ -75,7 +75,7 @@ def start(tmp_path):
 @pytest.mark.backend
 @pytest.mark.slow
 def test_ctrl_c_stops_a_training_after_its_step(start, tiny_config):
-    training = start(tiny_config({"Pretraining.steps_per_epoch": 10**4}, steps=10**6))
+    training = start(tiny_config({"TrainingSchedule.steps_per_epoch": 10**4}, steps=10**6))
     training.wait_for(lambda: len(training.steps()) > 3)
     training.press_ctrl_c()
     assert training.process.wait(PATIENCE) == 130

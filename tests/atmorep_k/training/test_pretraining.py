@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 import zarr
+from schedules import schedule_of
 
 import atmorep_k
 from atmorep_k import components
@@ -24,8 +25,7 @@ from atmorep_k.errors import Interrupted, UserError
 from atmorep_k.model import AtmoRep
 from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
-from atmorep_k.training import callbacks
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, callbacks
 
 SAME = ("step", "epoch", "loss", "val_loss", "learning_rate")  # what a resumed run must repeat
 
@@ -41,15 +41,18 @@ def make_task(make_model, make_field, tiny_store):
             "dataset": components.datasets.WindowDataset(str(store), samples_per_epoch=8),
             "masking": components.maskings.RandomTokens(),
             "loss": components.losses.AlmostFairKernelCRPS(),
-            "steps": 10,
-            "batch_size": 2,
-            "steps_per_epoch": 6,
-            "checkpoint_every": 4,
-            "validation_batches": 1,
+            "schedule": schedule_of(
+                changes,
+                steps=10,
+                batch_size=2,
+                steps_per_epoch=6,
+                checkpoint_every=4,
+                validation_batches=1,
+            ),
             **changes,
         }
-        schedule = components.schedules.WarmupDecay(1e-4, rate, warmup_steps=5)
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.05, global_clipnorm=1.0)
+        rates = components.schedules.WarmupDecay(1e-4, rate, warmup_steps=5)
+        optimizer = keras.optimizers.AdamW(rates, weight_decay=0.05, global_clipnorm=1.0)
         fields = [make_field(token_size=(2, 2, 4))]
         model = model or make_model(fields, encoder=encoder, decoder=decoder)
         return Pretraining(model, optimizer=optimizer, **options)
@@ -260,7 +263,9 @@ def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
 
 @pytest.mark.backend
 def test_steps_that_cannot_run_together(make_task):
-    message = "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 is no multiple of"
+    message = (
+        "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 must be a multiple of"
+    )
     with pytest.raises(UserError, match=message):
         make_task(steps_per_execution=3)
 
@@ -308,7 +313,7 @@ with blank_pictures():
 
 @pytest.mark.slow
 def test_resume_after_a_killed_process(tiny_config, tmp_path):
-    bindings = {"Pretraining.checkpoint_every": 4}
+    bindings = {"TrainingSchedule.checkpoint_every": 4}
     scored = "Scoring.maskings = {'forecast': @Forecast()}\n"
     (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8) + scored)
 
@@ -441,5 +446,5 @@ def test_encoding_visible_tokens_needs_a_masking_that_hides(make_task, make_mode
 
 @pytest.mark.parametrize("name", ["steps", "batch_size", "steps_per_epoch", "checkpoint_every"])
 def test_numbers_must_be_positive(name, make_task):
-    with pytest.raises(UserError, match=f"Pretraining.{name} must be at least 1, not 0"):
+    with pytest.raises(UserError, match=f"TrainingSchedule.{name} must be at least 1, not 0"):
         make_task(**{name: 0})

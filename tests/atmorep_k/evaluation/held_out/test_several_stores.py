@@ -13,7 +13,7 @@ from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.evaluation.held_out import evaluate
 from atmorep_k.fields import FieldSpec, Window
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining
 
 TASKS = {
     "masked": components.maskings.RandomTokens((0.3, 0.6), hidden=1.0, noised=0.0, coarsened=0.0),

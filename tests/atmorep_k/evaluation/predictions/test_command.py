@@ -65,7 +65,7 @@ def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monk
         "atmorep_k.evaluation.predictions.report.draw", lambda scores, directory: []
     )
     os.mkdir("f_scores")
-    for words, sentence in (((), "exists already"), (("--overwrite",), "holds no scores")):
+    for words, sentence in (((), "exists already"), (("--overwrite",), "is not an evaluation")):
         result = call("f.nc", *words)
         assert result.exit_code == 1 and sentence in result.stderr
     assert os.listdir("f_scores") == []

@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from schedules import schedule_of
 
 import atmorep_k
 from atmorep_k import components
@@ -15,8 +16,7 @@ from atmorep_k.model import AtmoRep
 from atmorep_k.runs.callback import RunCallback
 from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import WATCH_COLUMNS, RunDirectory
-from atmorep_k.training import callbacks
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, callbacks
 from atmorep_k.training.watch.watch import Watch
 
 MASKINGS = {
@@ -32,17 +32,16 @@ def make_task(make_model, make_field, tiny_store):
     def make(watch=True, model=None, **changes):
         encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.2)
         decoder = components.decoders.UNetDecoder(num_layers=1, num_heads=2)
-        options = {"steps": 8, "steps_per_epoch": 4, "checkpoint_every": 3, **changes}
+        length = {"steps": 8, "steps_per_epoch": 4, "checkpoint_every": 3}
         return Pretraining(
             model or make_model([make_field()], encoder=encoder, decoder=decoder),
             components.datasets.WindowDataset(str(tiny_store)),
             components.maskings.RandomTokens(),
             components.losses.AlmostFairKernelCRPS(),
             keras.optimizers.AdamW(1e-3),
-            batch_size=2,
-            validation_batches=1,
+            schedule_of(changes, batch_size=2, validation_batches=1, **length),
             watch=Watch(MASKINGS, every=2, num_samples=3, batch_size=2) if watch is True else watch,
-            **options,
+            **changes,
         )
 
     return make
