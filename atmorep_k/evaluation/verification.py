@@ -9,7 +9,9 @@ import xarray as xr
 
 from atmorep_k.data.opening import Store
 from atmorep_k.data.stores.statistics import area_weights
-from atmorep_k.evaluation import baselines
+from atmorep_k.evaluation import baselines, metrics
+from atmorep_k.evaluation.case import Case
+from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import cube, nearest, picture
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
@@ -97,57 +99,41 @@ def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) ->
     scores, total, pictures = {}, {}, {}
     written = [f for f in model.predicted if f.name in prediction]
     stores = store if isinstance(store, Mapping) else {f.name: store for f in written}
+    leads = prediction["prediction_timedelta"].values
     for field in written:
-        store = stores[field.name]
-        sums = _Sums(field, prediction["prediction_timedelta"].values)
+        store, normalizer = stores[field.name], model.normalizers[field.name]
+        sums = {}
         for number in range(prediction.sizes["time"]):
-            one = _OneTime(
-                prediction.isel(time=number), field, model.normalizers[field.name], store
-            )
-            one.score(sums)
+            one = _OneTime(prediction.isel(time=number), field, normalizer, store)
+            for name, of_time in one.sums().items():
+                sums[name] = sums[name] + of_time if name in sums else of_time
             if not number:
                 pictures[field.name] = one.picture()
-        if sums.weight.any():
+        if sums and sums[MODELS[0]][WEIGHT].any():
             units = {"units": store.variables[field.name].units}
-            scores[field.name] = sums.scores().assign_attrs(units)
-            total[field.name] = sums.scores(total=True).assign_attrs(units)
+            scores[field.name] = _scores(sums, leads).assign_attrs(units)
+            total[field.name] = _scores(sums).assign_attrs(units)
     lines = coastlines_of(stores[f.name] for f in written)
     return Verification(prediction.attrs["task"], scores, total, pictures, lines)
 
 
-class _Sums:
-    """Weighted sums of squared errors by lead time."""
+def _scores(sums: dict[str, Sums], leads: np.ndarray | None = None) -> xr.Dataset:
+    """Return the scores (model, prediction_timedelta), or (model) of all lead times together.
 
-    def __init__(self, field, leads: np.ndarray):
-        self.field = field
-        self.leads = leads
-        self.squares = np.zeros((2, len(MODELS), len(leads)))
-        self.weight = np.zeros(len(leads))
-
-    def add(self, errors: np.ndarray, weight: np.ndarray) -> None:
-        """Adds errors and their weights.
-
-        Args:
-            errors: (score, model, level, lead, lat, lon), physical and normalised.
-            weight: (level, lead, lat, lon).
-        """
-        squares = np.where(weight > 0, errors, 0.0) ** 2 * weight
-        self.squares += squares.sum(axis=(2, 4, 5))
-        self.weight += weight.sum(axis=(0, 2, 3))
-
-    def scores(self, total: bool = False) -> xr.Dataset:
-        """Returns `rmse` and `normalised_mse` by model and lead time, or over all of them."""
-        squares, weight = self.squares, self.weight
-        if total:
-            squares, weight = squares.sum(axis=-1), weight.sum()
-        with np.errstate(invalid="ignore"):
-            mean = squares / np.where(weight > 0, weight, np.nan)
-        dims = ("model",) if total else ("model", "prediction_timedelta")
-        coordinates = {"model": list(MODELS)}
-        if not total:
-            coordinates["prediction_timedelta"] = self.leads
-        variables = {"rmse": (dims, np.sqrt(mean[0])), "normalised_mse": (dims, mean[1])}
-        return xr.Dataset(variables, coordinates)
+    Args:
+        sums: model -> sums by level and lead time.
+        leads: the lead times; None for all together.
+    """
+    axes = (0, 1) if leads is None else 0
+    found = [
+        metrics.scores_of(of_model.map(lambda total: total.sum(axis=axes)), metrics.VERIFICATION)
+        for of_model in sums.values()
+    ]
+    coordinates = {"model": list(sums)}
+    if leads is not None:
+        coordinates["prediction_timedelta"] = leads
+    values = {name: [scores[name] for scores in found] for name in found[0]}
+    return xr.Dataset({n: (list(coordinates), np.stack(v)) for n, v in values.items()}, coordinates)
 
 
 class _OneTime:
@@ -184,21 +170,34 @@ class _OneTime:
     def _padded(self, values: np.ndarray, fill=np.nan) -> np.ndarray:
         return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=fill)
 
-    def score(self, sums: _Sums) -> None:
-        """Adds the errors of the mean and of persistence where the truth is known."""
+    def sums(self) -> dict[str, Sums]:
+        """Return the sums (level, lead) of each model where all of them and the truth are known.
+
+        The ensemble has its mean alone: that is all that some predictions keep of their members.
+        """
         place = self.times, self.rows, self.columns
         expected = self._normalizer.denormalize(np.zeros(self.mean.shape, np.float32), *place)
         steady = baselines.persistence(self.truth, self.hidden, expected)
-        scale = self._normalizer.scale(*place)[1].astype(np.float64)
-        error = np.stack([self.mean, steady.astype(np.float64)]) - self.truth
-        area = area_weights(self.store.latitude)[self.rows][:, None]
-        weight = np.where(self.hidden & np.isfinite(error).all(axis=0), area, 0.0)
         kept = slice(self._added, None)
-        sums.add(np.stack([error, error / scale])[:, :, :, kept], weight[:, kept])
+        forecasts = np.stack([self.mean, steady.astype(np.float64)])[:, None, :, kept]
+        truth, scale = self.truth[:, kept], self._normalizer.scale(*place)[1]
+        known = np.isfinite(forecasts).all(axis=(0, 1)) & np.isfinite(truth)
+        counted = self.hidden[:, kept] & known
+        ensemble = Case.where(
+            counted,
+            forecasts[0],
+            truth,
+            num_axes=2,
+            weight=area_weights(self.store.latitude)[self.rows][:, None],
+            scale=np.broadcast_to(scale, self.mean.shape)[:, kept],
+        )
+        cases = ensemble, ensemble.beside(forecasts[1][:, counted])
+        statistics = metrics.statistics_of(metrics.VERIFICATION)
+        return {n: Sums.of(statistics, case) for n, case in zip(MODELS, cases, strict=True)}
 
     def picture(self) -> xr.Dataset:
         """Returns what is drawn: the middle one of the levels."""
-        level = len(self.field.levels) // 2
+        level = list(self.field.levels).index(self.field.middle_level)
         arrays = {
             "target": self.truth,
             "prediction": np.where(self.hidden, self.mean, self.truth),
@@ -207,7 +206,7 @@ class _OneTime:
         }
         arrays = {name: values[[level]] for name, values in arrays.items()}
         latitude = self.store.latitude[self.rows]
-        places = ([self.field.levels[level]], self.times, latitude, self.longitude)
+        places = ([self.field.middle_level], self.times, latitude, self.longitude)
         return picture(self.store, self.field.name, arrays, places, self.number)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.evaluation.predictions.tables import WAVENUMBERS, fields_of, levelled
+from atmorep_k.figures.maps import evenly
 from atmorep_k.figures.plots import COLOURS, new_figure, rank_histograms, save
 
 _PANELS = {"rmse": "RMSE", "crps": "CRPS", "acc": "ACC", "spread_skill": "spread / skill"}
@@ -35,7 +36,7 @@ def by_lead_time(scores: xr.Dataset, field: str):
     """
     values = [levelled(scores[n]).isel(region=0) for n in _with_ends(scores, field)]
     names = [n for n in _PANELS if n in values[0]["score"].values]
-    levels = _some(values[0]["level"].values)
+    levels = values[0]["level"].values[evenly(values[0].sizes["level"], _MOST_LEVELS)]
     figure = new_figure(0.6 + 3.2 * len(names), 0.9 + 2.5 * len(levels))
     figure.suptitle(f"{_words(field)}: scores by lead time")
     panels = figure.subplots(len(levels), len(names), sharex=True, squeeze=False)
@@ -127,13 +128,6 @@ def _style(name: str) -> dict[str, object]:
 def _with_ends(scores: xr.Dataset, field: str) -> list[str]:
     names = [field, f"{field}_low", f"{field}_high"]
     return [name for name in names if name in scores]
-
-
-def _some(levels: np.ndarray) -> np.ndarray:
-    """Returns three levels at most: first, middle and last."""
-    if len(levels) <= _MOST_LEVELS:
-        return levels
-    return levels[np.linspace(0, len(levels) - 1, _MOST_LEVELS).astype(int)]
 
 
 def _ends(values: np.ndarray) -> list:

@@ -4,7 +4,7 @@ import abc
 
 import numpy as np
 
-from atmorep_k.evaluation.predictions.case import Case
+from atmorep_k.evaluation.case import Case
 
 
 class Spectra(abc.ABC):
@@ -32,15 +32,15 @@ class Spectra(abc.ABC):
 
     def add(self, lead: int, model: str, case: Case) -> None:
         """Adds one forecast at one lead time; parts count in which all points do."""
-        weight = self.weight_of(case.counted)
+        weight = self.weight_of(case.weights.counted)
         if not weight.any():
             return
-        self._add(model, lead, self.power_of(case.members.mean(axis=0)), weight)
+        self._add(model, lead, self.power_of(case.mean), weight)
         if model == "ensemble":
             for member in case.members:
                 self._add("members", lead, self.power_of(member) / case.number, weight)
         if model == self.names[1]:
-            self._add("truth", lead, self.power_of(case.truth.values), weight)
+            self._add("truth", lead, self.power_of(case.truth), weight)
             self.weight[:, lead] += weight.sum(axis=-1)
 
     def _add(self, name: str, lead: int, power: np.ndarray, weight: np.ndarray) -> None:

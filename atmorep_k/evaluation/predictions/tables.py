@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atmorep_k.evaluation.metrics import in_units
 from atmorep_k.evaluation.predictions.bootstrap import FEWEST_TIMES
 
 _CELL = ("level", "prediction_timedelta", "region")
@@ -17,7 +18,6 @@ _RANKS = ("field", "level", "lead_hours", "region", "rank", "share")
 _SPECTRA = ("field", "level", "lead_hours", "of")
 # Kind of spectra -> the dimension by which it goes.
 WAVENUMBERS = {"spectra": "wavenumber", "spherical_spectra": "total_wavenumber"}
-_WITHOUT_UNITS = ("acc", "spread_skill", "ets", "roc", "fss")
 _SHOWN = ("rmse", "acc", "crps", "spread_skill")
 _ONE = np.timedelta64(1, "h")
 
@@ -84,8 +84,8 @@ def _score_rows(scores: xr.Dataset, fields: list[str]) -> Iterator[list]:
         values = levelled(scores[field]).transpose(*_CELL, "model", "score")
         places = np.argwhere(np.isfinite(values.values))
         for row, where in zip(_rows(field, values, keys), places, strict=True):
-            of = "1" if row[5].startswith(_WITHOUT_UNITS) else units
-            yield [*row, *(_text(a[tuple(where)]) for a in ends), of]
+            of_score = units if in_units(row[5]) else "1"
+            yield [*row, *(_text(a[tuple(where)]) for a in ends), of_score]
 
 
 def _labels(values: xr.DataArray, dim: str) -> list[str]:

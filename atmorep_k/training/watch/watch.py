@@ -3,7 +3,7 @@
 from typing import Any
 
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation.held_out.evaluate import check_tasks
+from atmorep_k.evaluation.held_out.scoring import check_tasks
 from atmorep_k.evaluation.held_out.windows import HeldOut
 from atmorep_k.registry import Component, component
 from atmorep_k.training.watch.windows import WatchedWindows

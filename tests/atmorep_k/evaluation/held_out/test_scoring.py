@@ -5,14 +5,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from atmorep_k import evaluation as metrics
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import Forecast, Infill, RandomTokens, TemporalInterpolation
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation import baselines, metrics, truth
-from atmorep_k.evaluation.held_out import evaluate as evaluation
+from atmorep_k.evaluation import baselines, truth
+from atmorep_k.evaluation.held_out.scoring import check_tasks, score_held_out
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.inference import batches
 
@@ -161,7 +162,7 @@ def dataset(tmp_path_factory):
 
 
 def evaluate(model, dataset, maskings, num_samples=5, batch_size=2, seed=3):
-    return evaluation.evaluate(
+    return score_held_out(
         model, dataset, maskings, num_samples=num_samples, batch_size=batch_size, seed=seed
     )
 
@@ -344,7 +345,7 @@ def test_only_predicted_fields_are_scored(dataset):
 
 def test_a_masking_that_does_not_suit_the_window_is_found_at_once(dataset):
     with pytest.raises(UserError, match="whole window"):
-        evaluation.check_tasks({"forecast": Forecast(3)}, FIELDS)
+        check_tasks({"forecast": Forecast(3)}, FIELDS)
 
 
 def test_a_model_that_encodes_visible_tokens_takes_any_number_of_slots(make_model, make_batch):
