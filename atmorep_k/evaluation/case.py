@@ -41,6 +41,8 @@ class Case:
     ) -> "Case":
         """Return the case of those points of an array that count.
 
+        A value of a forecast that is not finite at such a point makes its scores NaN.
+
         Args:
             counted: bool array.
             members: `(member, ...)`, each like `counted`.

@@ -1,4 +1,4 @@
-"""Predictions beside what the store has for the same hours: scores, maps, a table."""
+"""A prediction compared with what the store has for the same hours: scores, maps, a table."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -34,12 +34,12 @@ _NO_SCORES = {
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What a prediction is worth where the store has the truth, and a picture of it.
+    """Scores of a prediction where the store has the truth, and a picture of it.
 
     Args:
         task: `forecast`, `interpolate`, `reconstruct`, `infill` or `rollout`.
         scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
-            area, levels and times; the attribute `units`; nothing for a field without truth.
+            area, levels and times; the attribute `units`; a field without truth is left out.
         total: field -> the same over all lead times, (model).
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
         lines: coastlines.
@@ -53,11 +53,11 @@ class Verification:
 
     @property
     def remark(self) -> str:
-        """Why there is no table; empty where there is one."""
+        """Why the table is missing; empty if it is not."""
         return "" if self.scores else _NO_SCORES.get(self.task, _NO_SCORES[""])
 
     def table(self):
-        """Returns a `rich` table: all lead times and the last one, persistence beside it."""
+        """Return a `rich` table: all lead times and the last one, persistence beside it."""
         from rich.box import SIMPLE
         from rich.table import Table
 
@@ -76,7 +76,7 @@ class Verification:
         return table
 
     def draw(self, directory: Path) -> list[Path]:
-        """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
+        """Draw `map_<task>_<field>.png` into a directory, made if need be; return the paths."""
         return plots.draw_maps(self.pictures, self.task, directory, _TITLES[self.task], self.lines)
 
 
@@ -86,10 +86,10 @@ def _cells(scores: xr.Dataset) -> list[str]:
 
 
 def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) -> Verification:
-    """Compares a prediction with the store it was made from; one time is in memory at a time.
+    """Compare a prediction with the store it was made from; one time is in memory at a time.
 
-    Persistence is the last visible value before, the first one after where there is none, and the
-    mean that normalises the field where a point was never visible. Grid points count by area.
+    Persistence is the last visible value before, else the first one after, and the mean that
+    normalises the field if a point was never visible. Grid points count by area.
 
     Args:
         prediction: as `inference` gives it; predicted fields that are not in it are left out.
@@ -139,7 +139,7 @@ def _scores(sums: dict[str, Sums], leads: np.ndarray | None = None) -> xr.Datase
 class _OneTime:
     """One field of the prediction of one time, beside the truth; cubes (level, time, lat, lon).
 
-    A first time is added where the first lead time is not 0: what the model saw last.
+    A first time is added if the first lead time is not 0: what the model saw last.
     """
 
     def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
@@ -160,11 +160,11 @@ class _OneTime:
             deviation = _leveled(prediction[f"{field.name}_spread"], field)
             mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
         self.mean, self.spread = self._padded(mean), self._padded(deviation)
-        self.hidden = np.isfinite(self.mean)
-        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
-            # Where nothing was hidden, values may be the store's own.
-            hidden = _leveled(hidden, field).transpose(*_DIMS).values
-            self.hidden &= self._padded(hidden, False)
+        self.masked = np.isfinite(self.mean)
+        if (masked := prediction.get(f"{field.name}_hidden")) is not None:
+            # Elsewhere the values may be the store's own.
+            masked = _leveled(masked, field).transpose(*_DIMS).values
+            self.masked &= self._padded(masked, False)
         self.truth = cube(store, field, self.times, self.rows, self.columns)
 
     def _padded(self, values: np.ndarray, fill=np.nan) -> np.ndarray:
@@ -177,32 +177,32 @@ class _OneTime:
         """
         place = self.times, self.rows, self.columns
         expected = self._normalizer.denormalize(np.zeros(self.mean.shape, np.float32), *place)
-        steady = baselines.persistence(self.truth, self.hidden, expected)
+        steady = baselines.persistence(self.truth, self.masked, expected)
         kept = slice(self._added, None)
-        forecasts = np.stack([self.mean, steady.astype(np.float64)])[:, None, :, kept]
-        truth, scale = self.truth[:, kept], self._normalizer.scale(*place)[1]
-        known = np.isfinite(forecasts).all(axis=(0, 1)) & np.isfinite(truth)
-        counted = self.hidden[:, kept] & known
+        mean, steady, truth = (a[:, kept] for a in (self.mean, steady, self.truth))
+        known = np.isfinite(mean) & np.isfinite(steady) & np.isfinite(truth)
+        counted = self.masked[:, kept] & known
+        scale = np.broadcast_to(self._normalizer.scale(*place)[1], self.mean.shape)
         ensemble = Case.where(
             counted,
-            forecasts[0],
+            mean[None],
             truth,
             num_axes=2,
             weight=area_weights(self.store.latitude)[self.rows][:, None],
-            scale=np.broadcast_to(scale, self.mean.shape)[:, kept],
+            scale=scale[:, kept],
         )
-        cases = ensemble, ensemble.beside(forecasts[1][:, counted])
+        cases = ensemble, ensemble.beside(steady[None, counted])
         statistics = metrics.statistics_of(metrics.VERIFICATION)
         return {n: Sums.of(statistics, case) for n, case in zip(MODELS, cases, strict=True)}
 
     def picture(self) -> xr.Dataset:
-        """Returns what is drawn: the middle one of the levels."""
+        """Return what is drawn: the middle level."""
         level = list(self.field.levels).index(self.field.middle_level)
         arrays = {
             "target": self.truth,
-            "prediction": np.where(self.hidden, self.mean, self.truth),
-            "spread": np.where(self.hidden, self.spread, np.nan),
-            "hidden": self.hidden,
+            "prediction": np.where(self.masked, self.mean, self.truth),
+            "spread": np.where(self.masked, self.spread, np.nan),
+            "hidden": self.masked,
         }
         arrays = {name: values[[level]] for name, values in arrays.items()}
         latitude = self.store.latitude[self.rows]
@@ -211,7 +211,7 @@ class _OneTime:
 
 
 def _leveled(values: xr.DataArray, field) -> xr.DataArray:
-    """Returns an array with the levels of its field; one level at the surface."""
+    """Return an array with the levels of its field; one level at the surface."""
     if "level" not in values.dims:
         return values.expand_dims("level")
     return values.sel(level=list(field.levels))

@@ -33,17 +33,19 @@ class Weights(abc.ABC):
 
 
 class PointWeights(Weights):
-    """Weights of a list of points, each of which belongs to one cell.
+    """Weights of a list of points, cell by cell.
 
     Args:
-        cell: `(point,)` row-major index of the cell.
-        shape: shape of the cells.
+        sizes: `(*cells)` how many points each cell has.
         weight: `(point,)`; all points count 1 if None.
     """
 
-    def __init__(self, cell: np.ndarray, shape: tuple[int, ...], weight: np.ndarray | None = None):
-        self._cell, self._shape, self._weight = cell, shape, weight
-        self._size = int(np.prod(shape))
+    def __init__(self, sizes: np.ndarray, weight: np.ndarray | None = None):
+        self._sizes, self._weight = sizes, weight
+        ends = sizes.cumsum()
+        # `reduceat` needs the first points of those cells that have any.
+        self._filled = np.flatnonzero(sizes)
+        self._first = (ends - sizes.ravel())[self._filled]
 
     @classmethod
     def where(cls, counted: np.ndarray, num_axes: int, weight=None) -> "PointWeights":
@@ -57,30 +59,36 @@ class PointWeights(Weights):
             num_axes: how many leading axes the cells keep.
             weight: broadcastable to `counted`; all points count 1 if None.
         """
-        shape = counted.shape[:num_axes]
-        sizes = counted.reshape(int(np.prod(shape)), -1).sum(axis=1)
-        cell = np.repeat(np.arange(len(sizes)), sizes)
         if weight is not None:
             weight = np.broadcast_to(weight, counted.shape)[counted].astype(np.float64)
-        return cls(cell, shape, weight)
+        return cls(counted.sum(axis=tuple(range(num_axes, counted.ndim))), weight)
 
     @functools.cached_property
     def sum(self) -> np.ndarray:
         """Sum of the weights `(*cells)`."""
-        weight = self._weight
-        return np.bincount(self._cell, weight, self._size).astype(np.float64).reshape(self._shape)
+        return self._sizes.astype(np.float64) if self._weight is None else self._add(self._weight)
 
     def total(self, values):
         """Return the weighted sums `(*cells)` of values `(point,)`."""
-        values = values if self._weight is None else values * self._weight
-        return np.bincount(self._cell, values, self._size).reshape(self._shape)
+        return self._add(values if self._weight is None else values * self._weight)
 
     def counts(self, category, number, share=1.0):
         """Return the weight `(*cells, category)` of the points of each category."""
         weight = share if self._weight is None else share * self._weight
         weight = np.broadcast_to(weight, category.shape)
-        found = np.bincount(self._cell * number + category, weight, self._size * number)
-        return found.reshape(*self._shape, number)
+        found = np.bincount(self._cell * number + category, weight, self._sizes.size * number)
+        return found.reshape(*self._sizes.shape, number)
+
+    @functools.cached_property
+    def _cell(self) -> np.ndarray:
+        """Row-major index of the cell of each point `(point,)`."""
+        return np.repeat(np.arange(self._sizes.size), self._sizes.ravel())
+
+    def _add(self, values: np.ndarray) -> np.ndarray:
+        found = np.zeros(self._sizes.size)
+        if len(self._filled):
+            found[self._filled] = np.add.reduceat(values, self._first)
+        return found.reshape(self._sizes.shape)
 
 
 class GridWeights(Weights):

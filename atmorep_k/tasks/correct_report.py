@@ -45,7 +45,7 @@ class Correction:
             of `change`, `rms_change` and `spread`, and with a truth of `rmse`, `bias`, the same of
             the `_input`, and `nearer`, the share of points at which the mean of the members is
             nearer to the truth than the input is; the attribute `units`.
-        truth: path of the store with the truth; empty where there is none.
+        truth: path of the store with the truth; empty without one.
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
         lines: coastlines.
     """
@@ -57,11 +57,11 @@ class Correction:
 
     @property
     def remark(self) -> str:
-        """Why there is no table; there always is one."""
+        """Empty: a correction always has a table."""
         return ""
 
     def table(self):
-        """Returns a `rich` table: all levels, then each of them."""
+        """Return a `rich` table: all levels, then each of them."""
         from rich.box import SIMPLE
         from rich.table import Table
 
@@ -81,7 +81,7 @@ class Correction:
         return table
 
     def draw(self, directory: Path) -> list[Path]:
-        """Draws `map_correct_<field>.png` into a directory, made if need be."""
+        """Draw `map_correct_<field>.png` into a directory, made if need be."""
         title = "Fields seen through the model"
         return plots.draw_maps(self.pictures, "correct", directory, title, self.lines, _PANELS)
 
@@ -91,11 +91,11 @@ def _cell(name: str, value: float) -> str:
 
 
 def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correction:
-    """Measures and pictures a correction; one time of a field is in memory at a time.
+    """Measure and draw a correction; one time of a field is in memory at a time.
 
     Args:
         prediction: as `correct` gives it; its attribute `truth`, if it has one, is the path of the
-            store that it is compared with.
+            store to compare it with.
         model: the model that made it.
         stores: field -> the store that was corrected.
     """

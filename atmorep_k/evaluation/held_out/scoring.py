@@ -7,7 +7,7 @@ from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.held_out.field_sums import FieldSums
 from atmorep_k.evaluation.held_out.scores import HeldOutScores
 from atmorep_k.evaluation.held_out.windows import HeldOut
-from atmorep_k.inference.batches import forget_shapes, hidden_tokens, predict_batch, scatter
+from atmorep_k.inference.batches import forget_shapes, predict_batch
 from atmorep_k.model import AtmoRep
 from atmorep_k.progress import bar, counter
 from atmorep_k.registry import Component, component
@@ -87,7 +87,7 @@ def score_held_out(
     held_out = HeldOut(model, dataset, num_samples, seed)
     sums, pictures = {}, {}
     for task, masking in maskings.items():
-        of_task = {field.name: FieldSums(field.levels) for field in held_out.fields}
+        sums[task] = {field.name: FieldSums(field.levels) for field in held_out.fields}
         pictures[task] = {}
         forget_shapes(model)
         for first in range(0, num_samples, batch_size):
@@ -96,19 +96,18 @@ def score_held_out(
             predictions = predict_batch(model, samples, batch_size)
             for field in held_out.fields:
                 for sample, values in zip(samples, predictions[field.name], strict=False):
-                    masked, members = scatter(field, *hidden_tokens(field, sample), values)
-                    window = held_out.window(task, field, sample, masked)
-                    members = window.physical(members)
-                    of_task[field.name].add(window, members)
+                    window, members = held_out.compared(task, field, sample, values)
+                    sums[task][field.name].add(window, members)
                     if field.name not in pictures[task]:
                         picture = held_out.picture(field, sample, window, members)
                         pictures[task][field.name] = picture
             if progress:
                 progress(len(samples))
-        sums[task] = {
-            f.name: held_out.label(task, f, of_task[f.name].data) for f in held_out.fields
-        }
-    return HeldOutScores(sums, pictures, held_out.simulated)
+    labelled = {
+        task: {f.name: held_out.label(task, f, of_task[f.name].data) for f in held_out.fields}
+        for task, of_task in sums.items()
+    }
+    return HeldOutScores(labelled, pictures, held_out.simulated)
 
 
 def check_tasks(maskings: dict[str, Any], fields: list) -> None:

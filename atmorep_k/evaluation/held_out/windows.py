@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.evaluation import baselines, truth
+from atmorep_k.inference.batches import hidden_tokens, scatter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +90,24 @@ class HeldOut:
                 interpolated = baselines.linear_interpolation(cube, masked, expected)
                 found["linear_interpolation"] = interpolated
         return HeldOutWindow(masked, cube, found, self.normalizers[field.name], place)
+
+    def compared(
+        self, task: str, field, sample, values: np.ndarray
+    ) -> tuple[HeldOutWindow, np.ndarray]:
+        """Return truth and baselines of a window, and the members beside them.
+
+        Args:
+            task: the task.
+            field: the `FieldSpec`.
+            sample: the window.
+            values: what the model predicts (level, masked, member, value), normalised.
+
+        Returns:
+            The window, and members (member, level, time, lat, lon) in physical units.
+        """
+        masked, members = scatter(field, *hidden_tokens(field, sample), values)
+        window = self.window(task, field, sample, masked)
+        return window, window.physical(members)
 
     def picture(self, field, sample, window: HeldOutWindow, members: np.ndarray) -> xr.Dataset:
         """Return what is drawn of a window; `members` (member, level, time, lat, lon)."""

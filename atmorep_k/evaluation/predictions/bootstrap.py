@@ -1,4 +1,4 @@
-"""How sure a score is: intervals from times drawn again in blocks."""
+"""Confidence intervals of scores, from times that are drawn again in blocks."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from atmorep_k.evaluation.sums import WEIGHT, Sums
 
-# With fewer times the spread of the draws says little: there is no interval.
+# With fewer times the spread of the draws says little, and no interval is given.
 FEWEST_TIMES = 8
 DRAWS = 500
 SHARE = 0.95
@@ -22,7 +22,7 @@ def draws(times: int, block: int, seed: int = 0) -> np.ndarray:
 
     A draw consists of blocks of consecutive times, which go round from the last time to the first
     so that each time is as likely as any other: the circular block bootstrap of Politis and Romano
-    (1992). Values that follow each other resemble each other; blocks keep that.
+    (1992). Consecutive values resemble each other, and blocks keep that.
 
     Args:
         times: their number.

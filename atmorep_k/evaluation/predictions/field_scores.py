@@ -47,7 +47,7 @@ def field_metrics(number: int, events: Sequence[Event], grid: Sequence[int]) -> 
 
 
 class FieldScores:
-    """Sums of one field by time, model, level, lead time and region, and the scores from them.
+    """The scores of one field, from sums by time, model, level, lead time and region.
 
     Args:
         field: the prediction and its place in the store.
@@ -62,8 +62,8 @@ class FieldScores:
         self.events = events_of_truth(field, self._weight[0])
         grid = len(field.rows), len(field.columns)
         self.metrics = field_metrics(field.number, self.events, grid)
-        single = statistics_of(field_metrics(1, self.events, grid))
-        self._statistics = {True: statistics_of(self.metrics), False: single}
+        self._of_members = statistics_of(self.metrics)
+        self._of_single = statistics_of(field_metrics(1, self.events, grid))
         self._climatology: Climatology = field.climatology(times)
         self._times = field.values.sizes["time"]
         self._shape = len(field.levels), len(field.leads), len(regions)
@@ -82,7 +82,7 @@ class FieldScores:
         self.spectra["spectra"] = ZonalSpectra(field.models, self._area, shape, grid[1])
         place = field.store.latitude[field.rows], field.store.longitude[field.columns]
         if not (rings := rings_of(*place)):
-            self._without = "its grid is no global one of equidistant or Gaussian rows"
+            self._without = "its grid is not a global one of equidistant or Gaussian rows"
         elif not importlib.util.find_spec("ducc0"):
             self._without = str(missing_extra("ducc0", "derive"))
         else:
@@ -90,7 +90,7 @@ class FieldScores:
             self.spectra["spherical_spectra"] = of_sphere
 
     def add(self, number: int) -> None:
-        """Adds the reference time of an index."""
+        """Add the reference time at an index."""
         one = self.field.one(number, self._climatology)
         known, predicted = one.coverage()
         if not known:
@@ -105,29 +105,29 @@ class FieldScores:
 
     def _keep(self, number: int, model: int, lead: int, case: Case) -> None:
         """Keep the sums of one case, those of each time by themselves: intervals need them."""
-        ensemble = case.number > 1
-        for name, total in Sums.of(self._statistics[ensemble], case).items():
+        statistics = self._of_members if case.number > 1 else self._of_single
+        for name, total in Sums.of(statistics, case).items():
             if name not in self._totals:  # the first is the prediction, which has the most members
                 shape = self._times, len(self.field.models), *self._shape, *total.shape[2:]
                 self._totals[name] = np.zeros(shape)
             there = tuple(slice(size) for size in total.shape[2:])
             self._totals[name][(number, model, slice(None), lead, slice(None), *there)] = total
-        if ensemble:
+        if case.number > 1:
             ranks = metrics.RankHistogram().statistics
             self._ranks[:, lead] += Sums.of(ranks, case)["ranks"]
 
     @property
     def times(self) -> np.ndarray:
-        """Indices of the reference times of which any point counts."""
+        """Indices of the reference times that have a point that counts."""
         if not self._totals:
             return np.zeros(0, np.int64)
         return np.flatnonzero(self._totals[WEIGHT].any(axis=(1, 2, 3, 4)))
 
     def dataset(self, block: int | None) -> xr.Dataset:
-        """Returns all scores, labelled, see `evaluate`.
+        """Return all scores with labels, see `evaluate`.
 
         Args:
-            block: times in a block of the bootstrap; a usual number if None.
+            block: times in a block of the bootstrap; `block_length` if None.
         """
         sums = Sums(self._totals).map(lambda total: total[self.times])
         score = functools.partial(metrics.scores_of, metrics=self.metrics)
@@ -166,7 +166,7 @@ class FieldScores:
         return dict(zip(_CELL, (self.field.levels, self.field.leads, self.regions), strict=True))
 
     def _more(self) -> dict[str, xr.DataArray]:
-        """Returns rank histogram, thresholds and spectra, as far as there are any."""
+        """Return the thresholds, and the rank histogram and spectra if the field has them."""
         places = {"level": self.field.levels}
         values = np.stack([event.threshold for event in self.events])
         events = {"event": [event.name for event in self.events], **places}

@@ -17,7 +17,7 @@ _ONE = np.timedelta64(1, "h")
 
 
 def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
-    """Draws scores, ranks and spectra of each field over the whole grid; returns the paths."""
+    """Draw scores, ranks and spectra of each field over the whole grid; return the paths."""
     made = []
     for field in fields_of(scores):
         made.append(save(by_lead_time(scores, field), directory / f"scores_{field}.png"))
@@ -30,7 +30,7 @@ def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
 
 
 def by_lead_time(scores: xr.Dataset, field: str):
-    """Returns the figure of scores by lead time: a row per level (three at most), a column each.
+    """Return the figure of scores by lead time: a row per level (three at most), a column each.
 
     Bars, or a band where there are several lead times, are 95 % intervals.
     """
@@ -79,7 +79,7 @@ def _finish(axes, name: str) -> None:
 
 
 def ranks(scores: xr.Dataset, field: str):
-    """Returns the figure of the rank histograms of the first and the last lead time."""
+    """Return the figure of the rank histograms of the first and the last lead time."""
     shares = levelled(scores[f"{field}_ranks"]).isel(region=0)
     shares = shares.dropna("prediction_timedelta", how="all").dropna("level", how="all")
     leads = _ends(shares["prediction_timedelta"].values)
@@ -88,7 +88,7 @@ def ranks(scores: xr.Dataset, field: str):
 
 
 def spectra(scores: xr.Dataset, field: str, kind: str):
-    """Returns the figure of power by wavenumber, first and last lead time, middle level.
+    """Return the figure of power by wavenumber, first and last lead time, middle level.
 
     Args:
         scores: as `evaluate` gives them.

@@ -8,7 +8,7 @@ from atmorep_k.evaluation.case import Case
 
 
 class Spectra(abc.ABC):
-    """Sums of power of the truth and of each forecast; a subclass says by which waves.
+    """Sums of power of the truth and of each forecast; a subclass defines the waves.
 
     Args:
         models: names of the forecasts; the first may be an ensemble, and then the spectra of its
@@ -24,14 +24,14 @@ class Spectra(abc.ABC):
 
     @abc.abstractmethod
     def power_of(self, values: np.ndarray) -> np.ndarray:
-        """Returns the power (level, part, wavenumber) of values (level, lat, lon)."""
+        """Return the power (level, part, wavenumber) of values (level, lat, lon)."""
 
     @abc.abstractmethod
     def weight_of(self, counted: np.ndarray) -> np.ndarray:
-        """Returns what each part (level, part) counts; `counted` is bool (level, lat, lon)."""
+        """Return the weight of each part (level, part); `counted` is bool (level, lat, lon)."""
 
     def add(self, lead: int, model: str, case: Case) -> None:
-        """Adds one forecast at one lead time; parts count in which all points do."""
+        """Add one forecast at one lead time; a part counts if all of its points do."""
         weight = self.weight_of(case.weights.counted)
         if not weight.any():
             return
@@ -47,7 +47,7 @@ class Spectra(abc.ABC):
         self.power[name][:, lead] += np.einsum("lyk,ly->lk", power, weight)
 
     def mean(self) -> np.ndarray:
-        """Returns the mean power (name, level, lead, wavenumber), NaN where nothing counted."""
+        """Return the mean power (name, level, lead, wavenumber), NaN where nothing counted."""
         total = np.stack([self.power[name] for name in self.names])
         weight = np.where(self.weight > 0, self.weight, np.nan)
         return total / weight[..., None]

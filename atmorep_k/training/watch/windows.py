@@ -1,4 +1,4 @@
-"""The held-out windows of one task that a training is scored on again and again."""
+"""The held-out windows of one task that a training is scored on repeatedly."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
