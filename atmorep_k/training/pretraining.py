@@ -14,8 +14,7 @@ from atmorep_k.backend.installed import versions
 from atmorep_k.console import print_table
 from atmorep_k.distribution import Engine, engine_for
 from atmorep_k.errors import Interrupted, UserError, unknown
-from atmorep_k.evaluation.held_out import evaluate
-from atmorep_k.evaluation.held_out.scoring import Scoring
+from atmorep_k.evaluation.held_out.scoring import Scoring, check_tasks
 from atmorep_k.extension.source import ModelSource
 from atmorep_k.figures import plots
 from atmorep_k.files import write_whole
@@ -125,7 +124,7 @@ class Pretraining(Component):
                 f"hidden = 1 and the others to 0."
             )
         if self.scoring:
-            evaluate.check_tasks(self.scoring.maskings, self.model.fields)
+            check_tasks(self.scoring.maskings, self.model.fields)
         for callback in self.callbacks:
             if isinstance(callback, RunCallback):
                 callback.check()

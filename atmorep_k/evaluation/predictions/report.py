@@ -1,4 +1,4 @@
-"""The scores of a prediction written into a directory."""
+"""Write the scores of a prediction into a directory."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ _MARK = "scores.csv"
 
 
 def check_directory(directory: Path, overwrite: bool) -> None:
-    """Checks that scores may be written into a directory, before any work.
+    """Check that scores may be written into a directory, before any work.
 
     Raises:
-        UserError: where it exists (and is not to be replaced), or holds something else.
+        UserError: if it exists and is not to be replaced, or holds anything but scores.
     """
     check_output(
         directory, overwrite, kind="an evaluation", is_ours=lambda p: (p / _MARK).is_file()
@@ -23,14 +23,14 @@ def check_directory(directory: Path, overwrite: bool) -> None:
 
 
 def write_scores(scores: xr.Dataset, directory: Path) -> Path:
-    """Writes tables and pictures into a directory, which appears when it is complete.
+    """Write tables and pictures into a directory, which appears when it is complete.
 
     Args:
         scores: as `evaluate` gives them.
         directory: where to.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if it cannot be written.
     """
     with writing_whole(directory) as partial:
         partial.mkdir()

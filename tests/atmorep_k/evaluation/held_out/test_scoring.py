@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from atmorep_k import evaluation as metrics
 from atmorep_k.batch import tokenize
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import Forecast, Infill, RandomTokens, TemporalInterpolation
@@ -14,8 +15,8 @@ from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation import baselines, metrics, truth
-from atmorep_k.evaluation.held_out import evaluate as evaluation
+from atmorep_k.evaluation import baselines, truth
+from atmorep_k.evaluation.held_out.scoring import check_tasks, score_held_out
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.inference import batches
 
@@ -164,7 +165,7 @@ def dataset(tmp_path_factory):
 
 
 def evaluate(model, dataset, maskings, num_samples=5, batch_size=2, seed=3):
-    return evaluation.evaluate(
+    return score_held_out(
         model, dataset, maskings, num_samples=num_samples, batch_size=batch_size, seed=seed
     )
 
@@ -347,7 +348,7 @@ def test_only_predicted_fields_are_scored(dataset):
 
 def test_a_masking_that_does_not_suit_the_window_is_found_at_once(dataset):
     with pytest.raises(UserError, match="whole window"):
-        evaluation.check_tasks({"forecast": Forecast(3)}, FIELDS)
+        check_tasks({"forecast": Forecast(3)}, FIELDS)
 
 
 @pytest.mark.backend

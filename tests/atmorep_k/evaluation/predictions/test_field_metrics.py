@@ -1,6 +1,8 @@
 """Every score from the sums is what a library, or a closed form, says of the same points."""
 
 import dataclasses
+import functools
+import operator
 import types
 
 import numpy as np
@@ -8,28 +10,35 @@ import pytest
 import xarray as xr
 from scipy.spatial.distance import cdist, pdist
 
-from atmorep_k.evaluation.predictions.case import Case
-from atmorep_k.evaluation.predictions.events import Events
-from atmorep_k.evaluation.predictions.from_sums import from_sums
-from atmorep_k.evaluation.predictions.parts import QUANTILES, parts
+from atmorep_k.evaluation.events import Event
+from atmorep_k.evaluation.metrics import scores_of, statistics_of
+from atmorep_k.evaluation.predictions.events import events_of_truth
+from atmorep_k.evaluation.predictions.field_scores import QUANTILES, field_metrics
+from atmorep_k.evaluation.sums import Sums
+from atmorep_k.evaluation.weights import GridWeights
 
 pytest.importorskip("scores")
 
 PLACE = ("latitude", "longitude")
-EVENTS = Events({"q90": np.array([0.5, 1.0])}, around=False)
+POINTS = ("level", *PLACE)
+EVENT = Event("q90", np.array([0.5, 1.0]))
 
 
-def score(*cases, events=EVENTS):
-    sums = [parts(case, events) for case in cases]
-    total = {name: sum(s[name] for s in sums) for name in sums[0]}
-    return {n: v[:, 0] for n, v in from_sums(total, cases[0].number).items()}
+def score(*cases, event=EVENT):
+    metrics = field_metrics(cases[0].number, [event], cases[0].truth.shape[1:])
+    sums = [Sums.of(statistics_of(metrics), case) for case in cases]
+    total = functools.reduce(operator.add, sums)
+    return {name: values[:, 0] for name, values in scores_of(total, metrics).items()}
 
 
 def masked(case):
     """Forecast and truth with NaN where a point does not count, and the weights."""
-    forecast = case.forecast.where(xr.DataArray(case.counted, dims=case.truth.dims))
-    truth = case.truth.where(case.counted)
-    return forecast, truth, xr.DataArray(case.weight[:, 0], dims=case.truth.dims)
+    counted = xr.DataArray(case.weights.counted, dims=POINTS)
+    dims = ("number", *POINTS)
+    forecast = xr.DataArray(case.members, dims=dims).where(counted)
+    forecast = forecast if case.number > 1 else forecast.isel(number=0)
+    truth = xr.DataArray(case.truth, dims=POINTS).where(counted)
+    return forecast, truth, xr.DataArray(case.weights.weight[:, 0], dims=POINTS)
 
 
 def test_means_over_the_area_agree_with_the_library(make_case):
@@ -63,14 +72,11 @@ def test_a_single_forecast_has_the_absolute_error_as_its_crps(make_case):
 def test_acc_is_the_correlation_of_anomalies_about_zero(make_case):
     case = make_case()
     found = score(case)["acc"]
-    forecast, truth = case.forecast.mean("number") - case.climatology, case.truth - case.climatology
+    forecast, truth = case.members.mean(axis=0) - case.climatology, case.truth - case.climatology
     for level in range(2):
         # With each point and its mirror image the mean is 0: Pearson's correlation is ours.
-        pair = [
-            np.concatenate([a[level].values.ravel(), -a[level].values.ravel()])
-            for a in (forecast, truth)
-        ]
-        weights = np.tile(case.weight[level, 0].ravel(), 2)
+        pair = [np.concatenate([a[level].ravel(), -a[level].ravel()]) for a in (forecast, truth)]
+        weights = np.tile(case.weights.weight[level, 0].ravel(), 2)
         covariance = np.cov(*pair, aweights=weights)
         expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
         np.testing.assert_allclose(found[level], expected)
@@ -86,9 +92,9 @@ def test_energy_score_of_all_pairs(make_case):
     case = make_case()
     found = score(case)["energy_score"]
     for level in range(2):
-        weight = case.weight[level, 0] / case.weight[level, 0].sum()
+        weight = case.weights.weight[level, 0] / case.weights.weight[level, 0].sum()
         scaled = (case.members[:, level] * np.sqrt(weight)).reshape(5, -1)
-        truth = (case.truth.values[level] * np.sqrt(weight)).reshape(1, -1)
+        truth = (case.truth[level] * np.sqrt(weight)).reshape(1, -1)
         expected = cdist(scaled, truth).mean() - pdist(scaled).mean() / 2
         np.testing.assert_allclose(found[level], expected)
 
@@ -98,7 +104,7 @@ def test_equitable_threat_score_agrees_with_the_library(make_case):
 
     case = make_case(uniform=True)
     found, (forecast, truth, _) = score(case)["ets_q90"], masked(case)
-    for level, threshold in enumerate(EVENTS.thresholds["q90"]):
+    for level, threshold in enumerate(EVENT.threshold):
         operator = ThresholdEventOperator(default_event_threshold=threshold)
         table = operator.make_contingency_manager(
             forecast.mean("number").isel(level=level), truth.isel(level=level)
@@ -119,9 +125,10 @@ def test_thresholds_part_the_area_of_the_truth():
         levels=np.arange(2),
         around=True,
     )
-    events = Events.of_truth(field, area, (0.5, 0.9))
-    for name, share in (("q50", 0.5), ("q90", 0.1)):
-        above = truth > events.thresholds[name][:, None, None]
+    events = events_of_truth(field, area, (0.5, 0.9))
+    assert [event.name for event in events] == ["q50", "q90"]
+    for event, share in zip(events, (0.5, 0.1), strict=True):
+        above = truth > event.threshold[:, None, None]
         found = (above * area).sum(axis=(0, 2, 3)) / (np.isfinite(truth) * area).sum(axis=(0, 2, 3))
         np.testing.assert_allclose(found, share, rtol=0.05)
 
@@ -132,7 +139,7 @@ def test_area_under_the_roc_curve_agrees_with_the_library(make_case):
     for number in (1, 5):
         case = make_case(number=number)
         found, (forecast, truth, weights) = score(case)["roc_area_q90"], masked(case)
-        for level, threshold in enumerate(EVENTS.thresholds["q90"]):
+        for level, threshold in enumerate(EVENT.threshold):
             share = (forecast.isel(level=level) > threshold).astype(float)
             share = share.mean("number") if number > 1 else share
             event = (truth.isel(level=level) > threshold).astype(float)
@@ -149,10 +156,9 @@ def test_fractions_skill_score_agrees_with_the_library(make_case, width):
 
     cases = [make_case(number=1, counting=2, uniform=True, seed=seed) for seed in range(2)]
     found = score(*cases)[f"fss_q90_{width}"]
-    forecast, truth = (
-        xr.concat([getattr(case, name) for case in cases], "time") for name in ("forecast", "truth")
-    )
-    for level, threshold in enumerate(EVENTS.thresholds["q90"]):
+    arrays = list(zip(*map(masked, cases), strict=True))
+    forecast, truth = (xr.concat(a, "time") for a in arrays[:2])
+    for level, threshold in enumerate(EVENT.threshold):
         expected = fss_2d(
             forecast.isel(level=level),
             truth.isel(level=level),
@@ -165,32 +171,33 @@ def test_fractions_skill_score_agrees_with_the_library(make_case, width):
 
 
 def test_neighbourhoods_go_round_the_globe_but_over_no_point_that_does_not_count(make_case):
-    around = dataclasses.replace(EVENTS, around=True)
+    around = dataclasses.replace(EVENT, around=True)
     case = make_case(counting=0.97)
-    turned = Case(
-        *(a.roll(longitude=5) for a in (case.forecast, case.truth, case.climatology)),
-        np.roll(case.counted, 5, axis=-1),
-        np.roll(case.weight, 5, axis=-1),
+    weights = case.weights
+    turned = dataclasses.replace(
+        case,
+        **{n: np.roll(getattr(case, n), 5, -1) for n in ("members", "truth", "climatology")},
+        weights=GridWeights(*(np.roll(a, 5, -1) for a in (weights.weight, weights.counted))),
     )
     name = "fss_q90_3"
-    whole = score(case, events=around)[name]
-    np.testing.assert_allclose(score(turned, events=around)[name], whole)
+    whole = score(case, event=around)[name]
+    np.testing.assert_allclose(score(turned, event=around)[name], whole)
     assert not np.allclose(score(turned)[name], score(case)[name])
-    wrong = case.forecast.where(xr.DataArray(case.counted, dims=case.truth.dims), 1e9)
-    found = score(dataclasses.replace(case, forecast=wrong), events=around)[name]
+    wrong = np.where(weights.counted, case.members, 1e9)
+    found = score(dataclasses.replace(case, members=wrong), event=around)[name]
     np.testing.assert_allclose(found, whole)
 
 
 def test_a_perfect_and_a_climatological_forecast(make_case):
     case = make_case()
-    perfect = score(dataclasses.replace(case, forecast=case.truth))
+    perfect = score(case.beside(case.truth[None]))
     for name in ("rmse", "mae", "bias", "crps", "energy_score", "quantile_score_q90"):
         np.testing.assert_allclose(perfect[name], 0, atol=1e-12, err_msg=name)
     for name in ("acc", "ets_q90", "roc_area_q90", "fss_q90_3"):
         np.testing.assert_allclose(perfect[name], 1, err_msg=name)
-    usual = score(dataclasses.replace(case, forecast=case.climatology))
+    usual = score(case.beside(case.climatology[None]))
     np.testing.assert_array_equal(usual["acc"], 0)
-    never = score(dataclasses.replace(case, forecast=xr.full_like(case.truth, -9.0)))
+    never = score(case.beside(np.full((1, *case.truth.shape), -9.0)))
     np.testing.assert_allclose(never["ets_q90"], 0, atol=1e-12)
     np.testing.assert_allclose(never["roc_area_q90"], 0.5)
     np.testing.assert_allclose(never["fss_q90_3"], 0, atol=1e-12)
@@ -201,8 +208,5 @@ def test_members_drawn_like_the_truth_have_a_spread_like_their_error(make_case):
     for seed in range(30):
         case, rng = make_case(), np.random.default_rng(seed)
         values = rng.normal(size=(6, *case.truth.shape))
-        members = xr.DataArray(values[1:], dims=case.forecast.dims)
-        cases.append(
-            dataclasses.replace(case, forecast=members, truth=case.truth.copy(data=values[0]))
-        )
+        cases.append(dataclasses.replace(case, members=values[1:], truth=values[0]))
     np.testing.assert_allclose(score(*cases)["spread_skill"], 1, atol=0.04)
