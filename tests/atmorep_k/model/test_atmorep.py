@@ -7,8 +7,8 @@ import atmorep_k
 from atmorep_k import components
 from atmorep_k.backend.versions import versions
 from atmorep_k.errors import UserError
-from atmorep_k.model.atmorep import token_latitudes, visible_first
 from atmorep_k.model.declared import count_parameters
+from atmorep_k.model.tokens import token_latitudes, visible_first
 
 ENCODE = pytest.mark.parametrize("encode", ["all", "visible", "apart"])
 
