@@ -2,29 +2,25 @@
 
 import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Literal
 
 import keras
-import numpy as np
 from keras import ops
 
 from atmorep_k.backend import replicas
-from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.backend.weight_paths import check, matches, within
-from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
 from atmorep_k.model import dataflow
+from atmorep_k.model.field_network import FieldNetwork
+from atmorep_k.model.keras_file import FORMAT, KerasFile
 from atmorep_k.model.templates import Templates
-from atmorep_k.model.tokens import masked_tokens, token_latitudes, visible_first
+from atmorep_k.model.tokens import token_latitudes
 from atmorep_k.registry import clone, component
-
-STATISTICS_FILE = "statistics.npz"
 
 
 @component("model")
-class AtmoRep(keras.Model):
+class AtmoRep(KerasFile, keras.Model):
     """Probabilistic transformer of atmospheric fields, p(hidden tokens | visible tokens, place).
 
     Lessig et al. 2023, arXiv:2308.13280. Each component given here is a template: the model makes
@@ -100,6 +96,8 @@ class AtmoRep(keras.Model):
         self.normalizers = {
             f.name: clone(self.templates.of("normalizer", f.name)) for f in self.fields
         }
+        self.networks: dict[str, FieldNetwork] = {}
+        self.format_read = FORMAT
         self.learning = [f.name for f in self.predicted]
         self.batch_loss = LastValue(name="batch_loss")
         self._check()
@@ -127,7 +125,7 @@ class AtmoRep(keras.Model):
 
     def part(self, role: str, field: str) -> keras.layers.Layer:
         """Returns the layer that plays a role (`"encoder"`, ...) for a field."""
-        return getattr(self, f"field_{field}_{role}")
+        return self.networks[field].parts()[role]
 
     def at(self, field: str, function, *states):
         """Runs a function of a field's layers on the field's device, and returns what it returns.
@@ -142,9 +140,18 @@ class AtmoRep(keras.Model):
         return function(*states)
 
     def build(self, input_shape=None):
-        """Makes all layers; their shapes follow from the fields, so no input is needed."""
+        """Makes the networks of all fields; shapes follow from these, so no input is needed."""
         for field in self.fields:
-            self.at(field.name, functools.partial(self._build_field, field))
+            # Named by field: a container would be saved by position, and fields in another order
+            # would then swap their weights without an error. Keras saves attributes in the order
+            # of their names, so `field_...` comes before `layers` and `networks`, which hold all.
+            couplings = {f.name: f for f in self.fields if f.name in field.couplings}
+            network = FieldNetwork(
+                field, self.templates, couplings, self.encode, dtype=self.dtype_policy
+            )
+            setattr(self, f"field_{field.name}", network)
+            self.networks[field.name] = network
+            self.at(field.name, network.build)
         self.built = True
         self.set_freeze(self.freeze)
 
@@ -164,54 +171,7 @@ class AtmoRep(keras.Model):
 
     def learns(self, role: str, field: str) -> bool:
         """Tells whether a field's part has weights that are trained."""
-        part = getattr(self, f"field_{field}_{role}", None)
-        return bool(part and part.trainable_variables)
-
-    def _build_field(self, field: FieldSpec) -> None:
-        info_dim = self.templates.of("token_info", field.name).embed_dim
-        if not 0 < info_dim < field.embed_dim:
-            raise UserError(
-                f"field {field.name!r}: embed_dim {field.embed_dim} must exceed the "
-                f"{info_dim} channels of the token information."
-            )
-        grid = (None, len(field.levels), *field.num_tokens)
-        self._add(
-            field, "tokenizer", (*grid, field.token_values), embed_dim=field.embed_dim - info_dim
-        )
-        self._add(field, "token_info", (*grid, len(TOKEN_INFO)))
-        self._add(field, "position", (*grid, field.embed_dim))
-        sequence = self._sequence(field)
-        encoder = self._add(field, "encoder", sequence)
-        if field.predicted:
-            self._add(field, "decoder", sequence, [sequence] * encoder.num_layers)
-            shape = (None, len(field.levels), None, field.embed_dim)
-            self._add(field, "tail", shape, token_values=field.token_values)
-            if self.templates.of("first_guess", field.name) is not None:
-                tokens = (*grid, field.token_values)
-                self._add(field, "first_guess", tokens, token_size=field.token_size)
-
-    def _add(self, field: FieldSpec, role: str, *shapes, **changes) -> keras.layers.Layer:
-        # Named by field: a container would be saved by position, and fields in another order
-        # would then swap their weights without an error. Keras saves attributes in the order
-        # of their names, `layers` (a container of all) among them: these must come before it.
-        dtype = self.dtype_policy
-        template = self.templates.of(role, field.name)
-        layer = clone(template, name=field.name, dtype=dtype, **changes)
-        if role == "encoder" and field.couplings:
-            others = {f.name: self._sequence(f) for f in self.fields if f.name in field.couplings}
-            coupler = self.templates.of("coupler", field.name)
-            layer.couple(others, functools.partial(clone, coupler))
-        setattr(self, f"field_{field.name}_{role}", layer)
-        with keras.name_scope(role):
-            layer.build(*shapes)
-        return layer
-
-    def _sequence(self, field: FieldSpec) -> tuple[int | None, ...]:
-        """Returns the shape of a field's embedded tokens, without the axes of place."""
-        levels, times = len(field.levels), field.num_tokens[0]
-        if self.encode != "all":
-            return (None, levels * field.tokens_per_level, field.embed_dim)
-        return (None, levels, times, field.tokens_per_level // times, field.embed_dim)
+        return self.networks[field].learns(role)
 
     def call(self, inputs, training=False):
         """Returns the members predicted for the masked tokens of every predicted field.
@@ -220,35 +180,32 @@ class AtmoRep(keras.Model):
         part of the network is run that these do not need.
         """
         wanted = self.learning if training else [f.name for f in self.predicted]
-        read = dataflow.embedded(self.fields, wanted)
-        embed = {f.name: functools.partial(self.embed, f) for f in self.fields if f.name in read}
-        embedded = {name: self.at(name, function, inputs) for name, function in embed.items()}
-        starts, encoded = self.encode_fields(embedded, inputs, training, wanted)
-        return {
-            f.name: self._predict(f, starts[f.name], encoded[f.name], inputs, training)
+        starts, encoded = self.encode_fields(self.embed(inputs, wanted), inputs, training, wanted)
+        predict = {
+            f.name: functools.partial(
+                self.networks[f.name].predict, inputs=inputs, training=training
+            )
             for f in self.predicted
             if f.name in wanted
         }
+        return {
+            name: self.at(name, function, starts[name], encoded[name])
+            for name, function in predict.items()
+        }
 
-    def embed(self, field: FieldSpec, inputs):
-        """Returns the embedded tokens of a field, (batch, level, time, space, channel).
+    def embed(self, inputs, wanted):
+        """Returns field -> embedded tokens, of the fields that predictions of others read, too.
 
-        Unless `encode = "all"`: (batch, token, channel).
+        Args:
+            inputs: of the model.
+            wanted: names of the fields to predict.
         """
-        name = field.name
-        values = self.part("tokenizer", name)(self._seen(field, inputs))
-        info = self.part("token_info", name)(inputs[f"{name}/token_info"])
-        embedded = ops.concatenate([values, ops.cast(info, values.dtype)], axis=-1)
-        embedded = self.part("position", name)(embedded)
-        return ops.reshape(embedded, (-1, *self._sequence(field)[1:]))
-
-    def _first_guess(self, field: FieldSpec) -> keras.layers.Layer | None:
-        return getattr(self, f"field_{field.name}_first_guess", None)
-
-    def _seen(self, field: FieldSpec, inputs):
-        """Returns the values of a field's tokens, of hidden ones the first guess."""
-        tokens, guess = inputs[f"{field.name}/tokens"], self._first_guess(field)
-        return guess(tokens) if guess else tokens
+        read = dataflow.embedded(self.fields, wanted)
+        return {
+            name: self.at(name, network.embed, inputs)
+            for name, network in self.networks.items()
+            if name in read
+        }
 
     def encode_fields(self, embedded, inputs, training=False, wanted=None):
         """Returns, by field, the decoder's input and the outputs of all layers of the encoder.
@@ -267,67 +224,30 @@ class AtmoRep(keras.Model):
             encoded = self._run_encoders(embedded, training, wanted)
             return {name: states[-1] for name, states in encoded.items() if states}, encoded
         places, visible = {}, dict(embedded)
-        for field in self.predicted:
-            if field.name in embedded:
-                name, masked = field.name, inputs[f"{field.name}/masked_index"]
-                chosen, places[name] = visible_first(masked, field.tokens_per_level)
-                visible[name] = ops.take_along_axis(embedded[name], chosen[..., None], axis=1)
+        for name in (f.name for f in self.predicted if f.name in embedded):
+            visible[name], places[name] = self.networks[name].visible(embedded[name], inputs)
         encoded = self._run_encoders(visible, training, wanted)
-        starts = {}
-        for name, back in places.items():
-            if name not in wanted:
-                continue
-            hidden = ops.take_along_axis(embedded[name], back["hidden"][..., None], axis=1)
-            if self.encode == "apart":
-                starts[name] = hidden
-                continue
-            both = ops.concatenate([encoded[name][-1], hidden], axis=1)
-            starts[name] = ops.take_along_axis(both, back["order"][..., None], axis=1)
+        starts = {
+            name: self.networks[name].start(encoded[name][-1], embedded[name], back)
+            for name, back in places.items()
+            if name in wanted
+        }
         return starts, encoded
 
     def _run_encoders(self, states, training, wanted):
         """Returns the outputs of all layers by field; each layer reads what was before it."""
         states, encoded = dict(states), {name: [] for name in states}
-        needed = dataflow.layers_needed(self.fields, wanted, self._depth)
+        depth = {name: network.encoder.num_layers for name, network in self.networks.items()}
+        needed = dataflow.layers_needed(self.fields, wanted, depth.get)
         for number in range(max(needed.values())):
             before = dict(states)
-            for field in self.fields:
-                if number < needed[field.name]:
-                    states[field.name] = self._layer(field, number, before, training)
-                    encoded[field.name].append(states[field.name])
+            for field in (f for f in self.fields if number < needed[f.name]):
+                name, others = field.name, {other: before[other] for other in field.couplings}
+                step = self.networks[name].step
+                step = functools.partial(step, number=number, training=training)
+                states[name] = self.at(name, step, before[name], others)
+                encoded[name].append(states[name])
         return encoded
-
-    def _depth(self, field: str) -> int:
-        return self.part("encoder", field).num_layers
-
-    def _layer(self, field, number, states, training):
-        others = {name: states[name] for name in field.couplings}
-        encoder = self.part("encoder", field.name)
-        training = training and self.learns("encoder", field.name)
-        step = functools.partial(encoder.step, number, training=training)
-        return self.at(field.name, step, states[field.name], others)
-
-    def _predict(self, field, start, encoded, inputs, training):
-        name, masked = field.name, inputs[f"{field.name}/masked_index"]
-        training = training and self.learns("decoder", name)
-
-        def predict(start, encoded):
-            decoded = self.part("decoder", name)(start, encoded, training=training)
-            if self.encode == "apart":
-                hidden = ops.reshape(decoded, (-1, *masked.shape[1:], decoded.shape[-1]))
-            else:
-                hidden = masked_tokens(field, decoded, masked)
-            members = self.part("tail", name)(hidden)
-            if guess := self._first_guess(field):
-                tokens = inputs[f"{name}/tokens"]
-                start, sigma = (
-                    masked_tokens(field, values, masked)[..., None, :]
-                    for values in (guess(tokens), guess.departures(tokens))
-                )
-                members = start + sigma * members
-            return members
-
-        return self.at(name, predict, start, encoded)
 
     def compile(self, optimizer, loss, **kwargs):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).
@@ -371,72 +291,6 @@ class AtmoRep(keras.Model):
         total = replicas.share(total)
         self.batch_loss.update_state(total)
         return total
-
-    def get_config(self):
-        """Returns all that makes the architecture, fields included; weights are not in it."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "fields": [serialize(f) for f in self.fields],
-            **self.templates.get_config(),
-            "encode": self.encode,
-            "freeze": list(self.freeze),
-            "provenance": self.provenance,
-        }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        """Returns the model that `get_config` described."""
-        plain = ("name", "dtype", "trainable", "encode", "freeze", "provenance")
-        objects = {
-            key: value if key in plain else keras.saving.deserialize_keras_object(value)
-            for key, value in config.items()
-        }
-        objects["dtype"] = keras.dtype_policies.get(config.get("dtype"))
-        return cls(**objects)
-
-    def get_build_config(self):
-        """Returns nothing needed: shapes follow from the fields."""
-        return {"fields": [f.name for f in self.fields]}
-
-    def build_from_config(self, config):
-        """Builds a model that is being loaded."""
-        self.build()
-
-    def get_compile_config(self):
-        """Saves nothing of the compilation: an optimiser of one backend fails on another."""
-        return None
-
-    def save_own_variables(self, store):
-        """Saves the states of dropout, which Keras leaves out and a resumed training needs."""
-        for number, state in enumerate(self._random_states()):
-            store[f"random_{number}"] = state
-
-    def load_own_variables(self, store):
-        """Takes up the states of dropout, as far as the file has them."""
-        for number, state in enumerate(self._random_states()):
-            if f"random_{number}" in store.keys():  # noqa: SIM118 (no mapping)
-                state.assign(store[f"random_{number}"])
-
-    def _random_states(self):
-        return [v for v in self.non_trainable_variables if is_random_state(v)]
-
-    def save_assets(self, directory):
-        """Puts each field's normalisation statistics beside the weights."""
-        arrays = {
-            f"{name}/{key}": value
-            for name, normalizer in self.normalizers.items()
-            for key, value in normalizer.state().items()
-        }
-        np.savez_compressed(Path(directory) / STATISTICS_FILE, **arrays)
-
-    def load_assets(self, directory):
-        """Takes up the statistics that `save_assets` wrote."""
-        with np.load(Path(directory) / STATISTICS_FILE) as arrays:
-            for name, normalizer in self.normalizers.items():
-                state = {k.split("/", 1)[1]: arrays[k] for k in arrays if k.split("/")[0] == name}
-                if state:
-                    normalizer.load_state(state)
 
 
 @keras.saving.register_keras_serializable("atmorep_k")

@@ -65,39 +65,48 @@ class SavedFile:
         self.places: dict[str, tuple[str, str]] = self._find_places()
 
     def _find_places(self) -> dict[str, tuple[str, str]]:
-        """Returns (field, role) of all arrays by name; those of no field are no weights."""
+        """Returns (field, role) of all arrays by name; those of no field are no weights.
+
+        Names are `field_<field>_<role>/...`, as format 1 had them, in all formats: fingerprints
+        hash them, and files of different formats are compared by them.
+        """
         import h5py
 
-        found = {}
+        found, self._paths = {}, {}
 
-        def add(name, item):
-            if isinstance(item, h5py.Dataset) and name.startswith("field_"):
-                found[name] = _place(name)
+        def add(path, item):
+            if isinstance(item, h5py.Dataset) and path.startswith("field_"):
+                field, role, rest = self._place(path)
+                name = f"field_{field}_{role}/{rest}"
+                found[name], self._paths[name] = (field, role), path
 
         self._weights.visititems(add)
         for key in self._statistics.files:
             found[f"{STATISTICS}/{key}"] = (key.partition("/")[0], "normalizer")
         return dict(sorted(found.items()))
 
+    def _place(self, path: str) -> tuple[str, str, str]:
+        """Returns field, role and the path within the part of an array in the file."""
+        group, _, rest = path.removeprefix("field_").partition("/")
+        if self.config.get("format", 1) > 1:
+            role, _, rest = rest.partition("/")
+            if role in ROLES:
+                return group, role, rest
+        for role in ROLES:
+            # Names of fields have underscores too, those of roles are known.
+            if group.endswith(f"_{role}"):
+                return group.removesuffix(f"_{role}"), role, rest
+        raise ValueError(f"the array {path} belongs to no known part")
+
     def size(self, name: str) -> int:
         """Returns the number of values of a weight, which is not read."""
-        return self._weights[name].size
+        return self._weights[self._paths[name]].size
 
     def read(self, name: str) -> np.ndarray:
         """Returns an array as the file has it; bfloat16 comes as raw values of two bytes."""
         if name.startswith(STATISTICS):
             return self._statistics[name.removeprefix(f"{STATISTICS}/")]
-        return np.asarray(self._weights[name][()])
-
-
-def _place(name: str) -> tuple[str, str]:
-    """Returns (field, role) of an array from its group `field_<field>_<role>`."""
-    group = name.partition("/")[0].removeprefix("field_")
-    for role in ROLES:
-        # Names of fields have underscores too, those of roles are known.
-        if group.endswith(f"_{role}"):
-            return group.removesuffix(f"_{role}"), role
-    raise ValueError(f"the array {name} belongs to no known part")
+        return np.asarray(self._weights[self._paths[name]][()])
 
 
 class _Stored(io.RawIOBase):

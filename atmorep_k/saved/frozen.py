@@ -4,7 +4,6 @@ import math
 
 from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.backend.weight_paths import matches
-from atmorep_k.saved.file import ROLES
 
 
 def frozen_weights(config: dict) -> dict[tuple[str, str], int]:
@@ -27,12 +26,10 @@ def frozen_weights(config: dict) -> dict[tuple[str, str], int]:
 
     model = declared(AtmoRep.from_config({**config, "freeze": []}))
     found = {}
-    for field in model.fields:
-        for role in ROLES:
-            part = getattr(model, f"field_{field.name}_{role}", None)
-            variables = part.variables if part else ()
-            frozen = [v for v in variables if _is_frozen(v, model.name, patterns)]
-            found[field.name, role] = sum(math.prod(v.shape) for v in frozen)
+    for name, network in model.networks.items():
+        for role, part in network.parts().items():
+            frozen = [v for v in part.variables if _is_frozen(v, model.name, patterns)]
+            found[name, role] = sum(math.prod(v.shape) for v in frozen)
     return found
 
 

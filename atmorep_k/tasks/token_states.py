@@ -12,7 +12,6 @@ from atmorep_k.errors import unknown
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.figures.maps import unwrap
 from atmorep_k.inference.hours import Hours, all_hours
-from atmorep_k.model import dataflow
 
 
 def chosen_field(model, name: str | None) -> FieldSpec:
@@ -72,10 +71,9 @@ def states(model, field: FieldSpec, inputs: dict[str, Any], decode: bool) -> tup
         A list of (batch, level, time, space, channel) or (batch, token, channel), the last layer
         last, and one such array.
     """
-    read = dataflow.embedded(model.fields, [field.name])
-    embed = {f.name: functools.partial(model.embed, f) for f in model.fields if f.name in read}
-    embedded = {name: model.at(name, function, inputs) for name, function in embed.items()}
-    starts, encoded = model.encode_fields(embedded, inputs, wanted=[field.name])
+    wanted = [field.name]
+    embedded = model.embed(inputs, wanted)
+    starts, encoded = model.encode_fields(embedded, inputs, wanted=wanted)
     encoded = encoded[field.name]
     if not decode:
         return encoded, None

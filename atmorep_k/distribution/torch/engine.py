@@ -81,7 +81,7 @@ class TorchEngine(Engine):
         for variable in model.variables:
             dist.broadcast(held_value(variable).detach(), 0)
             self._splits[id(variable)] = self._split(variable)
-        for part in model.layers:
+        for part in (p for n in model.networks.values() for p in n.parts().values()):
             if any(self._splits[id(v)].model is not None for v in part.variables):
                 self._layers.add(part, lambda variable: self._splits[id(variable)])
         follow_values(all_layers(model))

@@ -118,14 +118,14 @@ def test_a_layer_reads_what_the_others_were_before_it(
     fields = make_fields()
     model = built(make_model, randomize, fields)
     inputs, _, _ = make_batch(fields)
-    states = {f.name: model.embed(f, inputs) for f in fields}
+    states = embedded = model.embed(inputs, [f.name for f in fields])
     for number in range(2):
         blocks = {f.name: model.part("encoder", f.name).blocks[number] for f in fields}
         states = {
             f.name: blocks[f.name](states[f.name], others={n: states[n] for n in f.couplings})
             for f in fields
         }
-    _, encoded = model.encode_fields({f.name: model.embed(f, inputs) for f in fields}, inputs)
+    _, encoded = model.encode_fields(embedded, inputs)
     for name, state in states.items():
         np.testing.assert_allclose(numpy(encoded[name][-1]), numpy(state), atol=1e-6)
 

@@ -132,7 +132,7 @@ def test_every_weight_is_accounted_for(case):
 
 def test_activations(case):
     model, (inputs, _, weights) = case.model, case.batch
-    states = {f.name: model.embed(f, inputs) for f in model.fields}
+    states = {f.name: model.networks[f.name].embed(inputs) for f in model.fields}
     for name, state in states.items():
         _assert_close(case, f"embed/{case.names[name]}", state)
     encoded = {name: [] for name in states}

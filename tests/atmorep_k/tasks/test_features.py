@@ -77,7 +77,7 @@ def test_the_encoder_gives_its_last_layer(model, store, found):
     dataset.open_whole(model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
     inputs = seen_whole(model, dataset, Position(start, 0, 0))
-    embedded = model.embed(model.fields[0], {k: v[None] for k, v in inputs.items()})
+    embedded = model.networks["temperature"].embed({k: v[None] for k, v in inputs.items()})
     expected = model.part("encoder", "temperature")(embedded)[-1]
     expected = np.asarray(expected).reshape(2, 2, 2, 4, 16)
     window = found["features"].sel(time=TIME).values[:, :, :2, :4]
