@@ -27,6 +27,9 @@ if "keras" not in sys.modules:
 # Functions that open a model, ask it, score or show its answers, and their modules.
 _TASKS = {
     "load_model": "saved.loading",
+    "Windows": "tasks.notebook",
+    "predict": "tasks.notebook",
+    "rollout_steps": "tasks.notebook",
     "forecast": "tasks.forecast",
     "interpolate": "tasks.interpolate",
     "reconstruct": "tasks.reconstruct",
