@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from atmorep_k.tasks.forecast import forecast
     from atmorep_k.tasks.infill import infill
     from atmorep_k.tasks.interpolate import interpolate
+    from atmorep_k.tasks.notebook import Windows, predict, rollout_steps
     from atmorep_k.tasks.point import point
     from atmorep_k.tasks.reconstruct import reconstruct
     from atmorep_k.tasks.rollout import rollout
 
 __all__ = [
+    "Windows",
     "__version__",
     "attention",
     "correct",
@@ -42,9 +44,11 @@ __all__ = [
     "interpolate",
     "load_model",
     "point",
+    "predict",
     "reconstruct",
     "report",
     "rollout",
+    "rollout_steps",
 ]
 
 # In a checkout `components/` and `gin/` lie beside this folder; installed, they lie in it. Both
@@ -69,6 +73,10 @@ def __getattr__(name: str):
         from atmorep_k.reporting.report import report
 
         return report
+    if name in ("Windows", "predict", "rollout_steps"):
+        from atmorep_k.tasks import notebook
+
+        return getattr(notebook, name)
     if name in __all__:
         from atmorep_k.tasks import functions
 

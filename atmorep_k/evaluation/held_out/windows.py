@@ -53,7 +53,7 @@ class HeldOut:
         self.dataset = dataset
         self.fields = [f for f in model.fields if f.predicted]
         self.normalizers = model.normalizers
-        self.stores = {f.name: dataset.store_of(f.name) for f in self.fields}
+        self.stores = {f.name: dataset.windows.store_of(f.name) for f in self.fields}
         self.climatology = {}
         if with_baselines:
             positions = [dataset.position("validation", seed, 0, i) for i in range(num_samples)]
@@ -65,7 +65,7 @@ class HeldOut:
         return any(store.attributes.get("simulated") for store in self.stores.values())
 
     def _climatology(self, field, positions: list) -> baselines.Climatology:
-        times = [self.dataset.coordinates(p, field.name)[0] for p in positions]
+        times = [self.dataset.windows.coordinates(p, field.name)[0] for p in positions]
         months = sorted(set(baselines.calendar(np.concatenate(times))[0].tolist()))
         store, training = self.stores[field.name], self.dataset.time_indices("train", field.name)
         return baselines.Climatology.from_store(store, field.name, field.levels, training, months)
@@ -79,8 +79,8 @@ class HeldOut:
             sample: the window.
             masked: bool (level, time, lat, lon).
         """
-        _, rows, columns = self.dataset.indices(sample.position, field.name)
-        place = self.dataset.coordinates(sample.position, field.name)[0], rows, columns
+        _, rows, columns = self.dataset.windows.indices(sample.position, field.name)
+        place = self.dataset.windows.coordinates(sample.position, field.name)[0], rows, columns
         cube, found = sample.cubes[field.name], {}
         if self.climatology:
             expected = self.climatology[field.name].window(*place)
@@ -112,7 +112,7 @@ class HeldOut:
     def picture(self, field, sample, window: HeldOutWindow, members: np.ndarray) -> xr.Dataset:
         """Return what is drawn of a window; `members` (member, level, time, lat, lon)."""
         mean, spread = members.mean(axis=0), members.std(axis=0, ddof=min(1, len(members) - 1))
-        times, latitude, longitude = self.dataset.coordinates(sample.position, field.name)
+        times, latitude, longitude = self.dataset.windows.coordinates(sample.position, field.name)
         arrays = {
             "target": window.target,
             "prediction": np.where(window.masked, mean, window.target),

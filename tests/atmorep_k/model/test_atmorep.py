@@ -269,7 +269,7 @@ def test_token_latitudes_are_those_of_the_store(tiny_store, make_field):
     sample = dataset.window("train", 0, 3, components.maskings.RandomTokens())
     index = sample.inputs["temperature/masked_index"][None]
     info = sample.inputs["temperature/token_info"][None]
-    _, latitude, _ = dataset.coordinates(sample.position)
+    _, latitude, _ = dataset.windows.coordinates(sample.position)
     grid = np.broadcast_to(latitude[:, None], (2, *field.window.shape))
     tokens = tokenize(grid, field.token_size).reshape(1, 2, field.tokens_per_level, -1)
     expected = np.take_along_axis(tokens, index[..., None], 2)

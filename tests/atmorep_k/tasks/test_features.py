@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from whole_records import windows_of
 
 from atmorep_k.cli import main
 from atmorep_k.components.datasets import WindowDataset
@@ -43,8 +44,7 @@ def test_the_tail_makes_the_prediction_of_what_the_decoder_gives(model, store):
         "time": 1, "level": 2, "token_time": 2, "latitude": 4, "longitude": 10, "feature": 16
     }  # fmt: skip
     assert found.notnull().all()
-    dataset = WindowDataset(store)
-    dataset.open_whole(model.fields, model.normalizers)
+    dataset = windows_of(store, model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
     for row, column in ((0, 0), (4, 8)):
         inputs = seen_whole(model, dataset, Position(start, row, column))
@@ -73,8 +73,7 @@ def test_labels_are_the_middles_of_tokens(found):
 
 
 def test_the_encoder_gives_its_last_layer(model, store, found):
-    dataset = WindowDataset(store)
-    dataset.open_whole(model.fields, model.normalizers)
+    dataset = windows_of(store, model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
     inputs = seen_whole(model, dataset, Position(start, 0, 0))
     embedded = model.networks["temperature"].embed({k: v[None] for k, v in inputs.items()})

@@ -12,12 +12,12 @@ import zarr
 
 import atmorep_k
 from atmorep_k.batch import tokenize
-from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation.verification import verify
 from atmorep_k.figures.maps import prediction_maps
 from atmorep_k.tasks.infill import infill
+from atmorep_k.windows.opened import StoreWindows
 
 from known_truth import FIELDS, HOUR, Answers, members, values_of, write
 
@@ -47,7 +47,7 @@ def holed(whole, tmp_path):
 @pytest.fixture
 def truth(whole, monkeypatch):
     """Hands a model the truth of what is missing, from the store that is whole."""
-    plain = WindowDataset.sample
+    plain = StoreWindows.sample
     known = xr.open_zarr(whole, chunks=None, consolidated=False)["temperature"].load()
 
     def sample(self, position, masking, rng, **options):
@@ -61,7 +61,7 @@ def truth(whole, monkeypatch):
         told = {"truth/temperature": np.take_along_axis(tokens, index, axis=1)}
         return dataclasses.replace(found, inputs=found.inputs | told)
 
-    monkeypatch.setattr(WindowDataset, "sample", sample)
+    monkeypatch.setattr(StoreWindows, "sample", sample)
 
 
 def counting(seen):

@@ -104,7 +104,7 @@ def test_damage_is_said_with_its_place_through_the_network(served):
     try:
         shard.write_bytes(data[: len(data) // 2])
         with pytest.raises(UserError, match=r"cannot read 'temperature' of http.* at 2020-01-30"):
-            dataset.cube("temperature", Position(50, 3, 5))
+            dataset.windows.cube("temperature", Position(50, 3, 5))
     finally:
         shard.write_bytes(data)
 

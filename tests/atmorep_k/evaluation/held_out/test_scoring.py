@@ -68,6 +68,7 @@ class Dataset:
         self.handle = open_store(store)
         self.arrays = {f.name: self.handle.dataset()[f.name].values for f in FIELDS}
         self.drawn = []
+        self.windows = self
 
     def store_of(self, field):
         return self.handle
@@ -218,7 +219,7 @@ def stacked(dataset, field, masking, baseline):
         index = sample.inputs[f"{field.name}/masked_index"]
         none = np.zeros((*index.shape, 1, field.token_values), np.float32)
         hidden, _ = batches.scatter(field, index, sample.weights[field.name], none)
-        times, rows, columns = dataset.indices(position)
+        times, rows, columns = dataset.windows.indices(position)
         expected = climatology.window(dataset.handle.time[times], rows, columns)
         targets.append(np.where(hidden, cube, np.nan))
         forecasts.append(baseline(np.where(hidden, np.nan, cube), hidden, expected))
