@@ -82,7 +82,10 @@ class SlabDataset(WindowDataset):
             threads,
             stores,
         )
-        self.slab = tuple(int(n) for n in slab)
+        if len(slab) != 3:
+            raise UserError(f"SlabDataset.slab has three sizes (time, lat, lon), not {slab}.")
+        time, lat, lon = (int(n) for n in slab)
+        self.slab = (time, lat, lon)
         self.patches = patches
         self.lanes = lanes
         checks.check_positive(self, ("patches", "lanes"))

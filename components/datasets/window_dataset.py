@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -177,7 +177,7 @@ class WindowDataset(Component):
         slots, samples = self.windows.slots(masking), checks.samples_of(batch_size, part)
         source = self._source(split, seed, samples, start_step)
         make = functools.partial(self._batch, split, samples, masking, slots, seed, source)
-        steps = itertools.count(start_step)
+        steps: Iterable[int] = itertools.count(start_step)
         if num_steps is not None:
             steps = range(start_step, start_step + num_steps)
         one = empty_batch(self.fields, 1, slots)
@@ -196,7 +196,8 @@ class WindowDataset(Component):
     def _windows(self, split: Split, seed: int, samples: Samples, step: int):
         numbers = [divmod(n, self.samples_per_epoch) for n in samples(step)]
         places = [self.position(split, seed, *number) for number in numbers]
-        stores, readings = self._stores, []
+        stores = self._stores
+        readings: list[dict[str, Cube]] = []
         in_flight = stores.in_flight
 
         def cube(row: int, field: FieldSpec) -> np.ndarray:
