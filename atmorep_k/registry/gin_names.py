@@ -20,9 +20,7 @@ def run(task: Any = gin.REQUIRED):
 _known: dict[str, Any] = {"run": run}
 
 
-def register_with_gin(
-    cls: Callable[..., Any], name: str | None = None
-) -> Callable[..., Any]:
+def register_with_gin(cls: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """Makes a class (ours, or one of a library) known to gin by a name; does not change it.
 
     Args:

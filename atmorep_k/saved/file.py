@@ -72,7 +72,8 @@ class SavedFile:
         """
         import h5py
 
-        found, self._paths = {}, {}
+        found: dict[str, tuple[str, str]] = {}
+        self._paths: dict[str, str] = {}
 
         def add(path, item):
             if isinstance(item, h5py.Dataset) and path.startswith("field_"):

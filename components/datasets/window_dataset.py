@@ -18,6 +18,7 @@ from atmorep_k.windows.opened import StoreWindows
 from atmorep_k.windows.positions import Positions, row_weights
 from atmorep_k.windows.prefetch import prefetch
 from atmorep_k.windows.randomness import bits
+from atmorep_k.windows.reader import Cube
 from atmorep_k.windows.sample import Sample
 from atmorep_k.windows.stores import Stores
 
@@ -114,7 +115,8 @@ class WindowDataset(Component):
 
     def _place(self) -> None:
         rows, columns = self._stores.corners(self.region)
-        of, self._positions = self._stores.reference, {}
+        of = self._stores.reference
+        self._positions: dict[str, Callable[[int, int, int], Position]] = {}
         weights = row_weights(of.store.latitude, rows, of.window.shape[1], self.area_uniform)
         for name, period in self._periods.items():
             starts = self._stores.starts(name, period, self._spans[name])
