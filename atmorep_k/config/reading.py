@@ -156,7 +156,7 @@ def _statements(path: Path) -> list[Any]:
 def _explain(error: SyntaxError | tokenize.TokenError, text: str) -> tuple[int, str]:
     """Returns the line of a syntax error and what is wrong with it."""
     if isinstance(error, SyntaxError):
-        message, number = str(error.msg), error.lineno
+        message, number = str(error.msg), error.lineno or 1
     else:
         message, (number, _) = error.args
     opened = _open_bracket(text)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.stores.address import Address, Location, location, open_remote_group
@@ -59,7 +60,7 @@ def open_group(path: Path):
     prepare = f"make a store of it with 'atmorep-k data prepare {path} --output STORE'"
     if not path.is_dir():
         raise UserError(f"{path} is a file, not a store; {prepare}.")
-    formats = {"zarr.json": 3, ".zgroup": 2}
+    formats: dict[str, Literal[2, 3]] = {"zarr.json": 3, ".zgroup": 2}
     found = [number for name, number in formats.items() if (path / name).is_file()]
     if not found:
         raise UserError(f"{path} is a directory without a store; {prepare}, if it holds data.")

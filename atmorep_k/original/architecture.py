@@ -1,7 +1,7 @@
 """The original's network, put together from our components with its habits switched on."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from atmorep_k.components.couplers import CrossFieldAttention
 from atmorep_k.components.decoders import AxialUNetDecoder, UNetDecoder
@@ -125,7 +125,9 @@ def _decoder(settings: Settings, layout: Layout):
         **_net(settings, settings.decoder_num_mlp_layers),
     }
     if settings.decoder_att_type == "dense":
-        qk_norm = _plain(settings) if layout.per_head else "affine"
+        qk_norm: Literal["none", "plain", "affine"] = (
+            _plain(settings) if layout.per_head else "affine"
+        )
         return UNetDecoder(**options, qk_norm=qk_norm)
     # The decoder's axes are parallel where the *encoder's* are.
     parallel = "parallel" in settings.encoder_att_type
@@ -133,7 +135,7 @@ def _decoder(settings: Settings, layout: Layout):
 
 
 def _coupler(settings: Settings, layout: Layout):
-    qk_norm = "none"
+    qk_norm: Literal["none", "plain", "keys"] = "none"
     if settings.encoder_att_type == "dense" and settings.with_qk_lnorm:
         qk_norm = "plain" if layout.per_head else "keys"
     return CrossFieldAttention(layout.coupling_heads, qk_norm=qk_norm)
@@ -146,5 +148,5 @@ def _tail(settings: Settings):
     return MLPEnsemble(hidden_layers=hidden, num_members=members)
 
 
-def _plain(settings: Settings) -> str:
+def _plain(settings: Settings) -> Literal["none", "plain"]:
     return "plain" if settings.with_qk_lnorm else "none"

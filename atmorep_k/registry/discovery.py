@@ -123,7 +123,7 @@ def lookup(name: str, kind: str | None = None) -> type:
     Raises:
         UserError: for an unknown name; names the nearest.
     """
-    names = {e.name: e.cls for e in entries(kind)}
+    names = {e.name: e.cls for e in entries(kind) if isinstance(e.cls, type)}
     if name not in names:
         raise unknown(kind or "component", name, names)
     return names[name]

@@ -12,9 +12,15 @@ _NOT_BINDABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD
 NUMBER = "a number"
 
 
+def _constructor(function: Callable) -> Callable:
+    if isinstance(function, type):
+        return function.__init__  # type: ignore[misc]  # of this very class; it is only read
+    return function
+
+
 def named_parameters(function: Callable) -> dict[str, inspect.Parameter]:
     """Returns the parameters of a function or constructor, without `self` and `**kwargs`."""
-    signature = inspect.signature(function.__init__ if isinstance(function, type) else function)
+    signature = inspect.signature(_constructor(function))
     parameters = list(signature.parameters.items())[isinstance(function, type) :]
     return {n: p for n, p in parameters if p.kind not in _NOT_BINDABLE}
 
@@ -36,7 +42,7 @@ def bindable_parameters(function: Callable) -> list[str]:
 
 
 def _takes_any(cls: type) -> bool:
-    kinds = (p.kind for p in inspect.signature(cls.__init__).parameters.values())
+    kinds = (p.kind for p in inspect.signature(_constructor(cls)).parameters.values())
     return inspect.Parameter.VAR_KEYWORD in kinds
 
 
@@ -45,13 +51,12 @@ def annotation(function: Callable, parameter: str) -> Any:
 
     A parameter without a hint whose default is a number takes numbers (and objects) only.
     """
-    constructor = function.__init__ if isinstance(function, type) else function
     known = named_parameters(function).get(parameter)
     if known is None:
         return Any
     if known.annotation is inspect.Parameter.empty:
         return NUMBER if type(known.default) in (int, float) else Any
     try:
-        return typing.get_type_hints(constructor, include_extras=False)[parameter]
+        return typing.get_type_hints(_constructor(function), include_extras=False)[parameter]
     except (NameError, AttributeError, TypeError):
         return Any if isinstance(known.annotation, str) else known.annotation

@@ -23,7 +23,7 @@ class Entry:
     """One registered component: its kind, its class and what the constructor takes."""
 
     kind: str
-    cls: type
+    cls: Callable[..., Any]
     alias: str | None = None
 
     @property
@@ -34,7 +34,7 @@ class Entry:
     @property
     def description(self) -> str:
         """The first line of the docstring."""
-        return inspect.getdoc(self.cls).splitlines()[0]
+        return (inspect.getdoc(self.cls) or self.name).splitlines()[0]
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -74,7 +74,8 @@ class Configured:
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, those of the Keras class included."""
         names = named_parameters(type(self))
-        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
+        of_keras = super().get_config()  # type: ignore[misc]  # of the Keras class, see above
+        return {**of_keras, **{n: getattr(self, n) for n in names}}
 
 
 def clone(template, **changes):

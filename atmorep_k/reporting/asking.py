@@ -34,7 +34,7 @@ class Asking:
     """
 
     store: str
-    stores: Mapping[str, str] | None = None
+    stores: dict[str, str] | None = None
     time: str | None = None
     places: Sequence | Mapping | None = None
 

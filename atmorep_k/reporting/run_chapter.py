@@ -116,8 +116,8 @@ def _score_sections(path: Path, scores: list[Score], finished: bool) -> list[Sec
         ("Maps", "map_", "Maps of target, prediction, error and spread: {}"),
         ("Rank histograms", "ranks_", "Rank of the target among the members: {}"),
     ):
-        if shown := _drawn(path, start, alt):
-            found.append(Section(title, [blocks.pictures(shown)]))
+        if drawn := _drawn(path, start, alt):
+            found.append(Section(title, [blocks.pictures(drawn)]))
     return found
 
 
@@ -197,7 +197,7 @@ def _flat(found: dict[str, Any], above: str = "") -> dict[str, str]:
 
     Versions are left out: they are those of the run.
     """
-    rows = {}
+    rows: dict[str, str] = {}
     for name, value in found.items():
         label = f"{above} {name.replace('_', ' ')}".strip()
         if isinstance(value, dict):

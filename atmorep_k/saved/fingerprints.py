@@ -38,7 +38,7 @@ def fingerprints(path: Path) -> dict[str, str]:
     Raises:
         UserError: see `arrays`.
     """
-    hashes = {}
+    hashes: dict[str, hashlib._Hash] = {}
     for field, _, name, array in arrays(path):
         found = hashes.setdefault(field, hashlib.sha256())
         found.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())

@@ -32,7 +32,7 @@ class Encoder(Configured, keras.layers.Layer):
                 f"{type(self).__name__}.num_layers must be at least 1, not {num_layers}."
             )
 
-        self.couplings = None
+        self.couplings: tuple[dict[str, tuple], Callable[..., keras.layers.Layer]] | None = None
 
     def couple(self, others, make):
         """Says, before the encoder is built, which other fields each of its blocks attends to.

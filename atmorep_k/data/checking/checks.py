@@ -1,6 +1,6 @@
 """`atmorep-k data check`: may training start? Looks at all of a store, says what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from atmorep_k.data.checking.files import FileCheck, unfinished
@@ -52,8 +52,8 @@ def check(
         broken = [] if axes else [Finding("error", "record", str(error).rstrip("."))]
         return _unopened(path, [*left, *axes, *broken])
     except (KeyError, ValueError, OSError, RuntimeError) as error:
-        broken = Finding("error", "record", f"the store cannot be opened: {error}")
-        return _unopened(path, [*left, *axes, broken])
+        unreadable = Finding("error", "record", f"the store cannot be opened: {error}")
+        return _unopened(path, [*left, *axes, unreadable])
     return _Check(store, fast, threads, progress).report([*axes, *left])
 
 
@@ -90,12 +90,15 @@ class _Check:
         Args:
             findings: what is known already.
         """
-        found, checks = list(findings), {}
+        found = list(findings)
+        checks: dict[str, FileCheck | LinkedFiles] = {}
         for name in self._store.variables:
             try:
                 self._check_sizes(name)
-                kind = LinkedFiles if isinstance(self._store, LinkedStore) else FileCheck
-                checks[name] = kind(self._store, name, self._threads)
+                if isinstance(self._store, LinkedStore):
+                    checks[name] = LinkedFiles(self._store, name, self._threads)
+                else:
+                    checks[name] = FileCheck(self._store, name, self._threads)
             except (ValueError, KeyError, OSError) as error:
                 words = f"its array cannot be used: {str(error).split(' [')[0]}"
                 found.append(Finding("error", "files", words, name))
@@ -121,7 +124,7 @@ class _Check:
                 f"store {expected}"
             )
 
-    def _bytes(self, name: str, of: FileCheck) -> int:
+    def _bytes(self, name: str, of: FileCheck | LinkedFiles) -> int:
         values = 0 if self._fast else values_of(self._store, name).num_bytes
         return of.num_bytes + values
 
@@ -130,7 +133,7 @@ class _Check:
         if self._progress:
             self._progress(self._done, self._total)
 
-    def _variable(self, name: str, of: FileCheck) -> list[Finding]:
+    def _variable(self, name: str, of: FileCheck | LinkedFiles) -> list[Finding]:
         if self._fast:
             return check_statistics(self._store, name, None)
         survey = survey_values(
@@ -139,7 +142,9 @@ class _Check:
         values = check_values(self._store, name, survey)
         return values + check_statistics(self._store, name, survey)
 
-    def _looked_at(self, checks: dict[str, FileCheck], without: list[str]) -> dict[str, str]:
+    def _looked_at(
+        self, checks: Mapping[str, FileCheck | LinkedFiles], without: list[str]
+    ) -> dict[str, str]:
         store = self._store
         names = f"of {len(store.variables)} variable(s)"
         numbers = f"{len(store.latitude)} x {len(store.longitude)} points"

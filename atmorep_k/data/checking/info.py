@@ -9,6 +9,7 @@ import numpy as np
 from atmorep_k.data.checking.value_reader import values_of
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.address import Location
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import gaps, iso, usual_step
 
@@ -72,7 +73,7 @@ def _num_values(store: Store, name: str) -> int:
     return points * len(store.levels_of(name))
 
 
-def _bytes_on_disk(path: Path) -> int:
+def _bytes_on_disk(path: Location) -> int:
     return sum(
         os.path.getsize(os.path.join(folder, name))
         for folder, _, files in os.walk(path)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from atmorep_k.data.checking.bounds import may_rest
-from atmorep_k.data.checking.findings import Finding
+from atmorep_k.data.checking.findings import Finding, Severity
 from atmorep_k.data.checking.survey import Survey
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import MONTHS, StoredStatistics, varies
@@ -63,14 +63,14 @@ def _check_level(
     finite = np.isfinite(mean) & np.isfinite(std)
     found = []
     if not finite.all():
-        levels = _levels(store, variable, ~finite.all(axis=0))
+        levels = _levels(store, variable, ~np.all(finite, axis=0))
         found.append(_error(variable, "its statistics are not finite", levels=levels))
     if survey is not None:
         return found + _compare(store, variable, statistics, (mean, std), survey)
-    flat = (finite & ~varies(mean, std)).any(axis=0)
+    flat = np.any(finite & ~varies(mean, std), axis=0)
     if flat.any():
         words = "its statistics have no spread: no model can be trained on it"
-        severity = "error" if flat.all() and not may_rest(variable) else "warning"
+        severity: Severity = "error" if flat.all() and not may_rest(variable) else "warning"
         levels = _levels(store, variable, flat)
         found.append(Finding(severity, "statistics", words, variable, levels=levels))
     return found
@@ -115,7 +115,7 @@ def _of_values(statistics: StoredStatistics, slot: int, survey: Survey):
 
 def _compared(store, variable: str, severity, words: str, where: np.ndarray) -> Finding:
     months = int(where.any(axis=1).sum())
-    levels = _levels(store, variable, where.any(axis=0))
+    levels = _levels(store, variable, np.any(where, axis=0))
     sentence = f"{months} month(s) have {words}"
     return Finding(severity, "statistics", sentence, variable, levels=levels, count=months)
 
@@ -127,7 +127,8 @@ def _check_grid(store: Store, variable: str, statistics: StoredStatistics) -> li
     size = max(1, _HELD_VALUES // (len(wrong) * len(store.latitude) * len(store.longitude)))
     for start in range(0, len(slots), size):
         mean, std = statistics.read("grid_point", slots[start : start + size].tolist())
-        bad = ~(np.isfinite(mean) & np.isfinite(std) & (std >= 0)).all(axis=(2, 3))
+        good = np.isfinite(mean) & np.isfinite(std) & (std >= 0)
+        bad = ~np.all(good, axis=(2, 3))
         wrong |= bad.any(axis=0)
         months += int(bad.any(axis=1).sum())
     if not months:

@@ -18,7 +18,7 @@ _SMALLEST_FACTOR = 10.0
 def find_slips(
     name: str,
     info: VariableInfo,
-    levels: Sequence[float],
+    levels: np.ndarray,
     bounds: Sequence[Bounds | None],
     survey: Survey,
     *,
@@ -90,7 +90,7 @@ def _month(month: int) -> str:
     return str(np.datetime64(month, "M"))
 
 
-def _levels(info: VariableInfo, levels: Sequence[float], index: Sequence[int]) -> tuple:
+def _levels(info: VariableInfo, levels: np.ndarray, index: Sequence[int]) -> tuple:
     return tuple(float(levels[i]) for i in index) if info.has_level else ()
 
 

@@ -80,9 +80,16 @@ class _Units:
     def of(cls, specs) -> "_Units":
         from dinosaur import scales
 
-        names = ("1/second", "kelvin", "meter/second", "pascal")
-        si = [float(specs.dimensionalize(1.0, scales.units(name)).magnitude) for name in names]
-        return cls(*si, float(specs.nondimensionalize(1.0 * scales.units.hour)))
+        def si(name: str) -> float:
+            return float(specs.dimensionalize(1.0, scales.units(name)).magnitude)
+
+        return cls(
+            per_second=si("1/second"),
+            kelvin=si("kelvin"),
+            metre_per_second=si("meter/second"),
+            pascal=si("pascal"),
+            hour=float(specs.nondimensionalize(1.0 * scales.units.hour)),
+        )
 
 
 class Atmosphere:

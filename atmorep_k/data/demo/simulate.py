@@ -115,6 +115,7 @@ def demo_description(hours: int) -> StoreDescription:
 
 def _info(name: str) -> VariableInfo:
     info = variable_info(name)
+    assert info is not None, "the table has all variables of the demo"
     if name != HUMIDITY:
         return info
     comment = "a toy: a passive tracer between 0 and saturation, without effect on the atmosphere"

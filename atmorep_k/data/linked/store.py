@@ -4,12 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from atmorep_k.data.sources.joining import Joined
 from atmorep_k.data.sources.selection import Selection
+from atmorep_k.data.stores.address import Location
 from atmorep_k.data.stores.array_source import ArraySource
 from atmorep_k.data.stores.base import lazy_dataset
 from atmorep_k.data.stores.layout import StoreDescription
@@ -53,7 +54,7 @@ class LinkedStore(OwnStore):
         return super().recognises(group) and "links" in group.attrs
 
     @classmethod
-    def open(cls, path: Path, group) -> "LinkedStore":
+    def open(cls, path: Location, group) -> Self:
         """Returns the store that a Zarr group, which is recognised, holds."""
         store = super().open(path, group)
         variables = {n: VariableInfo(**of) for n, of in group.attrs["variables"].items()}

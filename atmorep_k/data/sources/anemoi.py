@@ -91,7 +91,7 @@ def _fields(names: list[str]) -> list[tuple[str, dict[float | None, str]]]:
     for name in names:
         match = _ON_LEVEL.fullmatch(name)
         info = variable_info(match[1]) if match else None
-        if info is not None and info.has_level:
+        if match and info is not None and info.has_level:
             on_levels.setdefault(match[1], {})[float(match[2])] = name
         else:
             at_surface.append((name, {None: name}))

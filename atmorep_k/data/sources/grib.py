@@ -46,12 +46,14 @@ def grib_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
                 f"{f' at level {level:g}' if level else ''}; keep one of the messages."
             )
         field.offsets[time, level] = offset
-    kept, left_out = {}, {}
+    pieces: list[Piece] = []
+    left_out: dict[str, str] = {}
     for key, field in fields.items():
-        reason = _why_not(key, fields)
-        (left_out if reason else kept)[key] = reason or field
-    pieces = [_piece(path, key, field) for key, field in kept.items()]
-    return pieces, {key[0]: reason for key, reason in left_out.items()}
+        if reason := _why_not(key, fields):
+            left_out[key[0]] = reason
+        else:
+            pieces.append(_piece(path, key, field))
+    return pieces, left_out
 
 
 def _eccodes():

@@ -1,7 +1,7 @@
 """What is taken of sources: variables, levels, a region, what is derived from others."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from atmorep_k.data.sources.cutting import crop, within
@@ -73,9 +73,9 @@ class Selection:
         }
 
     @classmethod
-    def of(cls, told: dict[str, Any], levels: Sequence[float]) -> "Selection":
+    def of(cls, told: dict[str, Any], levels: Iterable[float]) -> "Selection":
         """Returns the selection that `told` tells of, with the levels of a store."""
-        whole = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        whole: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
         return cls(levels=tuple(levels), **whole)
 
 

@@ -46,7 +46,7 @@ class Address:
         if kind not in _BUCKETS:
             return {"driver": "http", "base_url": f"{self.url}/"}
         bucket, _, path = location.partition("/")
-        spec = {"driver": _BUCKETS[kind], "bucket": bucket, "path": f"{path}/"}
+        spec: dict[str, Any] = {"driver": _BUCKETS[kind], "bucket": bucket, "path": f"{path}/"}
         if kind == "s3" and self.anonymous:
             spec["aws_credentials"] = {"type": "anonymous"}
         return spec
@@ -88,7 +88,7 @@ def open_group_at(at: Location):
 
 
 # How each file system is told to ask without credentials.
-_ANONYMOUS = {
+_ANONYMOUS: dict[str, dict[str, Any]] = {
     "gs": {"token": "anon"},
     "gcs": {"token": "anon"},
     "s3": {"anon": True},

@@ -23,7 +23,7 @@ from atmorep_k.data.sources.selection import Selection
 from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.own import OwnStore
 from atmorep_k.data.writing.growing import Grown
-from atmorep_k.data.writing.preparing import MEMORY, merged_attributes, working_on
+from atmorep_k.data.writing.preparing import MEMORY, Work, merged_attributes, working_on
 from atmorep_k.data.writing.skeleton import SCRATCH
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
@@ -73,9 +73,9 @@ def append(
     found = find_sources(sources)
     chosen, joined = _fitting(old, found, notify)
     description = _description(grown, chosen, joined)
-    options = (memory, workers, scheduler, progress, notify)
+    work = Work(memory, workers, scheduler, progress, notify)
     stage = store / STAGE
-    with working_on(stage, stage, description, joined, found, options, grown):
+    with working_on(stage, stage, description, joined, found, work, grown):
         shutil.rmtree(stage / SCRATCH)
         stage.rename(store / READY)
     put_in_place(store)
@@ -104,8 +104,10 @@ def _fitting(
     """Returns what of the sources comes after the store, checked to be of its kind."""
     selection = Selection.of(old.attributes["selection"], old.level)
     chosen, joined = dataclasses.replace(selection, period=None).open(sources, notify)
-    grid = {"latitude": old.latitude, "longitude": old.longitude}
-    check_grid([dataclasses.replace(chosen[0], source=str(old.path), **grid), *chosen])
+    stored = dataclasses.replace(
+        chosen[0], source=str(old.path), latitude=old.latitude, longitude=old.longitude
+    )
+    check_grid([stored, *chosen])
     for of in joined:
         if of.info.units != old.variables[of.name].units:
             raise UserError(

@@ -63,12 +63,13 @@ class BlockWriter:
         """Returns the writer of a variable of the store at a path that has its skeleton."""
         d = description
         shape = (d.levels_of(name), len(d.latitude), len(d.longitude))
+        *_, rows, columns = d.tiles(name)[1]
         return cls(
             name=name,
             array=None if d.links else store / name,
             time=d.time,
             shape=shape,
-            shard=d.tiles(name)[1][-2:],
+            shard=(rows, columns),
             has_level=d.variables[name].has_level,
             packing=packing,
             statistics=MonthlyStatistics(shape, d.latitude, scratch, name),
@@ -201,14 +202,15 @@ def _unbroken(where: np.ndarray) -> bool:
 
 class _InMemory:
     def __init__(self, shape: tuple[int, ...]):
-        self._values, self._end = np.empty(shape, np.float32), 0
+        self._values: np.ndarray = np.empty(shape, np.float32)
+        self._end = 0
 
     def add(self, values: np.ndarray) -> None:
         self._values[self._end : self._end + len(values)] = values
         self._end += len(values)
 
     def take(self) -> np.ndarray:
-        values, self._values = self._values, None
+        values, self._values = self._values, np.empty(0, np.float32)
         return values
 
 

@@ -43,10 +43,10 @@ class Grown:
         """How its values are cut, packed and compressed."""
         path = Path(self.store.path) / next(iter(self.store.variables))
         array = self._array(path.name)
-        tiles = ((of[0], *of[-2:]) for of in (array.chunks, array.shards))
+        chunk, shard = ((of[0], *of[-2:]) for of in (array.chunks, array.shards))
         found = json.loads((path / "zarr.json").read_text())["codecs"]
         codec = next((c for c in CODECS if f'"{c}"' in json.dumps(found)), "none")
-        return Layout(*tiles, codec, str(array.dtype))
+        return Layout(chunk, shard, codec, str(array.dtype))
 
     def checksums(self, name: str) -> np.ndarray:
         """Returns CRC-32C of a variable's shards, `(time shard, lat shard, lon shard)`."""

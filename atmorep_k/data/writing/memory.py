@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,7 +26,7 @@ _SMALL = 2**25
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str | int) -> int:
     """Returns the bytes that a text such as `4GB`, `500 MB` or `1.5GiB` stands for.
 
     Raises:
@@ -33,6 +34,8 @@ def parse_size(text: str) -> int:
     """
     match = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B?\s*", str(text), re.IGNORECASE)
     try:
+        if match is None:
+            raise ValueError("it is not a number with a unit")
         unit = match[2].upper()
         scale = 1024 ** "KMGT".index(unit) * 1024 if match[3] and unit else _UNITS[unit]
         return int(float(match[1]) * scale)
@@ -79,7 +82,7 @@ class Memory:
 
     @classmethod
     def shared(
-        cls, total: int, workers: int | None, variables: list[Joined], d: StoreDescription
+        cls, total: int, workers: int | None, variables: Sequence[Joined], d: StoreDescription
     ) -> "Memory":
         """Returns the memory with as many workers as there are processors, if it is enough.
 
