@@ -86,13 +86,19 @@ def _register(name: str) -> None:
         return Question(command, arguments)
 
     ask.__name__ = ask.__qualname__ = name
-    ask.__module__, ask.__doc__ = module, inspect.getdoc(command.callback)
+    ask.__module__, ask.__doc__ = module, _docstring(command)
     parameters = [_parameter(p) for p in command.params if p.name != _DRY_RUN]
     # What is needed comes first, as in Python.
     parameters.sort(key=lambda p: p.default is not p.empty)
     ask.__signature__ = inspect.Signature(parameters)
     ask.__annotations__ = {p.name: p.annotation for p in parameters}
     registry.borrow("task", ask)
+
+
+def _docstring(command: click.Command) -> str:
+    """Returns the description of a command, with the help of its options as the `Args`."""
+    meanings = [f"    {p.name}: {p.help}" for p in command.params if getattr(p, "help", None)]
+    return "\n".join([inspect.getdoc(command.callback), "", "Args:", *meanings])
 
 
 def _parameter(of: click.Parameter) -> inspect.Parameter:
