@@ -24,6 +24,6 @@ def store_path(store: str) -> Location:
     path = user_cache() / f"demo-{DAYS}-days-{__version__}.zarr"
     if not path.exists():
         with bar("simulating the demo atmosphere", "h/s") as shown:
-            shown.say(f"making the demo data, a simulated atmosphere, once: {path}")
+            shown.say(f"simulating the demo data, once: {path}")
             demo_store(path, progress=lambda done: shown.advance(done, 24 * DAYS))
     return path

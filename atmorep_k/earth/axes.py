@@ -57,10 +57,10 @@ def order_longitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.nda
 
 def _check_unbroken(what: str, steps: np.ndarray, source: str) -> None:
     if np.any(steps <= 0):
-        raise UserError(f"{source}: {what} are given twice.")
+        raise UserError(f"{source}: {what} occur twice.")
     if len(steps) and steps.max() > _BROKEN * np.median(steps):
         raise UserError(
-            f"{source}: {what} are broken, there is a gap of {steps.max():g} degrees in steps of "
+            f"{source}: {what} have a gap of {steps.max():g} degrees in steps of "
             f"{np.median(steps):g}."
         )
 

@@ -105,10 +105,10 @@ def check_differences(latitude: np.ndarray, longitude: np.ndarray, source: str) 
         UserError: where there are fewer than two rows or columns, or a row at a pole.
     """
     if len(latitude) < 2 or len(longitude) < 2:
-        raise UserError(f"{source}: derivatives need two rows and two columns at least.")
+        raise UserError(f"{source}: derivatives need at least two rows and two columns.")
     if np.abs(latitude).max() > 90 - 1e-6:
         raise UserError(
-            f"{source}: its grid touches a pole without being a global one of equidistant or "
+            f"{source}: its grid reaches a pole but is not global with equidistant or "
             f"Gaussian rows; differences are not defined there: leave out the row at the pole."
         )
 

@@ -47,7 +47,7 @@ class MLflowLogger(RunLogger):
             return known_as
         except mlflow.exceptions.MlflowException as error:
             where = self.tracking_uri or mlflow.get_tracking_uri()
-            raise UserError(f"MLflow does not take the run at {where}: {error}") from error
+            raise UserError(f"MLflow refused the run at {where}: {error}") from error
 
     def _new(self, name: str, settings: dict[str, str]) -> str:
         client, parameter = self._client, _library().entities.Param
@@ -85,7 +85,7 @@ def _library():
     try:
         import mlflow
     except ImportError as error:
-        raise missing_extra("MLflow, which MLflowLogger speaks to,", "mlflow") from error
+        raise missing_extra("MLflow, which MLflowLogger needs,", "mlflow") from error
     return mlflow
 
 

@@ -73,5 +73,5 @@ def _library():
     try:
         import wandb
     except ImportError as error:
-        raise missing_extra("wandb, which WandbLogger speaks to,", "wandb") from error
+        raise missing_extra("wandb, which WandbLogger needs,", "wandb") from error
     return wandb

@@ -94,7 +94,7 @@ def num_members(members, loss: keras.losses.Loss) -> int:
     if number < 2:
         raise UserError(
             f"{type(loss).__name__} scores the spread of an ensemble and needs at least 2 members, "
-            f"given {number}: raise num_members of the tail or choose EnsembleMSE."
+            f"not {number}: raise num_members of the tail or choose EnsembleMSE."
         )
     return number
 

@@ -156,7 +156,7 @@ def _beyond(told: "_Told", bounds: list[Bounds | None], survey: Survey) -> Findi
     of = bounds[levels[0]]
     low, high = survey.low[levels].min(), survey.high[levels].max()
     words = (
-        f"value(s) are outside what is possible ({of.low:g} to {of.high:g} {told.units}), "
+        f"value(s) are outside the possible range ({of.low:g} to {of.high:g} {told.units}), "
         f"the level goes from {low:.6g} to {high:.6g}"
     )
     return told.patch("warning" if is_slight else "error", words, survey.beyond)
@@ -168,7 +168,7 @@ def _still(told: "_Told", store: Store, survey: Survey) -> list[Finding]:
     constant = [i for i in range(len(survey.low)) if survey.low[i] == survey.high[i]]
     found = []
     if constant:
-        words = "the same value everywhere and always: no model can learn from it"
+        words = "the same value at all times and places: no model can learn from it"
         # Other levels may serve, and a place may have no rain or ice.
         severity = "warning" if rests or len(constant) < len(survey.low) else "error"
         found.append(told.levels(severity, words, constant))

@@ -145,7 +145,7 @@ def demo_store(
         UserError: where `days` is less than 1, or the output cannot be written.
     """
     if days < 1:
-        raise UserError(f"a demo store has at least 1 day, not {days}.")
+        raise UserError(f"a demo store needs at least 1 day, not {days}.")
     output = Path(output)
     check_output(output, overwrite)
     hours = 24 * int(days)

@@ -61,7 +61,7 @@ def _check_inside(
     if not fits or not len(rows) or not len(columns):
         raise UserError(
             f"{piece.source}: the region {south:g} to {north:g} north, {west:g} to {east:g} east "
-            f"does not lie in its grid, or between its points: latitudes {piece.latitude[-1]:g} "
+            f"is outside its grid or between its points: latitudes {piece.latitude[-1]:g} "
             f"to {piece.latitude[0]:g}, longitudes {first:g} to {last:g}."
         )
 
@@ -112,7 +112,7 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
         if name not in {p.name for p in cut}:
             times = [t for p in pieces if p.name == name for t in p.time[[0, -1]]]
             raise UserError(
-                f"{name!r} has no time from {period[0]} to {period[1]}; its record goes from "
+                f"{name!r} has no times from {period[0]} to {period[1]}; its record covers "
                 f"{min(times)} to {max(times)}."
             )
     return cut

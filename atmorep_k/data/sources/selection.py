@@ -12,7 +12,7 @@ from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 
-_UNKNOWN = "not in the table of variables (--variable NAME takes one)"
+_UNKNOWN = "not in the table of variables (take one with --variable NAME)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ def _choose(
         unknowns = sorted({p.name for p in pieces if not p.is_known})
         _tell({**left_out, **dict.fromkeys(unknowns, _UNKNOWN)}, notify)
         if not chosen:
-            names = f" There are: {', '.join(unknowns)}; name one." if unknowns else ""
+            names = f" The sources contain {', '.join(unknowns)}; name one." if unknowns else ""
             found = "; ".join(f"{n}: {why}" for n, why in sorted(left_out.items())[:3])
             raise UserError(f"no known variable was found.{names} {found}".strip())
     else:

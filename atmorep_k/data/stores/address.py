@@ -28,7 +28,7 @@ class Address:
         return self.url
 
     def __fspath__(self) -> str:
-        raise UserError(f"{self.url} is not on the disk: from there, data can only be read.")
+        raise UserError(f"{self.url} is not on disk: remote data can only be read.")
 
     @property
     def name(self) -> str:
@@ -150,6 +150,6 @@ def _is_refusal(error: BaseException) -> bool:
 
 def _cannot(address: str, error: BaseException) -> UserError:
     if isinstance(error, FileNotFoundError):
-        return UserError(f"there is no Zarr group at {address}.")
+        return UserError(f"no Zarr group at {address}.")
     words = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(f"{address} cannot be opened as Zarr: {words}.")

@@ -68,7 +68,9 @@ def append(
     put_in_place(store)
     old = open_store(store)
     if not isinstance(old, OwnStore) or isinstance(old, LinkedStore):
-        raise UserError(f"{store} is no store of 'atmorep-k data prepare': it cannot grow.")
+        raise UserError(
+            f"{store} is not a store made by 'atmorep-k data prepare', so it cannot grow."
+        )
     grown = Grown(old)
     found = find_sources(sources)
     chosen, joined = _fitting(old, found, notify)
@@ -116,7 +118,7 @@ def _fitting(
     after = int(np.searchsorted(joined[0].time, last, side="right"))
     if after == len(joined[0].time):
         raise UserError(
-            f"there is nothing to append: {old.path} ends at {iso(last)}, the sources at "
+            f"nothing to append: {old.path} ends at {iso(last)}, the sources at "
             f"{iso(joined[0].time[-1])}."
         )
     if after:

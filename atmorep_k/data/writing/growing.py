@@ -30,7 +30,7 @@ class Grown:
         if not (Path(self.store.path) / "checksums").is_dir():
             raise UserError(
                 f"{self.store.path} was written by an earlier version, without checksums; prepare "
-                f"it anew with 'atmorep-k data prepare {self.store.path} --output STORE'."
+                f"it again with 'atmorep-k data prepare {self.store.path} --output STORE'."
             )
 
     def _array(self, name: str):

@@ -37,7 +37,7 @@ def parse_size(text: str) -> int:
         scale = 1024 ** "KMGT".index(unit) * 1024 if match[3] and unit else _UNITS[unit]
         return int(float(match[1]) * scale)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{text!r} is no size of memory; write it like '4GB'.") from error
+        raise UserError(f"{text!r} is not a memory size; write it like '4GB'.") from error
 
 
 def give_back() -> None:
@@ -95,7 +95,7 @@ class Memory:
         least = max(_least(v, d) for v in variables)
         if total < _BASE + least:
             raise UserError(
-                f"{total / 1e6:.0f} MB of memory are too little: a shard of all levels needs "
+                f"{total / 1e6:.0f} MB of memory is too little: a shard of all levels needs "
                 f"{(_BASE + least) / 1e6:.0f} MB; give more, or choose smaller shards."
             )
         wanted = workers or len(os.sched_getaffinity(0))

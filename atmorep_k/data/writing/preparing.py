@@ -135,7 +135,7 @@ def working_on(
     with writing_to(output), new_parents(output), _alone(partial), _kept_if_stopped(partial):
         with executor(of.workers, scheduler) as (pool, at_once):
             if preparation.begin():
-                notify(f"going on with the work found in {partial}.")
+                notify(f"resuming the work found in {partial}.")
             preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
         yield
 
@@ -162,8 +162,8 @@ def _kept_if_stopped(partial: Path) -> Iterator[None]:
         yield
     except BrokenExecutor as error:
         raise UserError(
-            f"a worker process was killed, perhaps for want of memory; what is done lies in "
-            f"{partial}, and the same command goes on with it."
+            f"a worker process was killed, perhaps for lack of memory; finished work is kept in "
+            f"{partial}, and the same command resumes it."
         ) from error
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)

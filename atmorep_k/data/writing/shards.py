@@ -75,8 +75,7 @@ class ShardWriter:
             begin = array.domain[0].inclusive_min + first
             if not np.array_equal(_result(array[begin : begin + len(part)].read()), part):
                 raise UserError(
-                    f"what was written to {self.path} is not what is read back; the disk may be "
-                    f"damaged."
+                    f"{self.path} does not read back as it was written; the disk may be damaged."
                 )
 
     def checksum(self, shard: tuple[int, ...]) -> int:

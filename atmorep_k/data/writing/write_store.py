@@ -85,12 +85,12 @@ def check_output(output: Path, overwrite: bool) -> None:
         UserError: where it exists (and is not to be replaced), or the place cannot be written.
     """
     if output.exists() and not overwrite:
-        raise UserError(f"{output} exists already; give another name or --overwrite.")
+        raise UserError(f"{output} already exists; choose another name or give --overwrite.")
     if output.exists() and not _is_store(output):
-        raise UserError(f"{output} exists and is no store; it is not overwritten.")
+        raise UserError(f"{output} exists and is not a store, so it is not overwritten.")
     place = next(p for p in output.absolute().parents if p.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
+        raise UserError(f"cannot write {output}: {place} is not a writable directory.")
 
 
 def _is_store(path: Path) -> bool:
@@ -141,6 +141,6 @@ def writing_to(output: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise UserError(
-                f"no room on disk to write {output}; nothing was left behind."
+                f"the disk is too full to write {output}; nothing was left behind."
             ) from error
         raise UserError(f"cannot write {output}: {error.strerror or error}.") from error
