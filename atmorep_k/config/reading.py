@@ -99,7 +99,7 @@ def read(files: Sequence[str | Path], overrides: Sequence[str]) -> tuple[list[De
         The definitions in the order in which they apply, and the number of files read.
 
     Raises:
-        UserError: where a file is not found or is no configuration file.
+        UserError: if a file is missing or is not a configuration file.
     """
     reader = _Reader()
     for file in files:

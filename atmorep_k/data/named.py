@@ -15,7 +15,7 @@ def store_path(store: str) -> Location:
     package.
 
     Raises:
-        UserError: where the cache cannot be written.
+        UserError: if the cache cannot be written.
     """
     if store != DEMO:
         return location(store)

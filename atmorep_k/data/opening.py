@@ -18,7 +18,7 @@ def open_store(path: str | Location) -> Store:
         path: where it is; one of ours may also be at an address (`https://`, `gs://`, `s3://`).
 
     Raises:
-        UserError: where there is none; says what is there, or the nearest name.
+        UserError: if there is no store; the message says what is there, or the nearest name.
     """
     path = location(path)
     if isinstance(path, Address):
@@ -48,7 +48,7 @@ def open_group(path: Path):
     """Opens the Zarr group of a store, whatever is in it, to read.
 
     Raises:
-        UserError: where there is none; says what is there, or the nearest name.
+        UserError: if there is no store; the message says what is there, or the nearest name.
     """
     import zarr
 

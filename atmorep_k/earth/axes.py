@@ -23,7 +23,7 @@ def order_latitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.ndar
     """Returns latitudes from north to south, and the index that brings a source's rows there.
 
     Raises:
-        UserError: where a latitude stands twice or rows are missing between others.
+        UserError: if a latitude occurs twice or rows are missing between others.
     """
     values = degrees(values)
     order = np.argsort(-values)
@@ -39,7 +39,7 @@ def order_longitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.nda
     source cuts the circle. A first longitude that is repeated at the end is left out.
 
     Raises:
-        UserError: where columns are missing between others.
+        UserError: if columns are missing between others.
     """
     east, order = np.unique(degrees(np.mod(degrees(values), 360.0)) % 360.0, return_index=True)
     if len(east) == 1:

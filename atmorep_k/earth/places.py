@@ -31,7 +31,7 @@ def parse_places(given) -> list[Place]:
     without a name is called by its coordinates.
 
     Raises:
-        UserError: where there is none, two have one name, a file or a number is not understood.
+        UserError: if no place is given, two share a name, or a file or number is invalid.
     """
     if isinstance(given, str | Path):
         places = _read(Path(given))
@@ -103,7 +103,7 @@ def inside(
         region: (south, north, west, east) in degrees; it may cross 0 or 180 degrees.
 
     Raises:
-        UserError: where the region is none.
+        UserError: if the region is invalid.
     """
     if len(region) != 4 or not -90 <= region[0] < region[1] <= 90 or region[2] == region[3]:
         raise UserError(

@@ -14,7 +14,7 @@ def library():
     """Returns ducc0, which transforms on the sphere.
 
     Raises:
-        UserError: where it is not installed.
+        UserError: if it is not installed.
     """
     try:
         import ducc0
@@ -102,7 +102,7 @@ def check_differences(latitude: np.ndarray, longitude: np.ndarray, source: str) 
     """Refuses grids on which differences are not defined.
 
     Raises:
-        UserError: where there are fewer than two rows or columns, or a row at a pole.
+        UserError: if there are fewer than two rows or columns, or a row at a pole.
     """
     if len(latitude) < 2 or len(longitude) < 2:
         raise UserError(f"{source}: derivatives need at least two rows and two columns.")

@@ -23,7 +23,7 @@ def register_with_gin(cls: type) -> type:
     """Makes a class (ours, or one of a library) known to gin by its name; does not change it.
 
     Raises:
-        UserError: where a class of another module has the name.
+        UserError: if a class of another module has the name.
     """
     known = _known.get(cls.__name__)
     if known is not None and known.__module__ != cls.__module__:

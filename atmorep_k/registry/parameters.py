@@ -67,7 +67,7 @@ def _takes_any(cls: type) -> bool:
 
 
 def annotation(function: Callable, parameter: str) -> Any:
-    """Returns the type hint of a parameter; `Any` where there is none that can be evaluated.
+    """Returns the type hint of a parameter; `Any` if it has none that can be evaluated.
 
     A parameter without a hint whose default is a number takes numbers (and objects) only.
     """

@@ -47,7 +47,7 @@ borrowed: dict[str, Entry] = {}
 
 
 class Component:
-    """Base of components that are no Keras objects: arguments stored by name make the config."""
+    """Base of components that are not Keras objects: arguments stored by name make the config."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised so that JSON can hold them."""
@@ -65,9 +65,9 @@ class Component:
 
 
 class Configured:
-    """Gives a Keras layer its `get_config`: arguments of the constructor, kept under their names.
+    """Mixin that gives a Keras layer its `get_config` from attributes named like its arguments.
 
-    Stands before the Keras class among the bases; the arguments are numbers, words or tuples.
+    List it before the Keras class among the bases; the arguments are numbers, words or tuples.
     """
 
     def get_config(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def component(kind: str) -> Callable[[type], type]:
     Keras learns of the class when Keras is imported: a component that needs none imports none.
 
     Raises:
-        UserError: where another class has taken the name, or the class has no docstring.
+        UserError: if another class has taken the name, or the class has no docstring.
     """
 
     def register(cls: type) -> type:
@@ -104,6 +104,6 @@ def component(kind: str) -> Callable[[type], type]:
 
 
 def borrow(kind: str, callable_: Callable) -> None:
-    """Lets gin files use a class or function of another purpose, which stays as it is."""
+    """Registers a class or function that is not a component, unchanged, for use in gin files."""
     register_with_gin(callable_)
     borrowed[callable_.__name__] = Entry(kind, callable_)

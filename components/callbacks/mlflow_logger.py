@@ -15,10 +15,10 @@ class MLflowLogger(RunLogger):
     """Logs a run with MLflow: configuration, losses, watched and final scores, files, pictures.
 
     Args:
-        experiment: that the run belongs to; made if need be.
+        experiment: name of the experiment that the run belongs to; created if it does not exist.
         tracking_uri: the server, or a place like `sqlite:///runs.db`; None: MLflow's own choice,
             which `MLFLOW_TRACKING_URI` sets.
-        run_name: of the run; None: the name of its directory.
+        run_name: name of the run; None: the name of its directory.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class MLflowLogger(RunLogger):
         _library()
 
     def open(self, known_as, path, settings):
-        """Makes a run with its parameters, or opens that which there is."""
+        """Creates a run with its parameters, or opens the existing one."""
         mlflow = _library()
         try:
             self._client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
@@ -77,7 +77,7 @@ class MLflowLogger(RunLogger):
             self._client.log_artifact(self._id, str(path), "plots")
 
     def close(self, finished):
-        """Says how the run has ended."""
+        """Reports how the run ended."""
         self._client.set_terminated(self._id, "FINISHED" if finished else "KILLED")
 
 

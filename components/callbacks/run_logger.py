@@ -17,13 +17,13 @@ _CURVES = ("loss", "val_loss", "learning_rate", "samples_per_second")
 class RunLogger(RunCallback, Component):
     """Sends configuration, history.csv and watch.csv as they grow, in the end scores and pictures.
 
-    At each end of an epoch new rows are sent. `run.json` remembers as what the service knows the
-    run and the last step that it has: a resumed run goes on there, and no row is sent twice. A
-    subclass says how a service is spoken to.
+    At each end of an epoch new rows are sent. `run.json` keeps the service's identifier
+    of the run and the last step sent: a resumed run continues there, and no row is sent twice. A
+    subclass talks to one service.
     """
 
     def begin(self, run: RunDirectory, config_text: str, start_step: int) -> None:
-        """Opens the run at the service: a new one, or that which a resumed run had."""
+        """Opens the run at the service: a new one, or that of the run that is resumed."""
         self._run = run
         known = run.read_record().get(type(self).__name__, {})
         self._sent = known.get("step", 0)
@@ -54,7 +54,7 @@ class RunLogger(RunCallback, Component):
 
     @abc.abstractmethod
     def open(self, known_as: str | None, path: Path, settings: dict[str, str]) -> str:
-        """Opens the run at the service and returns as what it is known there.
+        """Opens the run at the service and returns the service's identifier of it.
 
         Args:
             known_as: what this returned before the run was resumed; None for a new run.

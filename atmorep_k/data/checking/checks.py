@@ -36,7 +36,7 @@ def check(
         progress: called with the bytes that were looked at, and their total.
 
     Raises:
-        UserError: where there is no store.
+        UserError: if there is no store.
     """
     path = Path(path)
     left = unfinished(path)
@@ -89,7 +89,7 @@ class _Check:
         self._progress, self._done, self._total = progress, 0, 0
 
     def report(self, findings: list[Finding]) -> Report:
-        """Looks at everything.
+        """Runs all checks.
 
         Args:
             findings: what is known already.

@@ -42,7 +42,7 @@ class FileCheck:
         lost: the tiles without a file, (time, lat, lon).
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
 
     def __init__(self, store: Store, variable: str, threads: int = 1):

@@ -27,7 +27,7 @@ def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
         scan: look at every value for missing ones; None does so if there are few (2 GiB).
 
     Raises:
-        UserError: where there is no store.
+        UserError: if there is no store.
     """
     store = open_store(path)
     if scan is None:

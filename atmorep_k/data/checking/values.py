@@ -43,7 +43,7 @@ def survey_values(
         progress: called with the bytes (float32) of values that were done since its last call.
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
     reader = values_of(store, variable, threads)
     look = _Look(reader, store, _limits(_bounds(store, variable), reader.levels))

@@ -142,7 +142,7 @@ def demo_store(
         The path of the store.
 
     Raises:
-        UserError: where `days` is less than 1, or the output cannot be written.
+        UserError: if `days` is less than 1, or the output cannot be written.
     """
     if days < 1:
         raise UserError(f"a demo store needs at least 1 day, not {days}.")

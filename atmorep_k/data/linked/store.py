@@ -64,7 +64,7 @@ class LinkedStore(OwnStore):
         """The variables, opened where they lie.
 
         Raises:
-            UserError: where a source is not there any more, or is not what it was.
+            UserError: if a source no longer exists, or has changed.
         """
         sources = []
         for name, *was in self.attributes["links"]:

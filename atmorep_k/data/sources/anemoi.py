@@ -38,7 +38,7 @@ def anemoi_pieces(group: Any, source: str) -> tuple[list[Piece], dict[str, str]]
         source: what to call it.
 
     Raises:
-        UserError: where it has several members, or cells that are no grid of latitudes and
+        UserError: if it has several members, or cells that do not form a grid of latitudes and
             longitudes.
     """
     data, names = group["data"], list(group.attrs["variables"])

@@ -33,7 +33,7 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     """Returns the variables of a NetCDF file, and what was left out: name -> why.
 
     Raises:
-        UserError: where the file is damaged, cut off, or its axes cannot be used.
+        UserError: if the file is damaged, cut off, or its axes cannot be used.
     """
     import xarray as xr
 
@@ -58,7 +58,7 @@ def zarr_pieces(store: Any, source: str) -> tuple[list[Piece], dict[str, str]]:
         source: what to call it.
 
     Raises:
-        UserError: where it cannot be opened or its axes cannot be used.
+        UserError: if it cannot be opened or its axes cannot be used.
     """
     import xarray as xr
 

@@ -19,7 +19,7 @@ def crop(pieces: Sequence[Piece], region: Sequence[float]) -> list[Piece]:
             than east, across 0 or 180 degrees.
 
     Raises:
-        UserError: where the region is none, reaches beyond a grid or has no point of it.
+        UserError: if the region is invalid, reaches beyond a grid or contains no grid point.
     """
     return [_crop(piece, region) for piece in pieces]
 
@@ -104,7 +104,7 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
             January 2019 to June 2020.
 
     Raises:
-        UserError: where the period is none, or a variable has no time in it.
+        UserError: if the period is invalid, or a variable has no times in it.
     """
     first, end = limits(period)
     cut = [c for piece in pieces if (c := _cut(piece, first, end)) is not None]
@@ -122,7 +122,7 @@ def limits(period: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
     """Returns the first time of a period and the one after its last.
 
     Raises:
-        UserError: where the period is none.
+        UserError: if the period is invalid.
     """
     try:
         first, last = (np.datetime64(text) for text in period)

@@ -22,7 +22,7 @@ def find_sources(sources: Sequence[str]) -> list[str]:
         sources: paths, globs (`**` goes into folders), directories, or addresses with `://`.
 
     Raises:
-        UserError: where a source is not there or a directory holds nothing that can be read.
+        UserError: if a source does not exist or a directory holds nothing that can be read.
     """
     found: dict[str, None] = {}
     for source in map(str, sources):
@@ -70,7 +70,7 @@ def open_sources(
         The variables found, and those that cannot be stored: name -> why.
 
     Raises:
-        UserError: where a source is damaged, cut off or of an unknown kind.
+        UserError: if a source is damaged, cut off or of an unknown kind.
     """
     pieces: list[Piece] = []
     left_out: dict[str, str] = {}

@@ -35,7 +35,7 @@ def grib_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     """Returns the variables of a GRIB file, and what was left out: name -> why.
 
     Raises:
-        UserError: where ecCodes is not installed, the file is cut off, or messages are missing.
+        UserError: if ecCodes is not installed, the file is cut off, or messages are missing.
     """
     fields: dict[tuple, _Field] = {}
     for key, time, level, offset, header in _messages(path):

@@ -102,7 +102,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
         levels: levels wanted; all if empty.
 
     Raises:
-        UserError: where grids, times, levels, units or overlapping values differ, or a level is
+        UserError: if grids, times, levels, units or overlapping values differ, or a level is
             not there.
     """
     check_grid(pieces)
@@ -126,7 +126,7 @@ def check_grid(pieces: Sequence[Piece]) -> None:
     """Checks that pieces have the same latitudes and longitudes.
 
     Raises:
-        UserError: where they have not.
+        UserError: if they have not.
     """
     first = pieces[0]
     for piece in pieces[1:]:
@@ -256,7 +256,7 @@ def check_step(time: np.ndarray) -> None:
     """Checks that times (datetime64[s], ascending) lie whole steps apart.
 
     Raises:
-        UserError: where they do not.
+        UserError: if they do not.
     """
     steps = np.diff(time)
     if len(steps) and np.any(steps % steps.min()):

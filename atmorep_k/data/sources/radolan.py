@@ -40,7 +40,7 @@ def radolan_pieces(path: Path, grid: float | None) -> tuple[list[Piece], dict[st
         grid: degrees between the points of the regular grid that it is brought to.
 
     Raises:
-        UserError: where no grid is given or it is too fine, wradlib is not installed, or the
+        UserError: if no grid is given or it is too fine, wradlib is not installed, or the
             composite is damaged, of another product or on a grid that is not known.
     """
     if grid is None or not _FINEST <= grid <= 10:

@@ -48,7 +48,7 @@ class Selection:
             The pieces taken, and the variables that they are joined to.
 
         Raises:
-            UserError: where something is not there, damaged, or does not fit together.
+            UserError: if something is missing or damaged, or does not fit together.
         """
         pieces, left_out = open_sources(sources, self.grid)
         pieces = derive(pieces, self.derived)
@@ -88,7 +88,7 @@ def _choose(
     """Returns the pieces to store: those named, or all that are known.
 
     Raises:
-        UserError: where a variable is not there, cannot be stored, or nothing is left.
+        UserError: if a variable is missing, cannot be stored, or nothing is left.
     """
     if not variables:
         chosen = [p for p in pieces if p.is_known]

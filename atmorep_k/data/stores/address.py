@@ -11,7 +11,7 @@ _BUCKETS = {"gs": "gcs", "gcs": "gcs", "s3": "s3"}
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """The address of a store or of a part of it; stands for a `Path` where something is read.
+    """The address of a store or of a part of it; takes the place of a `Path` for reading.
 
     Args:
         url: `https://`, `http://`, `gs://` or `s3://`, without a slash at the end.
@@ -87,7 +87,7 @@ def open_group_at(at: Location):
     return zarr.open_group(at, mode="r")
 
 
-# How each file system is told to ask without credentials.
+# Options for each file system to read without credentials.
 _ANONYMOUS = {
     "gs": {"token": "anon"},
     "gcs": {"token": "anon"},
@@ -101,7 +101,7 @@ _REFUSED = ("401", "403", "forbidden", "anonymous", "access denied", "unauthoriz
 
 
 def open_remote_group(address: str) -> Any:
-    """Opens a Zarr group at an address; with credentials only where it is refused without.
+    """Opens a Zarr group at an address; with credentials only if access without them is refused.
 
     Args:
         address: `gs://`, `s3://` or `https://`.
@@ -110,7 +110,7 @@ def open_remote_group(address: str) -> Any:
         A `zarr.Group`, read-only; it can be pickled.
 
     Raises:
-        UserError: where the kind of address is unknown, its driver is not installed, nothing is
+        UserError: if the kind of address is unknown, its driver is not installed, nothing is
             there, or access is refused.
     """
     kind = address.split("://", 1)[0]

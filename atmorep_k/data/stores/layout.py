@@ -37,7 +37,7 @@ class Layout:
         packing: `"float32"`, as it is; or `"int16"`, with a scale and an offset per level.
 
     Raises:
-        UserError: where a name is unknown, or a shard is no multiple of a chunk.
+        UserError: if a name is unknown, or a shard is not a multiple of a chunk.
     """
 
     chunk: tuple[int, int, int] = (12, 30, 60)
@@ -77,7 +77,7 @@ class StoreDescription:
         links: the sources in which the values stay; none where the store holds them.
 
     Raises:
-        UserError: where a coordinate is not in its order or there is nothing to store.
+        UserError: if a coordinate is not in its order or there is nothing to store.
     """
 
     time: np.ndarray

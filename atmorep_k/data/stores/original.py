@@ -65,7 +65,7 @@ class OriginalStore(Store):
         """Returns the store that a Zarr group, which is recognised, holds.
 
         Raises:
-            UserError: where a part is missing, or parts do not fit each other.
+            UserError: if a part is missing, or parts do not fit each other.
         """
         time = _time(path, group["time"])
         latitude, longitude = _grid(path, group["lats"][:], group["lons"][:])

@@ -155,7 +155,7 @@ class StoredStatistics:
             slots: which months, ascending; all of which there are data if None.
 
         Raises:
-            UserError: where the store lacks them.
+            UserError: if the store lacks them.
         """
         slots = np.array(self.slots if slots is None else slots, np.int64)
         first, stop = (slots[0], slots[-1] + 1) if len(slots) else (0, 0)

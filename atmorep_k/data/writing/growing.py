@@ -21,7 +21,7 @@ class Grown:
         store: the store.
 
     Raises:
-        UserError: where it is of an earlier version, whose shards carry no checksums.
+        UserError: if it is of an earlier version, whose shards carry no checksums.
     """
 
     store: OwnStore

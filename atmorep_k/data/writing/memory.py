@@ -29,7 +29,7 @@ def parse_size(text: str) -> int:
     """Returns the bytes that a text such as `4GB`, `500 MB` or `1.5GiB` stands for.
 
     Raises:
-        UserError: where it is no size.
+        UserError: if it is not a memory size.
     """
     match = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B?\s*", str(text), re.IGNORECASE)
     try:
@@ -90,7 +90,7 @@ class Memory:
             d: of the store.
 
         Raises:
-            UserError: where not even one worker has enough; says how much that is.
+            UserError: if there is not enough for one worker; the message says how much it needs.
         """
         least = max(_least(v, d) for v in variables)
         if total < _BASE + least:

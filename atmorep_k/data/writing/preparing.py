@@ -50,7 +50,7 @@ def prepare(
 ) -> Path:
     """Turns GRIB, NetCDF and Zarr into a store.
 
-    Work that was stopped from outside lies in `<output>.partial`; the same call goes on with it.
+    Work that was stopped from outside stays in `<output>.partial`; the same call resumes it.
 
     Args:
         sources: files, globs, directories or addresses.
@@ -72,13 +72,13 @@ def prepare(
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total; with packing
             they count twice.
-        notify: called with sentences about what was found and left out.
+        notify: called with sentences about what was found and what was left out.
 
     Returns:
         The path of the store.
 
     Raises:
-        UserError: for everything that a user can mend; nothing is left behind.
+        UserError: for every mistake that a user can correct; nothing is left behind.
     """
     notify = notify or (lambda sentence: None)
     output = Path(output)
@@ -125,7 +125,7 @@ def working_on(
         grown: see `Preparation`.
 
     Raises:
-        UserError: where another process is at it, a source is damaged, a value is missing, or the
+        UserError: if another process is writing, a source is damaged, a value is missing, or the
             place cannot be written.
     """
     memory, workers, scheduler, progress, notify = options
@@ -142,7 +142,7 @@ def working_on(
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Makes sure that no other process prepares the same store."""
+    """Holds a lock, so that no other process prepares the same store."""
     path = partial.with_name(f"{partial.name}.lock")
     with path.open("w") as file:
         try:
@@ -157,7 +157,7 @@ def _alone(partial: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_if_stopped(partial: Path) -> Iterator[None]:
-    """Removes work that failed; what was stopped from outside can be gone on with."""
+    """Removes work that failed; work that was stopped from outside stays, to be resumed."""
     try:
         yield
     except BrokenExecutor as error:

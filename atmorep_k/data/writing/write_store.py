@@ -50,11 +50,13 @@ def write_store(
         The path of the store.
 
     Raises:
-        UserError: where the output exists or cannot be written, the disk is full, or a value is
+        UserError: if the output exists or cannot be written, the disk is full, or a value is
             missing or not finite. Nothing is left behind.
     """
     output = Path(output)
     check_output(output, overwrite)
+    # Beside the output, hence on the same file system, where a rename is atomic: a reader finds the
+    # whole store or none, whenever this process ends.
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     with contextlib.ExitStack() as made:
         with writing_to(output):
@@ -82,7 +84,7 @@ def check_output(output: Path, overwrite: bool) -> None:
     """Checks that `output` may be written, before any work.
 
     Raises:
-        UserError: where it exists (and is not to be replaced), or the place cannot be written.
+        UserError: if it exists (and is not to be replaced), or the place cannot be written.
     """
     if output.exists() and not overwrite:
         raise UserError(f"{output} already exists; choose another name or give --overwrite.")
@@ -131,10 +133,10 @@ def _finish(
 
 @contextlib.contextmanager
 def writing_to(output: Path) -> Iterator[None]:
-    """Tells in one sentence why a store cannot be written, where that is so.
+    """Turns an `OSError` into one sentence that says why the store cannot be written.
 
     Raises:
-        UserError: where the disk is full or the place cannot be written.
+        UserError: if the disk is full or the place cannot be written.
     """
     try:
         yield
