@@ -274,7 +274,7 @@ def test_a_worker_that_was_killed_costs_no_work(month, tmp_path, small_blocks):
         if done > total / 2:
             raise BrokenProcessPool
 
-    with pytest.raises(UserError, match="killed, perhaps for want of memory; what is done lies"):
+    with pytest.raises(UserError, match="killed, perhaps for lack of memory; finished work is kept"):
         _prepare(tmp_path, [month], progress=killed, workers=1)
     said = []
     _prepare(tmp_path, [month], notify=said.append, workers=1)
