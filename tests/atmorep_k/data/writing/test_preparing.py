@@ -116,7 +116,7 @@ def test_wanted_but_not_there(raw, tmp_path, options, words):
 
 def test_no_known_variable(raw, tmp_path):
     paths = _files(tmp_path, a=raw[["t"]].rename(t="mystery"))
-    with pytest.raises(UserError, match=r"no known variable was found\. There are: mystery"):
+    with pytest.raises(UserError, match=r"no known variable was found\. The sources contain mystery"):
         _prepare(tmp_path, paths)
 
 
