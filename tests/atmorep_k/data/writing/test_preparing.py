@@ -116,7 +116,8 @@ def test_wanted_but_not_there(raw, tmp_path, options, words):
 
 def test_no_known_variable(raw, tmp_path):
     paths = _files(tmp_path, a=raw[["t"]].rename(t="mystery"))
-    with pytest.raises(UserError, match=r"no known variable was found\. The sources contain mystery"):
+    words = r"no known variable was found\. The sources contain mystery"
+    with pytest.raises(UserError, match=words):
         _prepare(tmp_path, paths)
 
 
@@ -274,7 +275,9 @@ def test_a_worker_that_was_killed_costs_no_work(month, tmp_path, small_blocks):
         if done > total / 2:
             raise BrokenProcessPool
 
-    with pytest.raises(UserError, match="killed, perhaps for lack of memory; finished work is kept"):
+    with pytest.raises(
+        UserError, match="killed, perhaps for lack of memory; finished work is kept"
+    ):
         _prepare(tmp_path, [month], progress=killed, workers=1)
     said = []
     _prepare(tmp_path, [month], notify=said.append, workers=1)
