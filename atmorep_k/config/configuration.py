@@ -60,7 +60,7 @@ class Configuration:
         """Makes the objects and returns the task.
 
         Raises:
-            UserError: where a component refuses its values.
+            UserError: if a component refuses its values.
         """
         with _empty_gin():
             gin.parse_config(self.text)

@@ -81,7 +81,7 @@ def _load(point: EntryPoint) -> None:
             raise
         package = point.dist.name if point.dist else point.name
         _logger.warning(
-            "the plug-in %r of package %r is left out, it cannot be imported: %s: %s",
+            "the plug-in %r of package %r is skipped because it cannot be imported: %s: %s",
             point.value,
             package,
             type(error).__name__,

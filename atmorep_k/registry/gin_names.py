@@ -28,7 +28,7 @@ def register_with_gin(cls: Callable[..., Any], name: str | None = None) -> Calla
         name: what gin files call it; its own name if None.
 
     Raises:
-        UserError: where a class of another module has the name.
+        UserError: if a class of another module has the name.
     """
     name = name or cls.__name__
     known = _known.get(name)

@@ -48,7 +48,7 @@ borrowed: dict[str, Entry] = {}
 
 
 class Component:
-    """Base of components that are no Keras objects: arguments stored by name make the config."""
+    """Base of components that are not Keras objects: arguments stored by name make the config."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised so that JSON can hold them."""
@@ -66,9 +66,9 @@ class Component:
 
 
 class Configured:
-    """Gives a Keras layer its `get_config`: arguments of the constructor, kept under their names.
+    """Mixin that gives a Keras layer its `get_config` from attributes named like its arguments.
 
-    Stands before the Keras class among the bases; the arguments are numbers, words or tuples.
+    List it before the Keras class among the bases; the arguments are numbers, words or tuples.
     """
 
     def get_config(self) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def component(kind: str) -> Callable[[type], type]:
     Keras learns of the class when Keras is imported: a component that needs none imports none.
 
     Raises:
-        UserError: where another class has taken the name, or the class has no docstring.
+        UserError: if another class has taken the name, or the class has no docstring.
     """
 
     def register(cls: type) -> type:

@@ -20,5 +20,5 @@ class LatitudeWeightedMSE(EnsembleMSE):
     def value_weight(self, latitude):
         """Returns cos(latitude), 0 at the poles; UserError without latitudes."""
         if latitude is None:
-            raise UserError("LatitudeWeightedMSE needs the argument latitude, given None.")
+            raise UserError("LatitudeWeightedMSE needs the argument latitude, but got None.")
         return ops.maximum(ops.cos(latitude * (math.pi / 180.0)), 0.0)

@@ -20,7 +20,7 @@ _NAMED = 3
 
 def unfinished(path: Path) -> list[Finding]:
     """Returns work on a store that was begun and not finished: beside it, or within."""
-    words = "a store written half: {} is left of work that ended early, or is still going on"
+    words = "an unfinished store: {} was left by work that stopped early or is still running"
     beside = sorted(path.absolute().parent.glob(f"{path.name}.partial*"))
     found = [Finding("warning", "files", words.format(p.name)) for p in beside]
     if (path / STAGE).exists():  # the store is what it was
@@ -42,7 +42,7 @@ class FileCheck:
         lost: the tiles without a file, (time, lat, lon).
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
 
     def __init__(self, store: Store, variable: str, threads: int = 1):
@@ -76,10 +76,10 @@ class FileCheck:
         Args:
             progress: called with the bytes that were read since its last call.
         """
-        found = self._told(self.lost, "file(s) are not there, and read as missing values")
+        found = self._told(self.lost, "file(s) are missing and read as missing values")
         strangers = self._strangers()
         if strangers:
-            words = f"file(s) belong to no part of the array, such as {strangers[0]}"
+            words = f"file(s) do not belong to the array, such as {strangers[0]}"
             sentence = f"{len(strangers)} {words}"
             found.append(
                 Finding("warning", "files", sentence, self._variable, count=len(strangers))
@@ -88,7 +88,7 @@ class FileCheck:
             return found
         if self._checksums.shape != self._numbers():
             sentence = (
-                f"its checksums are of {self._checksums.shape} files in (time, lat, lon), the "
+                f"its checksums are for {self._checksums.shape} files in (time, lat, lon), the "
                 f"array has {self._numbers()}"
             )
             return [*found, Finding("error", "files", sentence, self._variable)]
@@ -109,7 +109,7 @@ class FileCheck:
                     (damaged if expected else unknown).append(tile)
         return [
             *self._told(damaged, "file(s) do not match their checksum: they are damaged"),
-            *self._told(unknown, "file(s) are there that no checksum knows"),
+            *self._told(unknown, "file(s) have no checksum"),
         ]
 
     def _checksum(self, tile: tuple[int, int, int]) -> tuple[tuple[int, int, int], int]:

@@ -25,7 +25,10 @@ def check_fingerprint(store: Store) -> list[Finding]:
     fingerprint = str(store.attributes.get("fingerprint", ""))
     if re.fullmatch("[0-9a-f]{64}", fingerprint):
         return []
-    words = f"the fingerprint is {fingerprint!r}, not 64 hexadecimal digits: a store written half"
+    words = (
+        f"the fingerprint is {fingerprint!r}, not 64 hexadecimal digits: writing the store did "
+        "not finish"
+    )
     return [Finding("error", "statistics", words)]
 
 
@@ -41,7 +44,7 @@ def check_statistics(store: Store, variable: str, survey: Survey | None) -> list
     try:
         statistics = store.statistics(variable)
         if not statistics.scopes or not len(statistics.slots):
-            return [_error(variable, "there are no statistics")]
+            return [_error(variable, "it has no statistics")]
         found = _check_level(store, variable, statistics, survey)
         if survey is not None and "grid_point" in statistics.scopes:
             found += _check_grid(store, variable, statistics)
@@ -97,8 +100,8 @@ def _compare(store, variable: str, statistics: StoredStatistics, given, survey) 
     # Those of the original were made by other rules, over longer records.
     near &= ~far & (statistics.first_year is None)
     words = {
-        "error": "statistics that are not those of its values, by far",
-        "warning": "statistics that are not those of its values, by a little",
+        "error": "statistics that differ greatly from those of its values",
+        "warning": "statistics that differ slightly from those of its values",
     }
     return [
         _compared(store, variable, severity, words[severity], where)

@@ -118,7 +118,7 @@ def _jumps(name, info, levels, units: dict, survey: Survey) -> list[Finding]:
 def _jump(name, info, unit: str, month: int, ratio: float, levels, index: list[int]) -> Finding:
     sentence = (
         f"from {_month(month)} on its mean size is {ratio:.3g} times that of the month before, as "
-        f"if a part of the record were in {unit}; the attribute says {info.units}"
+        f"if part of the record were in {unit}; the attribute says {info.units}"
     )
     first = _month(month)
     where = _levels(info, levels, index)

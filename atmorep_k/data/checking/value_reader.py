@@ -59,7 +59,7 @@ class ValueReader:
         threads: how many blocks are read at once.
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
 
     def __init__(self, store: Store, variable: str, threads: int = 1):
@@ -124,7 +124,7 @@ class ValueReader:
         """Returns the values (time, level, lat, lon) of a block, float32, NaN where missing.
 
         Raises:
-            ValueError: where a chunk cannot be decoded.
+            ValueError: if a chunk cannot be decoded.
         """
         time, *place = itertools.starmap(slice, zip(block.start, block.stop, strict=True))
         field = () if self.source.field is None else (self.source.field,)
@@ -163,7 +163,7 @@ def values_of(store: Store, variable: str, threads: int = 1) -> ValueReader:
     """Returns what reads a variable of any store, wherever its values lie.
 
     Raises:
-        ValueError: where they cannot be opened.
+        ValueError: if they cannot be opened.
     """
     if isinstance(store, LinkedStore):
         return LinkedValues(store, variable, threads)

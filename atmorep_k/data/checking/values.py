@@ -44,7 +44,7 @@ def survey_values(
         progress: called with the bytes (float32) of values that were done since its last call.
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
     reader = values_of(store, variable, threads)
     look = _Look(reader, store, _limits(_bounds(store, variable), reader.levels))
@@ -158,7 +158,7 @@ def _beyond(told: "_Told", bounds: list[Bounds | None], survey: Survey, beyond: 
     assert of is not None, "no value is beyond bounds that are not known"
     low, high = survey.low[levels].min(), survey.high[levels].max()
     words = (
-        f"value(s) are outside what is possible ({of.low:g} to {of.high:g} {told.units}), "
+        f"value(s) are outside the possible range ({of.low:g} to {of.high:g} {told.units}), "
         f"the level goes from {low:.6g} to {high:.6g}"
     )
     return told.patch("warning" if is_slight else "error", words, beyond)
@@ -170,7 +170,7 @@ def _still(told: "_Told", store: Store, survey: Survey) -> list[Finding]:
     constant = [i for i in range(len(survey.low)) if survey.low[i] == survey.high[i]]
     found = []
     if constant:
-        words = "the same value everywhere and always: no model can learn from it"
+        words = "the same value at all times and places: no model can learn from it"
         # Other levels may serve, and a place may have no rain or ice.
         severity: Severity = "warning" if rests or len(constant) < len(survey.low) else "error"
         found.append(told.levels(severity, words, constant))

@@ -144,10 +144,10 @@ def demo_store(
         The path of the store.
 
     Raises:
-        UserError: where `days` is less than 1, or the output cannot be written.
+        UserError: if `days` is less than 1, or the output cannot be written.
     """
     if days < 1:
-        raise UserError(f"a demo store has at least 1 day, not {days}.")
+        raise UserError(f"a demo store needs at least 1 day, not {days}.")
     output = Path(output)
     check_output(output, overwrite, kind="a store", is_ours=is_store)
     hours = 24 * int(days)

@@ -65,15 +65,15 @@ class LinkedStore(OwnStore):
         """The variables, opened where they lie.
 
         Raises:
-            UserError: where a source is not there any more, or is not what it was.
+            UserError: if a source no longer exists, or has changed.
         """
         sources = []
         for name, *was in self.attributes["links"]:
             if "://" not in name and not Path(name).exists():
-                raise UserError(f"{self.path} has its values in {name}, which is not there.")
+                raise UserError(f"the values of {self.path} are in {name}, which does not exist.")
             if list(identity(name)[1:]) != was:
                 raise UserError(
-                    f"{name} has changed since {self.path} was made of it; make it anew with "
+                    f"{name} has changed since {self.path} was made from it; make it again with "
                     f"'atmorep-k data prepare ... --link --overwrite'."
                 )
             sources.append(name)
@@ -83,7 +83,9 @@ class LinkedStore(OwnStore):
 
     def source(self, variable: str) -> ArraySource:
         """Refuses: the values lie in no array of the store."""
-        raise TypeError(f"the values of {variable!r} lie in the sources of {self.path}.")
+        raise TypeError(
+            f"the values of {variable!r} are in the sources of {self.path}, not in an array."
+        )
 
     def read(self, variable: str, times: slice) -> np.ndarray:
         """Returns values `(time, level, lat, lon)` float32 of some time steps.

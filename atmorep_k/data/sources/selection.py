@@ -12,7 +12,7 @@ from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 
-_UNKNOWN = "not in the table of variables (--variable NAME takes one)"
+_UNKNOWN = "not in the table of variables (take one with --variable NAME)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Selection:
             The pieces taken, and the variables that they are joined to.
 
         Raises:
-            UserError: where something is not there, damaged, or does not fit together.
+            UserError: if something is missing or damaged, or does not fit together.
         """
         pieces, left_out = open_sources(sources, self.grid)
         pieces = derive(pieces, self.derived)
@@ -88,14 +88,14 @@ def _choose(
     """Returns the pieces to store: those named, or all that are known.
 
     Raises:
-        UserError: where a variable is not there, cannot be stored, or nothing is left.
+        UserError: if a variable is missing, cannot be stored, or nothing is left.
     """
     if not variables:
         chosen = [p for p in pieces if p.is_known]
         unknowns = sorted({p.name for p in pieces if not p.is_known})
         _tell({**left_out, **dict.fromkeys(unknowns, _UNKNOWN)}, notify)
         if not chosen:
-            names = f" There are: {', '.join(unknowns)}; name one." if unknowns else ""
+            names = f" The sources contain {', '.join(unknowns)}; name one." if unknowns else ""
             found = "; ".join(f"{n}: {why}" for n, why in sorted(left_out.items())[:3])
             raise UserError(f"no known variable was found.{names} {found}".strip())
     else:

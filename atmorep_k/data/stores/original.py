@@ -65,7 +65,7 @@ class OriginalStore(Store):
         """Returns the store that a Zarr group, which is recognised, holds.
 
         Raises:
-            UserError: where a part is missing, or parts do not fit each other.
+            UserError: if a part is missing, or parts do not fit each other.
         """
         time = _time(path, group["time"])
         latitude, longitude = _grid(path, group["lats"][:], group["lons"][:])
@@ -125,7 +125,7 @@ class OriginalStore(Store):
                 for other in self.statistics(variable).scopes
             )
             raise UserError(
-                f"{variable!r} of {self.path} cannot be normalised: there are no statistics of "
+                f"{variable!r} of {self.path} cannot be normalised: it has no statistics of "
                 f"{_WORDS[scope]}, its array normalization/{name} is missing{hint}."
             )
         array = zarr.open_array(self.path / "normalization" / name, mode="r")
@@ -163,7 +163,7 @@ def _time(path: Path, array) -> np.ndarray:
         values = decode_time(values, array.attrs["units"])
     time = values.astype("datetime64[ns]")
     if not len(time) or np.any(np.diff(time) <= np.timedelta64(0)):
-        raise UserError(f"{path}: its times are not ascending, or there is none.")
+        raise UserError(f"{path}: its times must ascend, and there must be at least one.")
     return time
 
 

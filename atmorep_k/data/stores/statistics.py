@@ -155,7 +155,7 @@ class StoredStatistics:
             slots: which months, ascending; all of which there are data if None.
 
         Raises:
-            UserError: where the store lacks them.
+            UserError: if the store lacks them.
         """
         wanted = np.array(self.slots if slots is None else slots, np.int64)
         first, stop = (int(wanted[0]), int(wanted[-1]) + 1) if len(wanted) else (0, 0)

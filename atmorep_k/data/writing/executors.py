@@ -31,7 +31,7 @@ def executor(
             must see the same files.
 
     Raises:
-        UserError: where the scheduler cannot be reached, or dask.distributed is not installed.
+        UserError: if the scheduler cannot be reached, or dask.distributed is not installed.
     """
     if scheduler:
         with _client(scheduler) as client:

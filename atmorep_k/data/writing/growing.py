@@ -21,7 +21,7 @@ class Grown:
         store: the store.
 
     Raises:
-        UserError: where it is of an earlier version, whose shards carry no checksums.
+        UserError: if it is of an earlier version, whose shards carry no checksums.
     """
 
     store: OwnStore
@@ -30,7 +30,7 @@ class Grown:
         if not (Path(self.store.path) / "checksums").is_dir():
             raise UserError(
                 f"{self.store.path} was written by an earlier version, without checksums; prepare "
-                f"it anew with 'atmorep-k data prepare {self.store.path} --output STORE'."
+                f"it again with 'atmorep-k data prepare {self.store.path} --output STORE'."
             )
 
     def _array(self, name: str):

@@ -137,8 +137,8 @@ class Preparation:
             progress: called with the bytes of values (float32) done and their total.
 
         Raises:
-            UserError: where a source is damaged or a value missing.
-            OSError: where the disk is full or the place cannot be written.
+            UserError: if a source is damaged or a value missing.
+            OSError: if the disk is full or the place cannot be written.
         """
         # A store that grows keeps its packing.
         packed = self.description.layout.packing == "int16" and not self.grown

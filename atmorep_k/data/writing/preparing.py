@@ -51,7 +51,7 @@ def prepare(
 ) -> Path:
     """Turns GRIB, NetCDF and Zarr into a store.
 
-    Work that was stopped from outside lies in `<output>.partial`; the same call goes on with it.
+    Work that was stopped from outside stays in `<output>.partial`; the same call resumes it.
 
     Args:
         sources: files, globs, directories or addresses.
@@ -73,13 +73,13 @@ def prepare(
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total; with packing
             they count twice.
-        notify: called with sentences about what was found and left out.
+        notify: called with sentences about what was found and what was left out.
 
     Returns:
         The path of the store.
 
     Raises:
-        UserError: for everything that a user can mend; nothing is left behind.
+        UserError: for every mistake that a user can correct; nothing is left behind.
     """
     notify = notify or (lambda sentence: None)
     output = Path(output)
@@ -135,7 +135,7 @@ def working_on(
         grown: see `Preparation`.
 
     Raises:
-        UserError: where another process is at it, a source is damaged, a value is missing, or the
+        UserError: if another process is writing, a source is damaged, a value is missing, or the
             place cannot be written.
     """
     workers = 1 if work.scheduler else work.workers
@@ -145,14 +145,14 @@ def working_on(
     with writing_to(output), new_parents(output), _alone(partial), _kept_if_stopped(partial):
         with executor(of.workers, work.scheduler) as (pool, at_once):
             if preparation.begin():
-                work.notify(f"going on with the work found in {partial}.")
+                work.notify(f"resuming the work found in {partial}.")
             preparation.carry_out(pool, at_once, work.progress or (lambda done, total: None))
         yield
 
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Makes sure that no other process prepares the same store."""
+    """Holds a lock, so that no other process prepares the same store."""
     path = partial.with_name(f"{partial.name}.lock")
     with path.open("w") as file:
         try:
@@ -167,13 +167,13 @@ def _alone(partial: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_if_stopped(partial: Path) -> Iterator[None]:
-    """Removes work that failed; what was stopped from outside can be gone on with."""
+    """Removes work that failed; work that was stopped from outside stays, to be resumed."""
     try:
         yield
     except BrokenExecutor as error:
         raise UserError(
-            f"a worker process was killed, perhaps for want of memory; what is done lies in "
-            f"{partial}, and the same command goes on with it."
+            f"a worker process was killed, perhaps for lack of memory; finished work is kept in "
+            f"{partial}, and the same command resumes it."
         ) from error
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)
