@@ -184,7 +184,7 @@ class _OneTime:
             weight=area_weights(self.store.latitude)[self.rows][:, None],
             scale=scale[:, kept],
         )
-        cases = ensemble, ensemble.beside(steady[None, counted])
+        cases = ensemble, ensemble.beside(steady[counted][None])
         statistics = metrics.statistics_of(metrics.VERIFICATION)
         return {n: Sums.of(statistics, case) for n, case in zip(MODELS, cases, strict=True)}
 
