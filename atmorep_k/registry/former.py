@@ -8,10 +8,10 @@ by what replaced them.
 from typing import Any
 
 _BLOCKS = "atmorep_k.components.blocks"
-_BOTH = ("num_heads", "mlp_ratio", "mlp_layers", "dropout", "mlp_norm", "output_activation")
-_DENSE, _AXIAL = (*_BOTH, "qk_norm", "norm"), (*_BOTH, "reserved_heads", "parallel")
+SHARED = ("num_heads", "mlp_ratio", "mlp_layers", "dropout", "mlp_norm", "output_activation")
+_DENSE, _AXIAL = (*SHARED, "qk_norm", "norm"), (*SHARED, "reserved_heads", "parallel")
 # Former name -> name, its block, and the options that are the block's.
-_FORMER = {
+FORMER = {
     "DenseEncoder": ("Encoder", "TransformerBlock", _DENSE),
     "AxialEncoder": ("Encoder", "AxialBlock", _AXIAL),
     "UNetDecoder": ("UNetDecoder", "TransformerBlock", _DENSE),
@@ -36,21 +36,21 @@ def modern(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     name = (value.get("registered_name") or "").removeprefix("atmorep_k>")
-    if name in _FORMER and "block" not in value["config"]:
+    if name in FORMER and "block" not in value["config"]:
         return _modern_layer(name, value["config"])
     return {key: modern(item) for key, item in value.items()}
 
 
 def _modern_layer(former: str, config: dict[str, Any]) -> dict[str, Any]:
-    name, block, options = _FORMER[former]
+    name, block, options = FORMER[former]
     config = dict(config)
-    self_qk_norm = config.pop("self_qk_norm", None)
+    self_qk_norm = config.pop("self_qk_norm", "none" if former == "AxialUNetDecoder" else None)
     of_block = {key: config.pop(key) for key in options if key in config}
     if former == "DenseEncoder":
         of_block["mlp_norm"] = of_block.get("norm", True)
     config["block"] = _serialized(block, of_block)
     if self_qk_norm is not None:
-        dense = {key: of_block[key] for key in _BOTH if key in of_block}
+        dense = {key: of_block[key] for key in SHARED if key in of_block}
         config["self_block"] = _serialized("TransformerBlock", {**dense, "qk_norm": self_qk_norm})
     return _serialized(name, config)
 
