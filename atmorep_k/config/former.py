@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from atmorep_k.config.reading import Definition, Key, Reference, parts
+from atmorep_k.errors import UserError
 from atmorep_k.registry.former import FORMER, SHARED
 
 _DENSE = "TransformerBlock"
@@ -17,6 +18,9 @@ def modern(definitions: Sequence[Definition]) -> list[Definition]:
 
     Args:
         definitions: all of a configuration.
+
+    Raises:
+        UserError: where it has dense and axial components of one kind.
     """
     new = {name for name, _, _ in FORMER.values()}
     if any(d.key.component in new and d.key.parameter == "block" for d in definitions):
@@ -33,6 +37,18 @@ class _Former:
             former: {r.scope for r in used if isinstance(r, Reference) and r.component == former}
             for former in FORMER
         }
+        self._check()
+
+    def _check(self) -> None:
+        # They are one class today, and what is bound without a scope would be for both.
+        for pair in (("DenseEncoder", "AxialEncoder"), ("UNetDecoder", "AxialUNetDecoder")):
+            if all(self._scopes[former] for former in pair):
+                name = FORMER[pair[0]][0]
+                raise UserError(
+                    f"the configuration has both {pair[0]} and {pair[1]}, which are both {name} "
+                    f"today: write a/{name}.block = @TransformerBlock() for one and "
+                    f"b/{name}.block = @AxialBlock() for the other."
+                )
 
     def modern(self, definition: Definition) -> Iterator[Definition]:
         """Yields what says the same as one definition."""
@@ -77,10 +93,10 @@ class _Former:
     def _of_block(self, definition, prefix, block, parameter) -> Iterator[Definition]:
         key, name = definition.key, FORMER[definition.key.component][0]
         scopes = {key.scope}
-        if not key.scope:
+        used = self._scopes[key.component]
+        if used and not key.scope:
             # gin: what is bound without a scope is so in all that bind nothing else.
-            own = {s for s in self._scopes[key.component] if key._replace(scope=s) in self._bound}
-            scopes |= self._scopes[key.component] - own
+            scopes = {s for s in used if not s or key._replace(scope=s) not in self._bound}
         for scope in sorted(scopes):
             new = Key(_scope(scope, name, prefix), block, parameter)
             yield dataclasses.replace(definition, key=new)
