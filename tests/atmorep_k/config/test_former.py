@@ -54,5 +54,5 @@ def test_the_norm_of_a_former_dense_encoder_is_that_of_attention_and_mlp(toys, g
 
 def test_dense_and_axial_encoders_in_one_former_configuration_are_refused(toys, gin_files):
     gin_files(former=TOY.replace("inner = @AxialEncoder", "inner = @DenseEncoder"))
-    with pytest.raises(UserError, match="both DenseEncoder and AxialEncoder.*a/Encoder.block"):
+    with pytest.raises(UserError, match=r"both DenseEncoder and AxialEncoder.*a/Encoder\.block"):
         load(["former.gin"])
