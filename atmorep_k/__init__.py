@@ -5,15 +5,51 @@ as Keras is imported (before or after), every component is registered with it. U
 heavy is loaded, so that the command line answers at once.
 """
 
-import importlib
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import wrapt
 
 from atmorep_k._version import __version__
-from atmorep_k.backend.choice import default_backend
+from atmorep_k.backend.installed import default_backend, quieten_tensorflow
+
+if TYPE_CHECKING:
+    from atmorep_k.reporting.report import report
+    from atmorep_k.saved.loading import load_model
+    from atmorep_k.tasks.attention import attention
+    from atmorep_k.tasks.correct import correct
+    from atmorep_k.tasks.counterfactual import counterfactual
+    from atmorep_k.tasks.evaluate import evaluate
+    from atmorep_k.tasks.features import features
+    from atmorep_k.tasks.forecast import forecast
+    from atmorep_k.tasks.infill import infill
+    from atmorep_k.tasks.interpolate import interpolate
+    from atmorep_k.tasks.notebook import Windows, predict, rollout_steps
+    from atmorep_k.tasks.point import point
+    from atmorep_k.tasks.reconstruct import reconstruct
+    from atmorep_k.tasks.rollout import rollout
+
+__all__ = [
+    "Windows",
+    "__version__",
+    "attention",
+    "correct",
+    "counterfactual",
+    "evaluate",
+    "features",
+    "forecast",
+    "infill",
+    "interpolate",
+    "load_model",
+    "point",
+    "predict",
+    "reconstruct",
+    "report",
+    "rollout",
+    "rollout_steps",
+]
 
 # In a checkout `components/` and `gin/` lie beside this folder; installed, they lie in it. Both
 # are found, so that Python works in the root of a clone, installed or not.
@@ -23,36 +59,40 @@ if (_CHECKOUT / "components" / "__init__.py").is_file():
 
 if "keras" not in sys.modules:
     os.environ.setdefault("KERAS_BACKEND", default_backend())
-
-# Functions that open a model, ask it, score or show its answers, and their modules.
-_TASKS = {
-    "load_model": "saved.loading",
-    "forecast": "tasks.forecast",
-    "interpolate": "tasks.interpolate",
-    "reconstruct": "tasks.reconstruct",
-    "rollout": "tasks.rollout",
-    "point": "tasks.point",
-    "infill": "tasks.infill",
-    "counterfactual": "tasks.counterfactual",
-    "correct": "tasks.correct",
-    "attention": "tasks.attention",
-    "features": "tasks.features",
-    "evaluate": "evaluation.predictions.evaluate",
-    "report": "reporting.report",
-}
-
-__all__ = ["__version__", *_TASKS]
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        quieten_tensorflow()
 
 
-def __getattr__(name):
-    if name not in _TASKS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_TASKS[name]}"), name)
+def __getattr__(name: str):
+    # These import NumPy and more, so they are imported when they are first used.
+    if name == "load_model":
+        from atmorep_k.saved.loading import load_model
+
+        return load_model
+    if name == "report":
+        from atmorep_k.reporting.report import report
+
+        return report
+    if name in ("Windows", "predict", "rollout_steps"):
+        from atmorep_k.tasks import notebook
+
+        return getattr(notebook, name)
+    if name in __all__:
+        from atmorep_k.tasks import functions
+
+        return getattr(functions, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def _register_components(_keras):
     from atmorep_k import registry
+    from atmorep_k.backend.internals.keras import leave_tensorflow_out
 
+    leave_tensorflow_out()
     registry.discover()
 
 

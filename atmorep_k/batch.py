@@ -29,7 +29,7 @@ TOKEN_INFO = (
 
 
 def calendar(time: np.ndarray) -> np.ndarray:
-    """Returns year, day of year from 0 and hour of datetime64 times, `(..., 3)` float32.
+    """Return year, day of year from 0 and hour of datetime64 times, `(..., 3)` float32.
 
     These are the first three numbers of `TOKEN_INFO`.
     """
@@ -43,7 +43,7 @@ def calendar(time: np.ndarray) -> np.ndarray:
 
 
 def time_of(info: np.ndarray) -> np.ndarray:
-    """Returns the times, datetime64[s], of numbers as in `TOKEN_INFO` (..., 8): `calendar` undone.
+    """Return the times, datetime64[s], of numbers as in `TOKEN_INFO` (..., 8): `calendar` undone.
 
     To the second: that is what an hour in single precision can tell.
     """
@@ -55,7 +55,7 @@ def time_of(info: np.ndarray) -> np.ndarray:
 def tokenize(
     values: np.ndarray, token_size: tuple[int, int, int], out: np.ndarray | None = None
 ) -> np.ndarray:
-    """Cuts (..., time, lat, lon) into tokens (..., T, Y, X, value), value = t * y * x.
+    """Cut (..., time, lat, lon) into tokens (..., T, Y, X, value), value = t * y * x.
 
     Args:
         values: array whose last three sizes are multiples of `token_size`.
@@ -84,7 +84,7 @@ def detokenize(tokens: np.ndarray, token_size: tuple[int, int, int]) -> np.ndarr
 
 
 def input_specs(fields, num_slots: dict[str, int]) -> dict[str, tuple[tuple[int, ...], str]]:
-    """Returns name -> (shape without the batch axis, dtype) of a model's inputs.
+    """Return name -> (shape without the batch axis, dtype) of a model's inputs.
 
     Args:
         fields: the model's `FieldSpec`s.
@@ -102,7 +102,7 @@ def input_specs(fields, num_slots: dict[str, int]) -> dict[str, tuple[tuple[int,
 
 
 def batch_specs(fields, num_slots: dict[str, int]) -> tuple[dict, dict, dict]:
-    """Returns name -> (shape without the batch axis, dtype) of inputs, of targets and of weights.
+    """Return name -> (shape without the batch axis, dtype) of inputs, of targets and of weights.
 
     Args:
         fields: the model's `FieldSpec`s.

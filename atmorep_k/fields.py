@@ -23,7 +23,7 @@ class Window(Component):
         step_hours: hours between two time points of the window.
 
     Raises:
-        UserError: where a size is not positive.
+        UserError: if a size is not positive.
     """
 
     def __init__(self, shape: Sequence[int] = (36, 54, 108), step_hours: float = 1.0):
@@ -31,7 +31,7 @@ class Window(Component):
         self.step_hours = float(step_hours)
         if len(self.shape) != 3 or min(self.shape) < 1 or self.step_hours <= 0:
             raise UserError(
-                f"a window has three positive sizes (time, lat, lon) and a positive step, "
+                f"a window needs three positive sizes (time, lat, lon) and a positive step, "
                 f"not {self.shape} and {self.step_hours} h."
             )
 
@@ -81,7 +81,7 @@ class FieldSpec(Component):
         predicted: whether the field is masked and predicted; else it is input only.
 
     Raises:
-        UserError: where the tokens do not tile the window (names the nearest size that does), or a
+        UserError: if the tokens do not tile the window (names the nearest size that does), or a
             field is coupled to itself or twice to another.
     """
 
@@ -112,14 +112,19 @@ class FieldSpec(Component):
 
     def _check(self) -> None:
         if not self.levels or len(set(self.levels)) != len(self.levels):
-            raise UserError(f"field {self.name!r} needs different levels, not {list(self.levels)}.")
+            raise UserError(
+                f"field {self.name!r} needs one or more levels, each once, not {list(self.levels)}."
+            )
         others = self.couplings
         if self.name in others or len(set(others)) != len(others):
             raise UserError(
-                f"field {self.name!r} attends to different other fields, not to {list(others)}."
+                f"field {self.name!r} can attend to other fields, to each once, not to "
+                f"{list(others)}."
             )
         if len(self.token_size) != 3 or min(self.token_size) < 1:
-            raise UserError(f"field {self.name!r}: a token has three sizes, not {self.token_size}.")
+            raise UserError(
+                f"field {self.name!r}: a token needs three positive sizes, not {self.token_size}."
+            )
         if any(n % size for n, size in zip(self.window.shape, self.token_size, strict=True)):
             fitting = tuple(map(_nearest_divisor, self.window.shape, self.token_size))
             raise UserError(
@@ -160,10 +165,10 @@ def _nearest_divisor(total: int, size: int) -> int:
 
 
 def check_hours(fields: Sequence[FieldSpec]) -> None:
-    """Checks that the windows of fields cover the same hours.
+    """Check that the windows of fields cover the same hours.
 
     Raises:
-        UserError: where two do not; says which times would fit.
+        UserError: if two do not; says which times would fit.
     """
     for field in fields[1:]:
         hours, window = fields[0].window.hours, field.window

@@ -1,11 +1,11 @@
-"""Files that appear whole or not at all, and what tells one from another."""
+"""Outputs: where they may be written, files that appear whole or not at all, and checksums."""
 
 import contextlib
 import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from atmorep_k.errors import UserError
@@ -14,22 +14,68 @@ from atmorep_k.errors import UserError
 _PIECE = 2**22
 
 
-def check_model_output(path: Path, overwrite: bool) -> None:
-    """Raises a `UserError` where a model cannot be written to a path."""
+def check_output(
+    path: Path,
+    overwrite: bool,
+    endings: Sequence[str] = (),
+    kind: str = "a file",
+    is_ours: Callable[[Path], bool] = Path.is_file,
+    any_case: bool = False,
+) -> None:
+    """Check that an output may be written to `path`, before any work.
+
+    Args:
+        path: the file or directory to write; directories above it may be missing.
+        overwrite: whether what is there may be replaced.
+        endings: what the name may end in; any, if empty.
+        kind: what is written, with its article.
+        is_ours: tells whether what is there is of that kind; nothing else is ever replaced.
+        any_case: whether the ending may be in upper case.
+
+    Raises:
+        UserError: if the name has another ending, the path exists and may not be replaced, or the
+            place is not a writable directory.
+    """
     path = Path(path)
-    if path.suffix != ".keras":
-        raise UserError(f"a model is written to a file that ends in .keras, not to {path}.")
+    suffix = path.suffix.lower() if any_case else path.suffix
+    if endings and suffix not in endings:
+        *others, last = endings
+        allowed = f"{', '.join(others)} or {last}" if others else last
+        raise UserError(f"cannot write {kind} to {path}: the name must end in {allowed}.")
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists; choose another name, or replace it with --overwrite.")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"there is no directory {path.absolute().parent} to write {path} in.")
+        raise UserError(f"{path} exists already; give another name or --overwrite.")
+    if path.exists() and not is_ours(path):
+        raise UserError(f"{path} exists and is not {kind}; it is not overwritten.")
+    check_place(path)
+
+
+def check_place(path: Path) -> None:
+    """Check that something can be made at `path`, with the directories above it.
+
+    Raises:
+        UserError: if the first of them that exists is not a writable directory.
+    """
+    place = next(p for p in Path(path).absolute().parents if p.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"cannot write {path}: {place} is not a writable directory.")
+
+
+def check_model_output(path: Path, overwrite: bool) -> None:
+    """Check that a model may be written to `path`, as `check_output` does.
+
+    Raises:
+        UserError: also if the directory of the file does not exist.
+    """
+    check_output(path, overwrite, (".keras",), "a model")
+    if not (directory := Path(path).absolute().parent).is_dir():
+        raise UserError(f"cannot write {path}: there is no directory {directory}.")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Lets `write` fill a file beside `path`, which is renamed when it is complete.
+    """Write a file beside `path` with `write`, and rename it to `path` when it is complete.
 
     Raises:
-        UserError: where the disk is full or the place is not writable.
+        UserError: if the disk is full or the directory is not writable.
     """
     path = Path(path)
     # The ending stays: Keras and matplotlib choose the format by it.
@@ -48,12 +94,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
 
 @contextlib.contextmanager
 def writing_whole(path: Path) -> Iterator[Path]:
-    """Gives a name beside `path` for a file or directory, which replaces `path` at the end.
+    """Yield a name beside `path` for a file or directory, which replaces `path` at the end.
 
     If the body fails, what it wrote is removed and `path` stays as it was.
 
     Raises:
-        UserError: where the disk is full or the place is not writable.
+        UserError: if the disk is full or the directory is not writable.
     """
     path = Path(path)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
@@ -71,7 +117,7 @@ def writing_whole(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def new_parents(path: Path) -> Iterator[None]:
-    """Makes the directories above a path; if the body fails, those that are empty go again."""
+    """Make the directories above a path; if the body fails, remove those that are empty."""
     new = [p for p in path.absolute().parents if not p.exists()]
     try:
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
@@ -84,7 +130,7 @@ def new_parents(path: Path) -> Iterator[None]:
 
 
 def put_in_place(partial: Path, path: Path) -> None:
-    """Renames a file or directory to `path`; what was there is removed once that is done."""
+    """Rename a file or directory to `path`, then remove what was there before."""
     if not path.exists():
         partial.rename(path)
         return
@@ -107,7 +153,7 @@ def _remove(path: Path) -> None:
 
 
 def cannot_write(path: Path, error: OSError) -> UserError:
-    """Returns the error that says in one sentence why `path` cannot be written."""
+    """Return the error that says why `path` cannot be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         above = next(p for p in Path(path).absolute().parents if p.exists())
         free = shutil.disk_usage(above).free / 1e6
@@ -116,7 +162,7 @@ def cannot_write(path: Path, error: OSError) -> UserError:
 
 
 def user_cache() -> Path:
-    """Returns where things are kept that can be made anew.
+    """Return the directory for files that can be recomputed.
 
     `$ATMOREP_K_CACHE`, else `$XDG_CACHE_HOME/atmorep_k`, else `~/.cache/atmorep_k`.
     """
@@ -126,13 +172,13 @@ def user_cache() -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Returns the SHA-256 of a file, as hexadecimal digits."""
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_crc32c(path: Path) -> int:
-    """Returns the CRC-32C of a file, which is read a piece at a time."""
+    """Return the CRC-32C of a file, which is read a piece at a time."""
     import google_crc32c
 
     value = 0

@@ -74,7 +74,7 @@ def train(path: Path, file: str, options: list[str], minutes: float):
 
     maskings = ", ".join(f"'{task}': {masking}" for task, masking in TASKS.items())
     # Time ends the training: no number of steps that it could reach.
-    limits = [f"Pretraining.minutes={minutes}", "STEPS=1000000"]
+    limits = [f"TrainingSchedule.minutes={minutes}", "STEPS=1000000"]
     values = [*options, *limits, f"Scoring.maskings={{{maskings}}}"]
     configuration = config.load((file,), values)
     run = RunDirectory(path)

@@ -178,7 +178,7 @@ def random_batch(task) -> tuple[dict, dict, dict]:
     from atmorep_k.batch import input_specs
 
     rng = np.random.default_rng(0)
-    fields, size = task.model.fields, task.batch_size
+    fields, size = task.model.fields, task.schedule.batch_size
     slots = {f.name: task.masking.num_slots(f.num_tokens) for f in fields}
     inputs = {
         name: rng.normal(size=(size, *shape)).astype("float32")

@@ -125,11 +125,11 @@ class Original:
 
     def _fill(self, batch, row: int, cube, place: Position, rng) -> None:
         inputs, targets, weights = batch
-        times, rows, columns = self._dataset.indices(place)
-        of, when = self._dataset.normalizers[FIELD], self._dataset.store_of().time[times]
+        times, rows, columns = self._dataset.windows.indices(place)
+        of, when = self._dataset.normalizers[FIELD], self._dataset.windows.store_of().time[times]
         tokens = inputs[f"{FIELD}/tokens"][row]
         tokenize(of.normalize(cube, when, rows, columns), self._field.token_size, out=tokens)
-        inputs[f"{FIELD}/token_info"][row] = self._dataset.token_info(FIELD, place)
+        inputs[f"{FIELD}/token_info"][row] = self._dataset.windows.token_info(FIELD, place)
         masked = self._masking(tokens, self._field.token_size, rng, copy=False)
         inputs[f"{FIELD}/masked_index"][row] = masked.index
         targets[FIELD][row], weights[FIELD][row] = masked.target, masked.weight

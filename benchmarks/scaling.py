@@ -67,9 +67,9 @@ def _command(rank, number, run, arguments) -> list[str]:
         "MESH": f"({number}, 1)",
         "BATCH_SIZE": number * arguments.rows,
         "STEPS": arguments.steps,
-        "Pretraining.steps_per_epoch": arguments.steps,
-        "Pretraining.checkpoint_every": 10 * arguments.steps,
-        "Pretraining.validation_batches": 0,
+        "TrainingSchedule.steps_per_epoch": arguments.steps,
+        "TrainingSchedule.checkpoint_every": 10 * arguments.steps,
+        "TrainingSchedule.validation_batches": 0,
         "Pretraining.scoring": None,
         "WindowDataset.threads": 1,
     }

@@ -14,7 +14,7 @@ from train_step import seconds
 def piece_times(task, batch, repeats: int) -> dict[str, float]:
     """Returns piece -> median seconds of all cores; the model has one field, encodes all."""
     model = task.model
-    pieces = {**_block_pieces(model, task.batch_size), **_ending_pieces(task, batch)}
+    pieces = {**_block_pieces(model, task.schedule.batch_size), **_ending_pieces(task, batch)}
     calls = {name: (count, _differentiated(f, x)) for name, (count, f, x) in pieces.items()}
     calls["optimiser"] = (1, _update(model))
     times = {name: [] for name in calls}

@@ -116,7 +116,7 @@ def measure(arguments) -> dict:
         products.append(seconds(product))
     step, processor = (statistics.median(times) for times in zip(*steps, strict=True))
     square, square_processor = (statistics.median(times) for times in zip(*products, strict=True))
-    operations = 3 * forward_operations(model, task.batch_size, slots) / 1e9
+    operations = 3 * forward_operations(model, task.schedule.batch_size, slots) / 1e9
     product = FLOPS / 1e9
     result = {"step": step, "processor": processor, "rate": operations / step}
     result |= {"product": product / square, "share": operations / step * square / product}
@@ -167,9 +167,9 @@ def random_batch(task):
     rng = np.random.default_rng(0)
     (field,) = task.model.fields
     slots = task.masking.num_slots(field.num_tokens)
-    lead = (task.batch_size, len(field.levels))
+    lead = (task.schedule.batch_size, len(field.levels))
     inputs = {
-        name: rng.normal(size=(task.batch_size, *shape)).astype("float32")
+        name: rng.normal(size=(task.schedule.batch_size, *shape)).astype("float32")
         for name, (shape, _) in input_specs([field], {field.name: slots}).items()
     }
     chosen = np.argsort(rng.random((*lead, field.tokens_per_level)), axis=-1)[..., :slots]

@@ -2,10 +2,6 @@
 
 import json
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +11,9 @@ from blank_pictures import blank_pictures
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # whatever is installed: `pytest` tests JAX
 
-# Many tests compile the same step. What one of them compiled serves the others, also in other
-# processes: xdist's workers and the programs that tests start inherit the environment.
-_CACHE = "JAX_COMPILATION_CACHE_DIR"
-# And they compile for seconds what runs for moments: it need not be the fastest code.
-_FLAGS = [
-    "--xla_backend_optimization_level=0",
-    "--xla_cpu_use_fusion_emitters=false",
-    "--xla_cpu_parallel_codegen_split_count=1",
-    "--xla_llvm_disable_expensive_passes=true",
-]
+import without_tensorflow  # it asks for the backend, and comes before Keras
 
+pytest_plugins = ["compiled_programs", "tiers", "pytester"]
 
 # The suite runs in as many processes as there are cores, and what each computes is small: threads
 # of one would only keep those of another waiting.
@@ -37,45 +25,10 @@ def pytest_configure(config):
         return
     for name in _THREADS:
         os.environ.setdefault(name, "1")
-    if os.environ["KERAS_BACKEND"] != "jax":
-        return
-    if _CACHE not in os.environ:
-        os.environ[_CACHE] = config.compilation_cache = tempfile.mkdtemp(prefix="atmorep_k-jax-")
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    os.environ.setdefault("XLA_FLAGS", _known_flags())
-
-
-# Folders of tests that no backend has a part in; single tests have the mark `once`.
-_ONCE = {
-    "atmorep_k/cli": "commands are thin: what they call is tested on every backend",
-    "atmorep_k/data": "stores know no backend",
-    "atmorep_k/evaluating": "scores of files know no backend",
-    "atmorep_k/reporting": "pages know no backend",
-}
-
-
-def pytest_collection_modifyitems(items):
-    if os.environ["KERAS_BACKEND"] == "jax":
-        return
-    for item in items:
-        mark = item.get_closest_marker("once")
-        folder = item.path.parent.relative_to(Path(__file__).parent).as_posix()
-        if reason := mark.args[0] if mark else _ONCE.get(folder):
-            item.add_marker(pytest.mark.skip(reason=f"{reason}: tested once, with JAX"))
-
-
-def _known_flags() -> str:
-    """Returns the flags if this XLA has them all: it ends the process where it knows one not."""
-    flags = " ".join(_FLAGS)
-    start = [sys.executable, "-P", "-c", "import jax; jax.devices()"]
-    tried = subprocess.run(start, env={**os.environ, "XLA_FLAGS": flags}, capture_output=True)
-    return "" if tried.returncode else flags
-
-
-def pytest_unconfigure(config):
-    if hasattr(config, "compilation_cache"):
-        shutil.rmtree(config.compilation_cache, ignore_errors=True)
+    # For sitecustomize.py, which leaves TensorFlow out of the processes that tests start.
+    support = str(Path(without_tensorflow.__file__).parent)
+    path = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [support, *path]))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -217,7 +170,8 @@ def write_tiny_store():
 def _write_tiny_store(
     path, names=("temperature",), start="2020-01-01T00", levels=(500.0, 850.0), points=(8, 16)
 ):
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
 
     time, level = np.datetime64(start, "h") + np.arange(120), np.array(levels)
@@ -290,9 +244,9 @@ def tiny_config(tiny_store):
             "TransformerBlock.num_heads": 2,
             "encoder/TransformerBlock.dropout": 0.1,
             "LinearEnsemble.num_members": 3,
-            "Pretraining.steps_per_epoch": 3,
-            "Pretraining.checkpoint_every": 3,
-            "Pretraining.validation_batches": 1,
+            "TrainingSchedule.steps_per_epoch": 3,
+            "TrainingSchedule.checkpoint_every": 3,
+            "TrainingSchedule.validation_batches": 1,
             "WarmupDecay.warmup_steps": 4,
             "Scoring.num_samples": 2,
             "Scoring.batch_size": 2,

@@ -16,8 +16,6 @@ from atmorep_k._version import __version__
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/*.md")])
 
-followed_once = pytest.mark.once("what commands do is tested on every backend elsewhere")
-
 
 def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
@@ -94,7 +92,8 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     """A directory like the one that the demo leaves, with a tiny model and a tiny `demo`."""
     from atmorep_k.components.datasets import WindowDataset
     from atmorep_k.data.demo import simulate
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
     from atmorep_k.runs.directory import RunDirectory
 
@@ -121,7 +120,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
     model.save(run.model)
 
 
-@followed_once
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
 def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
     names = {}
@@ -139,14 +138,14 @@ SCRIPTS = sorted((ROOT / "examples").glob("*.py"))
 SHORTER = {"rollout": ("--hours", "4")}
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
     import matplotlib.pyplot as plt
 
-    from atmorep_k.cli.questions import COMMANDS
+    from atmorep_k.tasks import QUESTIONS
 
     plt.switch_backend("agg")
-    assert [script.stem for script in SCRIPTS] == sorted(COMMANDS)
+    assert [script.stem for script in SCRIPTS] == sorted(question.name for question in QUESTIONS)
     for script in SCRIPTS:
         monkeypatch.setattr("sys.argv", [str(script), *SHORTER.get(script.stem, ())])
         runpy.run_path(str(script), run_name="__main__")
@@ -154,7 +153,7 @@ def test_the_examples_can_be_run(after_the_demo, monkeypatch, capsys):
         plt.close("all")
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_notebook_can_be_run(after_the_demo):
     import matplotlib.pyplot as plt
 
@@ -191,7 +190,8 @@ def _call(lines):
 def with_a_small_demo(tmp_path, monkeypatch):
     """An empty directory, and in place of the demo a small store of noise."""
     from atmorep_k.data.demo import simulate
-    from atmorep_k.data.opening import StoreDescription, write_store
+    from atmorep_k.data.stores.layout import StoreDescription
+    from atmorep_k.data.writing.write_store import write_store
     from atmorep_k.earth.variables import variable_info
 
     monkeypatch.setenv("ATMOREP_K_CACHE", str(tmp_path / "cache"))
@@ -220,8 +220,8 @@ SMALL = {
     "EMBED_DIM": 32,
     "Encoder.num_layers": 1,
     "UNetDecoder.num_layers": 1,
-    "Pretraining.steps_per_epoch": 2,
-    "Pretraining.validation_batches": 1,
+    "TrainingSchedule.steps_per_epoch": 2,
+    "TrainingSchedule.validation_batches": 1,
     "Scoring.num_samples": 2,
     "Scoring.batch_size": 2,
     "Scoring.maskings": "{'forecast': @Forecast()}",
@@ -237,7 +237,7 @@ def _small(call):
     return [word for name, value in chosen.items() for word in ("--set", f"{name}={value}")]
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_tutorial_on_adding_a_field_can_be_followed(with_a_small_demo):
     page = ROOT / "docs" / "add-a-field.md"
     _follow(page, lambda call: _small(call) if call[0] in ("run", "add-field") else [])
@@ -258,7 +258,7 @@ def with_a_released_run(tmp_path, monkeypatch, original, write_run, write_origin
     write_original_store(tmp_path / "era5_y1979_2021_res025_chunk8.zarr", hours=hours)
 
 
-@followed_once
+@pytest.mark.slow
 def test_the_page_on_original_models_can_be_followed(with_a_released_run):
     pytest.importorskip("torch")
     _follow(ROOT / "docs" / "original-models.md")

@@ -26,7 +26,6 @@ from blank_pictures import blank_pictures
 with blank_pictures():
     main()
 """
-once = pytest.mark.once("how a package is found does not depend on the backend")
 SMALL = {
     "FIELD": "temperature",
     "LEVELS": "[500, 850]",
@@ -38,7 +37,7 @@ SMALL = {
     "BATCH_SIZE": "2",
     "GaussianTail.num_members": "3",
     "Scoring.num_samples": "2",
-    "Pretraining.validation_batches": "1",
+    "TrainingSchedule.validation_batches": "1",
 }
 
 
@@ -86,7 +85,7 @@ def trained(python, tiny_store, tmp_path_factory):
     return output
 
 
-@once
+@pytest.mark.slow
 def test_the_components_are_listed(python):
     rows = json.loads(python(COMMAND, "components", "--json"))
     found = {row["name"]: row for row in rows if row["module"].startswith("atmorep_k_example.")}
@@ -97,7 +96,7 @@ def test_the_components_are_listed(python):
     assert [p["name"] for p in found["Swath"]["parameters"]] == ["width", "slant", "drift"]
 
 
-@once
+@pytest.mark.slow
 def test_its_configuration_trains_and_scores(trained):
     with (trained / "history.csv").open(newline="") as file:
         losses = [float(row["loss"]) for row in csv.DictReader(file)]
@@ -107,7 +106,7 @@ def test_its_configuration_trains_and_scores(trained):
     assert {score["task"] for score in scores} == {"masked", "forecast"}
 
 
-@once
+@pytest.mark.slow
 def test_a_saved_model_opens_with_one_import(python, trained):
     code = """
 import sys
@@ -123,7 +122,7 @@ print(type(tail).__module__, tail.num_members)
     ]
 
 
-@once
+@pytest.mark.slow
 def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tmp_path):
     options = ["--store", tiny_store, "--time", "2020-01-03T00", "--output", tmp_path / "f.nc"]
     result = CliRunner().invoke(main, [str(a) for a in ("forecast", trained, *options)])
@@ -138,7 +137,7 @@ def test_without_the_package_the_failure_is_one_sentence(trained, tiny_store, tm
     assert "unknown component 'GaussianTail'" in sentence
 
 
-@once
+@pytest.mark.slow
 def test_a_model_can_be_inspected_without_the_package(trained):
     result = CliRunner().invoke(main, ["inspect", str(trained)])
     assert result.exit_code == 0
@@ -190,6 +189,7 @@ def test_a_swath_that_hides_nothing_or_all(parts, width, message):
         parts.Swath(width).num_slots((2, 2, 4))
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("members", [2, 5, 16])
 def test_gaussian_members_have_the_predicted_mean_and_deviation(parts, members):
     tail = parts.GaussianTail(num_members=members, token_values=3)
@@ -209,6 +209,7 @@ def test_many_gaussian_members_are_a_gaussian_sample(parts):
     assert kstest(places, "norm").statistic < 2e-3
 
 
+@pytest.mark.backend
 def test_a_gaussian_tail_can_be_widened_without_training(parts):
     from atmorep_k.registry import clone
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from atmorep_k.data.opening import StoreDescription, write_store
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import Packing
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import variable_info
 
 FIELDS = {"temperature": (270.0, 16.0, 0.0), "vorticity": (0.0, 5e-5, 1.0)}  # mean, spread, power

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from keras import ops
-from keras.src.backend.common.name_scope import current_path
+
+from atmorep_k.backend.internals.keras import current_path
 
 # Names of the queries (row, token) and of the keys (row, other): indices of tokens of their fields.
 Arrangement = tuple[np.ndarray, np.ndarray]

@@ -12,6 +12,9 @@ from typing import Any
 
 from keras import ops
 
+# Between the seeds of two replicas. A seed that is one higher draws what the next step would.
+SEED_STEP = 1_000_003
+
 
 @dataclasses.dataclass(frozen=True)
 class _Replicas:
@@ -54,3 +57,8 @@ def share(local):
     if _current.number == 1:
         return local
     return local + ops.stop_gradient(total(local) - local)
+
+
+def is_random_state(variable: Any) -> bool:
+    """Return whether a variable is the state of random draws, as of dropout, and not a weight."""
+    return variable.name == "seed_generator_state"

@@ -1,7 +1,6 @@
-"""The command line. A command's own file is imported only when that command is called."""
+"""The command line. Files of commands import only click, and what a command needs when it runs."""
 
 import errno
-import importlib
 import os
 import sys
 import traceback
@@ -9,33 +8,18 @@ import traceback
 import click
 
 from atmorep_k._version import __version__
+from atmorep_k.cli import asking
+from atmorep_k.cli.add_field import add_field
+from atmorep_k.cli.bench_data import bench_data
+from atmorep_k.cli.components import components
+from atmorep_k.cli.config import config
+from atmorep_k.cli.data import data
+from atmorep_k.cli.import_checkpoint import import_checkpoint
+from atmorep_k.cli.inspect import inspect
+from atmorep_k.cli.remove_field import remove_field
+from atmorep_k.cli.report import report
+from atmorep_k.cli.run import run
 from atmorep_k.errors import Interrupted, UserError, missing_extra, nearest, unknown
-
-# Name -> one line of help. The command `x-y` is `atmorep_k.cli.x_y.x_y`.
-_COMMANDS = {
-    "data": "Prepare, describe and simulate stores of fields.",
-    "run": "Train, score, save and draw what a configuration describes.",
-    "bench-data": "Measure whether data keep up with a training.",
-    "add-field": "Let a new field join a saved model, which stays as it is.",
-    "remove-field": "Take a field out of a saved model.",
-    "forecast": "Forecast the hours after given times with a saved model.",
-    "interpolate": "Fill hidden hours from those before and after.",
-    "reconstruct": "Hide random tokens and predict them from the others.",
-    "rollout": "Forecast further than a window reaches.",
-    "point": "Predict time series with their uncertainty at places.",
-    "attention": "Show where one token of a window looks.",
-    "features": "Write the last hidden layer of each token for other models.",
-    "infill": "Fill gaps in a record from what is known around them.",
-    "counterfactual": "Predict as if it were another time or level, and compare.",
-    "correct": "See another model's fields through a model.",
-    "evaluate": "Score a prediction against a store, beside baselines.",
-    "report": "Write one page about a run, an evaluation or a prediction.",
-    "import-checkpoint": "Open a model of the original AtmoRep.",
-    "inspect": "Print what a saved model is, and where a run stands.",
-    "config": "Show or check a configuration.",
-    "components": "List the components that a configuration may use.",
-}
-
 
 # What KERAS_BACKEND may name; all but JAX are extras.
 _BACKENDS = ("jax", "torch", "tensorflow")
@@ -45,25 +29,19 @@ class _Failure(click.ClickException):
     """Shown as `Error: SENTENCE`; exit code 1."""
 
 
-class _LazyGroup(click.Group):
-    """Lists its commands without importing them and reports mistakes in one line."""
+class _Commands(click.Group):
+    """Lists its commands in their order and reports mistakes in one line."""
 
     def list_commands(self, ctx):
-        return list(_COMMANDS)
-
-    def get_command(self, ctx, name):
-        if name not in _COMMANDS:
-            return None
-        module = name.replace("-", "_")
-        return getattr(importlib.import_module(f"atmorep_k.cli.{module}"), module)
+        return list(self.commands)
 
     def format_commands(self, ctx, formatter):
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([(name, _summary(of)) for name, of in self.commands.items()])
 
     def resolve_command(self, ctx, args):
-        if args[0] not in _COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"there is no command {args[0]!r}{nearest(args[0], _COMMANDS)}")
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            ctx.fail(f"unknown command {args[0]!r}{nearest(args[0], self.commands)}")
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx):
@@ -77,12 +55,12 @@ class _LazyGroup(click.Group):
             raise _Failure(str(missing_extra(error.name, error.name))) from None
         except (UserError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of a pipe has gone: click ends quietly
+                raise  # the reader of a pipe has closed it: click ends quietly
             if ctx.params["verbose"]:
                 traceback.print_exc(file=sys.stderr)
-            from atmorep_k.distribution.launch import report
+            from atmorep_k.distribution.launch import report as tell_launcher
 
-            if report(_sentence(error)):
+            if tell_launcher(_sentence(error)):
                 ctx.exit(1)
             raise _Failure(_sentence(error)) from None
         except Interrupted as stopped:
@@ -90,7 +68,13 @@ class _LazyGroup(click.Group):
             ctx.exit(stopped.exit_code)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
-            ctx.exit(130)
+            ctx.exit(Interrupted.BY_USER)
+
+
+def _summary(command: click.Command) -> str:
+    """Returns the first paragraph of a command's help."""
+    text = command.short_help or command.help.partition("\n\n")[0]
+    return " ".join(text.split())
 
 
 def _sentence(error: Exception) -> str:
@@ -100,8 +84,24 @@ def _sentence(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-v", "--verbose", is_flag=True, help="Print the traceback of an error.")
 @click.version_option(__version__, prog_name="atmorep-k", message="%(prog)s %(version)s")
 def main(verbose):
     """Train, extend and use AtmoRep models of atmospheric dynamics."""
+
+
+for _command in (
+    data,
+    run,
+    bench_data,
+    add_field,
+    remove_field,
+    *asking.COMMANDS,
+    report,
+    import_checkpoint,
+    inspect,
+    config,
+    components,
+):
+    main.add_command(_command)

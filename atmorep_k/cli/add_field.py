@@ -1,4 +1,4 @@
-"""`atmorep-k add-field`: let a new field join a saved model without touching what it knew."""
+"""`atmorep-k add-field`: add a new field to a saved model without changing its weights."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from atmorep_k.cli.config import set_option
 @click.option(
     "--output", required=True, type=click.Path(path_type=Path), help="Run directory to write."
 )
-@click.option("--dry-run", is_flag=True, help="Say what it would take; train nothing.")
+@click.option("--dry-run", is_flag=True, help="Print an estimate and exit.")
 def add_field(model, files, overrides, output, dry_run):
     """Freeze MODEL and train a new field that learns from it, as FILE describes.
 
-    Only new weights are trained. At the end the old fields are proved to be unchanged, and the new
-    one is compared with itself trained alone for the same time (ExtendedModel.compare=False: not).
-    An interrupted run goes on with  atmorep-k run --resume OUTPUT.
+    Only new weights are trained. At the end the command proves that the old fields are unchanged,
+    and compares the new one with itself trained alone for the same time, unless
+    ExtendedModel.compare=False. Resume an interrupted run with  atmorep-k run --resume OUTPUT.
 
     Example: atmorep-k add-field runs/pretrain_field gin/add_field.gin --output runs/add_field
     """

@@ -1,4 +1,4 @@
-"""`atmorep-k bench-data`: whether the data of a training keep up with its steps."""
+"""`atmorep-k bench-data`: measure whether the loader keeps up with the training steps."""
 
 import json
 
@@ -10,10 +10,10 @@ from atmorep_k.cli.config import set_option
 @click.command("bench-data")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @set_option
-@click.option("--steps", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--steps", type=click.IntRange(1), default=20, show_default=True, help="Steps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def bench_data(files, overrides, steps, as_json):
-    """Measure how fast the data of FILE come, alone and while its model trains some steps.
+    """Measure how fast batches of FILE are read, alone and while its model trains a few steps.
 
     Example: atmorep-k bench-data gin/pretrain_field.gin --set STORE=era5.zarr
     """

@@ -4,7 +4,7 @@ import click
 
 
 @click.command()
-@click.option("--kind", metavar="KIND", help="Only the components of this kind.")
+@click.option("--kind", metavar="KIND", help="List only the components of this kind.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def components(kind, as_json):
     """List the components that a configuration may use: kind, name, description, parameters."""

@@ -8,7 +8,7 @@ set_option = click.option(
     "overrides",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Override a macro or [scope/]Component.parameter; repeatable.",
+    help="Override a macro or [scope/]Component.parameter; may be repeated.",
 )
 
 

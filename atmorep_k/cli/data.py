@@ -59,9 +59,9 @@ def prepare(sources, output, attribution, packing, codec, chunk, shard, **option
 
     Example: atmorep-k data prepare era5/*.nc --output era5.zarr --variable t --level 850
     """
+    from atmorep_k.console import bar
     from atmorep_k.data.stores.layout import Layout
-    from atmorep_k.data.writing.prepare import prepare as make
-    from atmorep_k.progress import bar
+    from atmorep_k.data.writing.preparing import prepare as make
 
     attributes = {"attribution": attribution} if attribution else {}
     with bar("preparing", "MB/s", scale=1e-6) as shown:
@@ -90,8 +90,8 @@ def append(store, sources, **options):
 
     Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
     """
-    from atmorep_k.data.writing.append import append as add
-    from atmorep_k.progress import bar
+    from atmorep_k.console import bar
+    from atmorep_k.data.writing.appending import append as add
 
     with bar("appending", "MB/s", scale=1e-6) as shown:
         add(store, sources, **options, progress=shown.advance, notify=shown.say)
@@ -121,8 +121,8 @@ def check(ctx, store, as_json, fast, threads):
 
     The exit code is 0 where it may (there can be warnings), else 1.
     """
-    from atmorep_k.data.checking.check import check as look
-    from atmorep_k.progress import bar
+    from atmorep_k.console import bar
+    from atmorep_k.data.checking.checks import check as look
 
     with bar("checking", "MB/s", scale=1e-6) as shown:
         threads = threads or os.cpu_count() or 1
@@ -137,8 +137,8 @@ def check(ctx, store, as_json, fast, threads):
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 def demo(output, days, overwrite):
     """Simulate an atmosphere (primitive equations, T31) and store every hour of it."""
+    from atmorep_k.console import bar
     from atmorep_k.data.demo.simulate import demo_store
-    from atmorep_k.progress import bar
 
     with bar("simulating", "h/s") as shown:
         demo_store(

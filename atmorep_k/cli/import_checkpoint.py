@@ -10,11 +10,15 @@ import click
     "sources", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN..."
 )
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="Model to write.")
-@click.option("--epoch", type=click.IntRange(min=0), help="Take the weights of this epoch.")
+@click.option(
+    "--epoch",
+    type=click.IntRange(min=0),
+    help="Epoch whose weights are taken.  [default: those without a number, else the last]",
+)
 @click.option(
     "--statistics",
     metavar="STORE",
-    help="Take the normalisation of the fields from this store, so that the model needs no other.",
+    help="Store whose statistics normalise the fields, so that the model needs no other store.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing model.")
 def import_checkpoint(sources, output, epoch, statistics, overwrite):
@@ -24,7 +28,9 @@ def import_checkpoint(sources, output, epoch, statistics, overwrite):
     Without the .mod file the model is put together from the files of its blocks, those of the
     single-field runs that the JSON names among them. Several runs become one model of all fields.
 
-    Example: atmorep-k import-checkpoint models/idj8dwr5qj --output velocity_u.keras
+    \b
+    Example:
+      atmorep-k import-checkpoint models/idj8dwr5qj --output velocity_u.keras
     """
     from atmorep_k.original.writing import import_to_file
 

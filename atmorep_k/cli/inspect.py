@@ -12,26 +12,27 @@ import click
     "--diagram",
     metavar="FILE",
     type=click.Path(path_type=Path),
-    help="Draw the model too; FILE ends in .svg, .png or .pdf.",
+    help="Draw the model into FILE (.svg, .png or .pdf).",
 )
 def inspect(model, as_json, diagram):
-    """Print what a saved model is, and draw it if asked; of a run, where it stands, too.
+    """Print what a saved model contains, or where a run stands.
 
-    Of each field: how many weights it has, how many of them are frozen, a fingerprint that changes
-    with any bit of them, and the model that they were taken from. Of a run: steps, losses, rate
-    and checkpoints, while it trains and after.
+    For each field: the number of weights, how many are frozen, a fingerprint that changes with any
+    bit of them, and the model they were taken from. For a run: steps, losses, rate and checkpoints,
+    during training and after.
 
     Example: atmorep-k inspect runs/pretrain_field --diagram model.svg
     """
     import json
 
+    from atmorep_k.files import check_output
     from atmorep_k.runs.status import describe_run, is_run, print_run
     from atmorep_k.saved.description import describe
-    from atmorep_k.saved.diagram import check_ending, draw_model
+    from atmorep_k.saved.diagram import ENDINGS, draw_model
     from atmorep_k.saved.table import print_description
 
     if diagram:
-        check_ending(diagram)
+        check_output(diagram, True, ENDINGS, "a diagram", any_case=True)
     run = describe_run(model) if is_run(model) else None
     unfinished = run and not run["finished"] and not diagram
     description = {} if unfinished else describe(model)

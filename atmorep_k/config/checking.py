@@ -12,7 +12,7 @@ none of their own.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from atmorep_k.config.reading import Definition, Key, Macro, Reference, parts
+from atmorep_k.config.statements import Definition, Key, Macro, Reference, parts
 from atmorep_k.config.types import Instance, mismatch
 from atmorep_k.errors import UserError, nearest, unknown
 from atmorep_k.registry.parameters import annotation, bindable_parameters, named_parameters

@@ -15,7 +15,8 @@ from typing import Any
 import gin
 
 from atmorep_k.config import checking, former
-from atmorep_k.config.reading import Definition, read
+from atmorep_k.config.reading import read
+from atmorep_k.config.statements import Definition
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.registry.discovery import entries
 from atmorep_k.registry.gin_names import run
@@ -39,7 +40,7 @@ class Configuration:
 
     @property
     def task(self) -> str:
-        """The name of what is run: a component of kind task, or a command of `cli.questions`."""
+        """The name of what is run: a component of kind task, or one of `atmorep_k.tasks`."""
         return self.bindings[str(checking.ROOT)].component
 
     @property

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from atmorep_k.config.reading import Definition, Key, Reference, parts
+from atmorep_k.config.statements import Definition, Key, Reference, parts
 from atmorep_k.errors import UserError
 from atmorep_k.registry.former import FORMER, SHARED
 

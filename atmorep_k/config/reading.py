@@ -10,75 +10,15 @@ import contextlib
 import os
 import re
 import tokenize
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from gin import config_parser
 
+from atmorep_k.config.renamed import by_new_names, new_key
+from atmorep_k.config.statements import Definition, Key, Macro, Reference, parts
 from atmorep_k.errors import UserError, nearest
-
-
-@dataclass(frozen=True)
-class Reference:
-    """`@scope/component()`: an object to be made; `called` is False where `()` is missing."""
-
-    scope: str
-    component: str
-    called: bool = True
-
-    def __repr__(self):
-        scope = f"{self.scope}/" if self.scope else ""
-        return f"@{scope}{self.component}{'()' if self.called else ''}"
-
-
-@dataclass(frozen=True)
-class Macro:
-    """`%NAME`: the value bound to NAME."""
-
-    name: str
-
-    def __repr__(self):
-        return f"%{self.name}"
-
-    @property
-    def is_required(self) -> bool:
-        """Whether it is `%gin.REQUIRED`, which stands for a value still to be given."""
-        return self.name in ("gin.REQUIRED", "REQUIRED")
-
-
-class Key(NamedTuple):
-    """What is bound: `scope/component.parameter`; a macro has neither scope nor component."""
-
-    scope: str
-    component: str
-    parameter: str
-
-    def __str__(self):
-        scope = f"{self.scope}/" if self.scope else ""
-        return f"{scope}{self.component}.{self.parameter}" if self.component else self.parameter
-
-
-@dataclass(frozen=True)
-class Definition:
-    """One binding: what is bound to which value, where it says so, and how late it comes."""
-
-    key: Key
-    value: Any
-    where: str
-    source: int
-
-
-def parts(value: Any) -> Iterator[Any]:
-    """Yields the literals, references and macros that a bound value is made of."""
-    if isinstance(value, dict):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, list | tuple):
-        for item in value:
-            yield from parts(item)
-    else:
-        yield value
 
 
 def package_directory() -> Path:
@@ -105,7 +45,7 @@ def read(files: Sequence[str | Path], overrides: Sequence[str]) -> tuple[list[De
     for file in files:
         reader.read(_find(str(file), Path.cwd()), ())
     reader.definitions += [_override(text, len(reader.files)) for text in overrides]
-    return reader.definitions, len(reader.files)
+    return by_new_names(reader.definitions), len(reader.files)
 
 
 class _Reader:
@@ -137,10 +77,11 @@ class _Reader:
 
 
 def _add(own: dict[Key, Definition], definition: Definition) -> None:
-    first = own.setdefault(definition.key, definition)
+    key = new_key(definition.key)
+    first = own.setdefault(key, definition)
     if first is not definition:
         raise UserError(
-            f"{definition.where}: {definition.key} is already given in line "
+            f"{definition.where}: {key} is already given in line "
             f"{first.where.rpartition(':')[2]}; keep one of the two."
         )
 

@@ -1,6 +1,5 @@
 """What a training would take: weights, memory, bytes, rates, without training."""
 
-import itertools
 import math
 import time
 
@@ -16,7 +15,7 @@ _MEASURED_STEPS = 3
 
 
 def dry_run(task) -> None:
-    """Prints size and memory of a task's model and, where its store can be read, its rates."""
+    """Print size and memory of a task's model and, where its store can be read, its rates."""
     import click
 
     for line in size_lines(task):
@@ -33,7 +32,7 @@ def dry_run(task) -> None:
 
 
 def size_lines(task) -> list[str]:
-    """Returns lines on weights, memory per device, batch and operations, from shapes alone."""
+    """Return lines on weights, memory per device, batch and operations, from shapes alone."""
     found = estimate(task)
     lines = [f"model            {field}" for field in task.model.fields]
     lines.append(f"parameters       {found.parameters:,}")
@@ -79,7 +78,7 @@ def _mesh_lines(mesh, found: Estimate) -> list[str]:
 
 
 def _flops_lines(task, found: Estimate) -> list[str]:
-    flops = f"{size(found.flops, 'FLOP')} a step of {task.batch_size} samples"
+    flops = f"{size(found.flops, 'FLOP')} a step of {task.schedule.batch_size} samples"
     if math.prod(found.size) > 1:
         flops += f", {size(found.device_flops, 'FLOP')} on a device"
     return [f"operations       {flops}"]
@@ -92,19 +91,17 @@ def _unread_by_the_original(model: AtmoRep) -> int:
 
 
 def _loader_line(task) -> str:
-    batches = task.dataset.batches(
-        "train", task.batch_size, task.masking, task.seed, num_steps=_MEASURED_STEPS + 1
-    )
+    batches = task.batches().read(0, _MEASURED_STEPS + 1)
     next(batches)
     begun = time.perf_counter()
-    read = sum(1 for _ in batches) * task.batch_size
+    read = sum(1 for _ in batches) * task.schedule.batch_size
     return f"loader           {read / (time.perf_counter() - begun):.1f} samples/s"
 
 
 def _step_line(task) -> str:
     task.prepare()
-    batches = task.dataset.batches("train", task.batch_size, task.masking, task.seed, num_steps=2)
-    (x, y, weights) = next(itertools.islice(batches, 1))
+    batches = task.batches().read(0, 2)
+    x, y, weights = next(batches)
     batches.close()
     begun = time.perf_counter()
     task.model.train_on_batch(x, y, weights)
@@ -112,8 +109,9 @@ def _step_line(task) -> str:
     for _ in range(_MEASURED_STEPS):
         task.model.train_on_batch(x, y, weights)
     step = (time.perf_counter() - compiled) / _MEASURED_STEPS
-    total = step * task.steps / 60
+    schedule = task.schedule
+    total = step * schedule.steps / 60
     return (
-        f"step             {step:.3g} s, {task.batch_size / step:.1f} samples/s after "
-        f"{compiled - begun:.0f} s of compiling: about {total:.1f} min for {task.steps} steps"
+        f"step             {step:.3g} s, {schedule.batch_size / step:.1f} samples/s after "
+        f"{compiled - begun:.0f} s of compiling: about {total:.1f} min for {schedule.steps} steps"
     )

@@ -18,17 +18,17 @@ _MOST_WAITING = 16
 
 
 def measure(task: Any, steps: int) -> dict[str, Any]:
-    """Returns how fast batches are made, alone and in a training; nothing is written.
+    """Return how fast batches are made, alone and in a training; nothing is written.
 
     Args:
         task: a training that is not yet prepared; its model is trained for some steps.
         steps: batches to take, each time.
 
     Raises:
-        UserError: where the task trains nothing, or data and model do not fit.
+        UserError: if the task trains nothing, or data and model do not fit.
     """
     if not hasattr(task, "prepare"):
-        raise UserError(f"bench-data needs a training; {type(task).__name__} is none.")
+        raise UserError(f"bench-data measures trainings, not {type(task).__name__}.")
     task.prepare()
     alone = _loader(task, steps)
     found = alone | _training(task, steps) | {"peak_memory_mib": _peak_memory()}
@@ -36,7 +36,7 @@ def measure(task: Any, steps: int) -> dict[str, Any]:
 
 
 def limit(found: dict[str, Any]) -> str:
-    """Returns what a training is limited by.
+    """Return what a training is limited by.
 
     Args:
         found: what was measured.
@@ -55,17 +55,17 @@ def limit(found: dict[str, Any]) -> str:
 def _loader(task, steps: int) -> dict[str, float]:
     """Takes batches as fast as they come, from when those that waited have been taken."""
     waiting = _MOST_WAITING
-    batches = _batches(task, 0, waiting + steps)
+    batches = task.batches().read(0, waiting + steps)
     for _ in itertools.islice(batches, waiting):
         pass
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in batches:
         pass
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    samples = steps * task.batch_size
+    samples = steps * task.schedule.batch_size
     points = sum(len(f.levels) * f.tokens_per_level * f.token_values for f in task.model.fields)
     return {
-        "batch_size": task.batch_size,
+        "batch_size": task.schedule.batch_size,
         "samples_per_second": samples / wall,
         "megabytes_per_second": 4e-6 * points * samples / wall,
         "cpu_ms_per_sample": 1000 * cpu / samples,
@@ -73,14 +73,8 @@ def _loader(task, steps: int) -> dict[str, float]:
     }
 
 
-def _batches(task, start: int, number: int) -> Iterator:
-    return task.dataset.batches(
-        "train", task.batch_size, task.masking, task.seed, start_step=start, num_steps=number
-    )
-
-
 def _timed(batches: Iterator, waits: list[float]) -> Iterator:
-    """Yields batches, and notes how long each was waited for, in seconds."""
+    """Yield batches, and note how long each was waited for, in seconds."""
     while True:
         begun = time.perf_counter()
         batch = next(batches, None)
@@ -91,21 +85,21 @@ def _timed(batches: Iterator, waits: list[float]) -> Iterator:
 
 
 def _training(task, steps: int) -> dict[str, float]:
-    """Trains some steps, the first of which compile the model and are not counted."""
+    """Train some steps, the first of which compile the model and are not counted."""
     _fit(task, 0, _WARM_UP)
     seconds, waited = _fit(task, _WARM_UP, steps)
     return {
         "step_ms": 1000 * seconds / steps,
         "wait_ms": 1000 * waited / steps,
         "wait_share": waited / seconds,
-        "training_samples_per_second": task.batch_size * steps / seconds,
+        "training_samples_per_second": task.schedule.batch_size * steps / seconds,
     }
 
 
 def _fit(task, start: int, steps: int) -> tuple[float, float]:
-    """Trains, and returns the seconds that it took, and those spent waiting for batches."""
+    """Train, and return the seconds that it took, and those spent waiting for batches."""
     waits, begun = [], time.perf_counter()
-    batches = _timed(_batches(task, start, steps), waits)
+    batches = _timed(task.batches().read(start, start + steps), waits)
     task.model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     return time.perf_counter() - begun, sum(waits)
 
@@ -116,7 +110,7 @@ def _peak_memory() -> float:
 
 
 def as_text(found: dict[str, Any]) -> str:
-    """Returns what `measure` found, as lines to read."""
+    """Return what `measure` found, as lines to read."""
     verdict = {
         "loader": "the loader is the limit: store the data as int16, take more threads or windows "
         "from slabs (SlabDataset)",

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -12,52 +12,33 @@ from atmorep_k.components.losses import KernelCRPS
 from atmorep_k.console import duration, size
 from atmorep_k.costs.tracing.step import cost
 from atmorep_k.inference.batches import predict_batch
-from atmorep_k.inference.plan import Prepared, prepare
-from atmorep_k.inference.reading_ahead import THREADS
+from atmorep_k.inference.plan import Prepared
+from atmorep_k.inference.predicting import THREADS
 from atmorep_k.model.declared import declared
-from atmorep_k.tasks.hidden_parts import last_tokens
+from atmorep_k.tasks import Forecast
 
 _REPEATS = 3
 
 
-def estimate_forecast(
-    model,
-    store: str,
-    times: Sequence,
-    *,
-    tokens: int | None = None,
-    hours: float | None = None,
-    batch_size: int = 16,
-    **options,
-) -> Iterator[str]:
-    """Yields lines on what `inference.forecast` would take; arguments as there.
+def estimate_forecast(question: Forecast) -> Iterator[str]:
+    """Yields lines on what a forecast would take.
 
     Raises:
         UserError: as the forecast would.
     """
-    plan = prepare(
-        "forecast",
-        model,
-        store,
-        times,
-        last_tokens(tokens, hours),
-        batch_size=batch_size,
-        **options,
-    )
-    yield from what_it_takes(plan, batch_size)
+    yield from what_it_takes(question.plan())
 
 
-def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
+def what_it_takes(plan: Prepared) -> Iterator[str]:
     """Yields lines on a prediction, as they are known: counted ones first, then measured ones.
 
     One batch is read and predicted, a few times; nothing is written.
 
     Args:
         plan: what would be predicted.
-        batch_size: windows predicted at once.
     """
     windows, times = len(plan.frame.tiling), len(plan.starts)
-    rows = min(batch_size, windows)
+    rows = min(plan.batch_size, windows)
     flops = _flops(plan, rows)
     yield f"windows        {windows} for each of {times} times, {rows} at once"
     yield f"operations     {size(flops * windows / rows, 'FLOP')} a time in matrix products"
@@ -70,7 +51,7 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
         f"network        {rows / seconds:.3g} windows/s, {size(flops / seconds, 'FLOP/s')}: "
         f"{flops / seconds / rate:.2f} of the {size(rate, 'FLOP/s')} of a {SIDE} x {SIDE} product"
     )
-    # They go on at the same time, batch by batch, see `reading_ahead`.
+    # Both happen at the same time, batch by batch, see `reading_ahead`.
     total = max(seconds, reading) * -(-windows // rows)
     slower = "loader" if reading > seconds else "network"
     yield f"estimate       {duration(total)} a time, {duration(total * times)} in all ({slower})"
@@ -78,11 +59,11 @@ def what_it_takes(plan: Prepared, batch_size: int) -> Iterator[str]:
 
 def _flops(plan: Prepared, rows: int) -> float:
     """Returns the operations of a forward pass: a third of a training step's."""
-    return cost(declared(plan.model), KernelCRPS(), plan.masking, rows).flops / 3
+    return cost(declared(plan.model), KernelCRPS(), plan.maskings[0], rows).flops / 3
 
 
 def _canvas_bytes(plan: Prepared) -> float:
-    """Returns 8 bytes for each member, hour, level and point, see `stitching.Canvas`."""
+    """Returns 8 bytes for each member, hour, level and point, see `inference.canvas.Canvas`."""
     points = np.prod(plan.frame.tiling.shape)
     members = {f.name: plan.model.part("tail", f.name).num_members for f in plan.frame.fields}
     hours = len(plan.frame.hours.shown)
@@ -90,12 +71,12 @@ def _canvas_bytes(plan: Prepared) -> float:
 
 
 def _reading(plan: Prepared, rows: int):
-    """Returns the seconds in which a batch is read when others have been, and its samples."""
+    """Return the seconds in which a batch is read when others have been, and its samples."""
     tiles = plan.frame.tiling.tiles(int(plan.starts[0]))
     rng = np.random.default_rng(0)
 
     def read(number: int):
-        return plan.dataset.sample(tiles[number], plan.masking, rng)
+        return plan.dataset.sample(tiles[number], plan.maskings[0], rng)
 
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         # The last windows: what the first call opens is not their doing.
@@ -105,7 +86,7 @@ def _reading(plan: Prepared, rows: int):
 
 
 def _seconds(plan: Prepared, samples) -> tuple[float, float]:
-    """Returns the seconds of a predicted batch, and of a product of two matrices, in turns."""
+    """Return the seconds of a predicted batch, and of a product of two matrices, in turns."""
     product, times = matrix_product(), ([], [])
     predict_batch(plan.model, samples, len(samples))
     product()

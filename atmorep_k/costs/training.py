@@ -3,10 +3,18 @@
 import dataclasses
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import keras
 
+from atmorep_k.backend.internals.keras import (
+    all_layers,
+    forget_declared,
+    give_shape,
+    layers_within,
+    weights_of_its_own,
+)
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.batch import batch_specs
 from atmorep_k.costs.tracing.step import cost
@@ -53,22 +61,22 @@ class Estimate:
 
 
 def estimate(task: Any) -> Estimate:
-    """Returns what a task takes on each device of its mesh; nothing is allocated.
+    """Return what a task takes on each device of its mesh; nothing is allocated.
 
     Raises:
-        UserError: where its mesh does not fit its model or batch.
+        UserError: if its mesh does not fit its model or batch.
     """
     mesh, size = task.mesh, mesh_size(task.mesh)
     rules, places = {}, {}
     if mesh is not None:
-        mesh.check_batch(task.batch_size, size)
+        mesh.check_batch(task.schedule.batch_size, size)
         rules, places = mesh.rules(task.model, size), mesh.places(task.model, size)
     model = declared(task.model)
     shapes = {within(w.path): tuple(w.shape) for w in model.weights}
     trained = {within(w.path) for w in model.trainable_variables}
     local = {path: _local(shape, rules.get(path), mesh, size) for path, shape in shapes.items()}
     slots = _slots(task, model, rules, size)
-    rows = task.batch_size // size[0]
+    rows = task.schedule.batch_size // size[0]
     step, is_split = _cost(task, local if local != shapes else None, rows)
     share = _fullest(places, {f.name: _work(task.model, f) for f in task.model.fields})
     total = step.flops
@@ -90,12 +98,12 @@ def estimate(task: Any) -> Estimate:
 
 
 def mesh_size(mesh: Any) -> tuple[int, int]:
-    """Returns the devices along the axes of a mesh, 1 where they are as many as there are."""
+    """Return the devices along the axes of a mesh, 1 where they are as many as there are."""
     return (1, 1) if mesh is None else tuple(1 if n == -1 else n for n in mesh.shape)
 
 
 def sample_bytes(task: Any) -> int:
-    """Returns the bytes of a sample: inputs, targets and weights."""
+    """Return the bytes of a sample: inputs, targets and weights."""
     fields = task.model.fields
     slots = {f.name: task.masking.num_slots(f.num_tokens) for f in fields if f.predicted}
     parts = batch_specs(fields, slots)
@@ -103,7 +111,7 @@ def sample_bytes(task: Any) -> int:
 
 
 def _local(shape, axes, mesh, size) -> tuple[int, ...]:
-    """Returns the shape of a device's block of an array."""
+    """Return the shape of a device's block of an array."""
     if axes is None:
         return shape
     sizes = dict(zip(mesh.axes, size, strict=True))
@@ -111,12 +119,12 @@ def _local(shape, axes, mesh, size) -> tuple[int, ...]:
 
 
 def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of each of the optimiser's arrays on a device, by a path of its own."""
+    """Return the shape of each of the optimiser's arrays on a device, by a path of its own."""
     mesh, weights, kind = task.mesh, model.trainable_variables, type(task.optimizer)
     optimizer = copied(task.optimizer, type(kind.__name__, (_ByIdentity, kind), {}))
     with keras.StatelessScope():
         optimizer.build(weights)
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
+        forget_declared()
     owners = {id(slot): within(weight.path) for slot, weight in weights_of_slots(optimizer)}
     shapes = {}
     for variable in optimizer.variables:
@@ -130,20 +138,20 @@ def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
 
 
 class _ByIdentity:
-    """Stands before the class of an optimiser whose weights have no values to tell them apart."""
+    """Mixin that lets an optimizer tell weights apart that have no values."""
 
     def _var_key(self, variable):
         return id(variable)
 
 
 def _shared(shape, axes, number) -> tuple[int, ...]:
-    """Returns what a device has of a slot that is split over the samples, too."""
+    """Return what a device has of a slot that is split over the samples, too."""
     shared = dimension_to_share(shape, axes, number)
     return tuple(n // number if place == shared else n for place, n in enumerate(shape))
 
 
 def _most(shapes: dict[str, Sequence[int]], places: dict[str, int]) -> int:
-    """Returns the bytes on the place of a field that holds most; what has no field is on all."""
+    """Return the bytes on the place of a field that holds most; what has no field is on all."""
     held = dict.fromkeys([0, *places.values()], 0)
     for path, shape in shapes.items():
         field = path.split("/")[1] if path.count("/") else ""
@@ -153,7 +161,7 @@ def _most(shapes: dict[str, Sequence[int]], places: dict[str, int]) -> int:
 
 
 def _fullest(places: dict[str, int], work: dict[str, float]) -> float:
-    """Returns the share of the work that is done on the place with most of it."""
+    """Return the share of the work that is done on the place with most of it."""
     done = dict.fromkeys(places.values(), 0.0)
     for field, place in places.items():
         done[place] += work[field]
@@ -161,7 +169,7 @@ def _fullest(places: dict[str, int], work: dict[str, float]) -> float:
 
 
 def _work(model, field) -> float:
-    """Returns what a field's layers have to do, relative to those of other fields."""
+    """Return what a field's layers have to do, relative to those of other fields."""
     roles = ("encoder", "decoder") if field.predicted else ("encoder",)
     layers = sum(model.templates.of(role, field.name).num_layers for role in roles)
     tokens = len(field.levels) * field.tokens_per_level
@@ -169,7 +177,7 @@ def _work(model, field) -> float:
 
 
 def _cost(task, local, rows):
-    """Returns the `Cost` of a device's step, and whether the split of weights divides it."""
+    """Return the `Cost` of a device's step, and whether the split of weights divides it."""
     model = declared(task.model)
     if local is not None:
         try:
@@ -181,19 +189,19 @@ def _cost(task, local, rows):
 
 
 def _cut(model, local: dict[str, tuple[int, ...]]):
-    """Gives a declared model the shapes that its weights have on a device.
+    """Give a declared model the shapes that its weights have on a device.
 
     Where heads do not divide, they stay whole, and with them the other heads and maps beside them.
     """
     whole = {id(w): tuple(w.shape) for w in model.weights}
     for weight in model.weights:
-        weight._shape = local[within(weight.path)]
-    for layer in model._flatten_layers():
+        give_shape(weight, local[within(weight.path)])
+    for layer in all_layers(model):
         layer.input_spec = None  # what a layer expects is a whole width
-        heads = [part for part in layer._layers if hasattr(part, "num_heads")]
+        heads = [part for part in layers_within(layer) if hasattr(part, "num_heads")]
         if any(part.num_heads % _columns(part, whole) for part in heads):
-            for weight in _own((*layer._layers, *(p for h in heads for p in h._layers))):
-                weight._shape = whole[id(weight)]
+            for weight in _own((*layers_within(layer), *chain(*map(layers_within, heads)))):
+                give_shape(weight, whole[id(weight)])
         for part in heads:
             part.num_heads //= _columns(part, whole)
     return model
@@ -201,9 +209,9 @@ def _cut(model, local: dict[str, tuple[int, ...]]):
 
 def _columns(heads, whole: dict[int, tuple[int, ...]]) -> int:
     """Returns over how many devices the columns of maps into heads are split."""
-    own = _own(heads._layers)
+    own = _own(layers_within(heads))
     return max((whole[id(w)][-1] // w.shape[-1] for w in own), default=1)
 
 
 def _own(layers: Iterable) -> list:
-    return [w for layer in layers for w in layer._trainable_variables]
+    return [w for layer in layers for w in weights_of_its_own(layer)]

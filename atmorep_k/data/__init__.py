@@ -1,1 +1,6 @@
-"""From raw files to a store: variables, sources, writing, statistics."""
+"""From raw files to a store: preparing, opening, checking and describing it."""
+
+from atmorep_k.data.named import store_path
+from atmorep_k.data.opening import open_store
+
+__all__ = ["open_store", "store_path"]

@@ -4,27 +4,14 @@ import dataclasses
 from pathlib import Path
 
 from atmorep_k.data.linked.store import LinkedStore
-from atmorep_k.data.stores.address import Address, Place, place
+from atmorep_k.data.stores.address import Address, Location, location, open_remote_group
 from atmorep_k.data.stores.base import Store
-from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.original import OriginalStore
 from atmorep_k.data.stores.own import OwnStore
-from atmorep_k.data.writing.write_store import check_output, write_store
-from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError, nearest
 
-__all__ = [
-    "Store",
-    "StoreDescription",
-    "VariableInfo",
-    "check_output",
-    "open_group",
-    "open_store",
-    "write_store",
-]
 
-
-def open_store(path: str | Place) -> Store:
+def open_store(path: str | Location) -> Store:
     """Opens a store: one of ours, or one of the original AtmoRep as it is.
 
     Args:
@@ -33,7 +20,7 @@ def open_store(path: str | Place) -> Store:
     Raises:
         UserError: where there is none; says what is there, or the nearest name.
     """
-    path = place(path)
+    path = location(path)
     if isinstance(path, Address):
         return _open_address(path)
     group = open_group(path)
@@ -47,9 +34,7 @@ def open_store(path: str | Place) -> Store:
 
 
 def _open_address(address: Address) -> Store:
-    from atmorep_k.data.stores import cloud
-
-    group = cloud.open_group(str(address))
+    group = open_remote_group(str(address))
     if OwnStore.recognises(group) and "links" not in group.attrs:
         anonymous = getattr(group.store.fs, "anon", True)
         return OwnStore.open(dataclasses.replace(address, anonymous=anonymous), group)

@@ -8,7 +8,7 @@ from atmorep_k.distribution.processes import Processes
 
 
 def ask_for_devices(bindings: Mapping[str, Any]) -> None:
-    """Lets a backend have as many devices on a CPU as a mesh asks for, and joins its processes.
+    """Give a backend as many CPU devices as a mesh asks for, and join its processes.
 
     Where there are GPUs these are used. It comes before anything is built: the step counter of an
     optimiser is enough to start JAX or TensorFlow.
@@ -65,5 +65,5 @@ def mesh_shape(bindings: Mapping[str, Any]) -> list[int]:
     """Returns the shape of the mesh that a configuration asks for, as far as it has one."""
     shape = bindings.get("Mesh.shape", (1, 1))
     shape = bindings[shape.name] if hasattr(shape, "name") else shape
-    # A wrong shape is told when the mesh is made.
+    # `Mesh` itself reports an invalid shape.
     return [n for n in shape if isinstance(n, int)] if isinstance(shape, tuple | list) else []

@@ -11,7 +11,7 @@ Block = tuple[slice, ...]
 
 
 class Engine:
-    """Realises a mesh on one device: nothing is spread. Others are subclasses, one per backend.
+    """Train on one device. Subclasses, one or more per backend, spread a training over a mesh.
 
     A training calls `start`, then `check`, builds and compiles its model within `scope`, calls
     `distribute`, trains within `scope`, and ends with `collect` and `stop`.

@@ -90,8 +90,10 @@ def launch(number: int, command: Sequence[str]) -> None:
             failed = _wait(processes)
         if failed:
             raise UserError(_message(Path(folder), failed))
-        if any(p.returncode == Interrupted.exit_code for p in processes):
-            raise SystemExit(Interrupted.exit_code)
+        codes = {process.returncode for process in processes}
+        for code in (Interrupted.BY_USER, Interrupted.BY_SYSTEM):
+            if code in codes:
+                raise SystemExit(code)
 
 
 @contextlib.contextmanager
@@ -130,7 +132,7 @@ def _common(number: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _handed_on(processes) -> Iterator[None]:
-    """Hands SIGTERM on; Ctrl-C reaches the processes from the terminal."""
+    """Forward SIGTERM to the processes; Ctrl-C reaches them from the terminal."""
 
     def hand_on(number, frame):
         for process in processes:
@@ -152,7 +154,7 @@ def _wait(processes) -> dict[int, int]:
     while True:
         running = [p.poll() for p in processes].count(None)
         for number, process in enumerate(processes):
-            if process.returncode not in (None, 0, Interrupted.exit_code):
+            if process.returncode not in (None, 0, Interrupted.BY_SYSTEM, Interrupted.BY_USER):
                 failed.setdefault(number, process.returncode)
         if failed:
             deadline = min(deadline, time.monotonic() + _PATIENCE)
@@ -195,7 +197,10 @@ def report(sentence: str) -> bool:
 
 
 def _follow_the_launcher() -> None:
-    """Lets this process end with the launcher, were that killed: nobody would end it later."""
+    """End this process when its launcher is killed, which can then no longer end it.
+
+    The launcher holds the other end of a pipe and never writes: a read returns when it is gone.
+    """
     descriptor = int(os.environ[_LAUNCHER].partition(":")[0])
 
     def watch() -> None:

@@ -1,21 +1,24 @@
-"""What engines ask about weights: which slots belong to them, and whether heads stay whole."""
+"""What engines ask about weights: their slots, and whether attention heads stay whole."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from atmorep_k.backend.internals.keras import all_layers
+from atmorep_k.backend.internals.optimizers import weights_of
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import declared
 
 
 def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
-    """Returns the slots of an optimiser that is built, each with its weight.
+    """Return the slots of a built optimizer, each with its weight.
 
-    An optimiser keeps lists in the order of its weights, one for each kind of slot.
+    Keras has no public map from slots to weights. Each kind of slot (`_momentums`) is a list
+    attribute in the order of the weights, so any list of variables of that length is one.
     """
-    weights = optimizer._trainable_variables
+    weights = weights_of(optimizer)
     kept = {id(v) for v in optimizer.variables}
     return [
         (slot, weight)
@@ -27,7 +30,7 @@ def slots(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
 
 
 def dimension_to_share(shape: Sequence[int], axes: Sequence[str | None], number: int) -> int | None:
-    """Returns the first dimension that no axis splits and that divides, None where there is none.
+    """Return the first unsplit dimension that divides evenly, or None.
 
     Args:
         shape: of a slot.
@@ -40,7 +43,7 @@ def dimension_to_share(shape: Sequence[int], axes: Sequence[str | None], number:
 
 
 def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
-    """Refuses to split attention other than by whole heads.
+    """Check that attention is split by whole heads only.
 
     Args:
         model: not yet built.
@@ -50,7 +53,7 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
     Raises:
         UserError: names a weight whose heads do not divide.
     """
-    for layer in declared(model)._flatten_layers():
+    for layer in all_layers(declared(model)):
         number = getattr(layer, "num_heads", None)
         if number is None or number % devices == 0:
             continue

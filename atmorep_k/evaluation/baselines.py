@@ -1,7 +1,7 @@
 """Forecasts that need no model: climatology, persistence and linear interpolation in time.
 
-They see what a model sees: the physical values of a window where it is not hidden, and the past
-record. Windows are cubes (level, time, lat, lon) with evenly spaced times.
+They see what a model sees: the physical values of a window where it is not masked, and the record
+of the past. Windows are cubes (level, time, lat, lon) with evenly spaced times.
 """
 
 import dataclasses
@@ -18,44 +18,45 @@ WHOLE_RECORD = 0
 log = logging.getLogger(__name__)
 
 
-def persistence(cube: np.ndarray, hidden: np.ndarray, climatology: np.ndarray) -> np.ndarray:
-    """Returns the window with each hidden point replaced by its last visible value.
+def persistence(cube: np.ndarray, masked: np.ndarray, climatology: np.ndarray) -> np.ndarray:
+    """Return the window with each masked point replaced by its last visible value.
 
-    Before the first visible time the first visible value stands, and where a point is never
-    visible the climatology.
+    Before its first visible time a point gets its first visible value; one that is never visible
+    gets the climatology.
 
     Args:
-        cube: values (level, time, lat, lon); hidden ones are not looked at.
-        hidden: bool (level, time, lat, lon).
+        cube: values (level, time, lat, lon); masked ones are not read.
+        masked: bool (level, time, lat, lon).
         climatology: expected values (level, time, lat, lon).
     """
-    before, after = _visible_neighbours(hidden)
-    return _or(climatology, cube, hidden, _take(cube, np.where(before >= 0, before, after)))
+    before, after = _visible_neighbours(masked)
+    return _or(climatology, cube, masked, _take(cube, np.where(before >= 0, before, after)))
 
 
 def linear_interpolation(
-    cube: np.ndarray, hidden: np.ndarray, climatology: np.ndarray
+    cube: np.ndarray, masked: np.ndarray, climatology: np.ndarray
 ) -> np.ndarray:
-    """Returns the window with hidden points interpolated between the visible times around them.
+    """Return the window with masked points interpolated between the visible times around them.
 
-    x(t) = (1 - w) x(t0) + w x(t1), w = (t - t0) / (t1 - t0). With a visible time on one side only
-    its value stands; where a point is never visible, the climatology. Arguments as `persistence`.
+    x(t) = (1 - w) x(t0) + w x(t1), w = (t - t0) / (t1 - t0). A point with visible times on
+    one side only gets the nearest value; one that is never visible gets the climatology. Arguments
+    as for `persistence`.
     """
-    before, after = _visible_neighbours(hidden)
-    last = hidden.shape[-3] - 1
+    before, after = _visible_neighbours(masked)
+    last = masked.shape[-3] - 1
     start, end = np.where(before >= 0, before, after), np.where(after <= last, after, before)
     steps = np.arange(last + 1)[:, None, None]
     weight = (steps - start) / np.maximum(end - start, 1)
     mixed = (1 - weight) * _take(cube, start) + weight * _take(cube, end)
-    return _or(climatology, cube, hidden, mixed)
+    return _or(climatology, cube, masked, mixed)
 
 
-def _visible_neighbours(hidden: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the nearest visible time index not after and not before; -1 and T where none."""
-    num_times = hidden.shape[-3]
+def _visible_neighbours(masked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the nearest visible times up to each time and from it on; -1 and T if not there."""
+    num_times = masked.shape[-3]
     steps = np.arange(num_times)[:, None, None]
-    before = np.maximum.accumulate(np.where(hidden, -1, steps), axis=-3)
-    after = np.where(hidden, num_times, steps)
+    before = np.maximum.accumulate(np.where(masked, -1, steps), axis=-3)
+    after = np.where(masked, num_times, steps)
     return before, np.minimum.accumulate(after[..., ::-1, :, :], axis=-3)[..., ::-1, :, :]
 
 
@@ -63,18 +64,18 @@ def _take(cube: np.ndarray, index: np.ndarray) -> np.ndarray:
     return np.take_along_axis(cube, np.clip(index, 0, cube.shape[-3] - 1), axis=-3)
 
 
-def _or(climatology, cube, hidden, estimate):
-    never_visible = hidden.all(axis=-3, keepdims=True)
+def _or(climatology, cube, masked, estimate):
+    never_visible = masked.all(axis=-3, keepdims=True)
     estimate = np.where(never_visible, climatology, estimate)
-    return np.where(hidden, estimate, cube).astype(np.float32)
+    return np.where(masked, estimate, cube).astype(np.float32)
 
 
 @dataclasses.dataclass(frozen=True)
 class Climatology:
     """The mean by month and hour of day, at each grid point and level.
 
-    An hour of day that never occurs in a month of the record is answered with the mean of the
-    month; a month that never occurs with the mean of the hour over the whole record.
+    An hour of day that never occurs in a month of the record gets the mean of the month; a month
+    that never occurs gets the mean of the hour over the whole record.
 
     Args:
         mean: (group, slot, level, lat, lon) float32; a group is a month or the whole record, a
@@ -97,9 +98,9 @@ class Climatology:
         months: Sequence[int],
         max_bytes: int = 2**36,
     ) -> "Climatology":
-        """Returns the climatology of a variable, read once, block by block.
+        """Return the climatology of a variable, read once, block by block.
 
-        It holds 4 bytes x months x (hours of day + 1) x levels x grid points in memory, however
+        It takes 4 bytes x months x (hours of day + 1) x levels x grid points in memory, however
         long the record is.
 
         Args:
@@ -108,7 +109,7 @@ class Climatology:
             levels: levels to keep, in the units of the store.
             times: indices of the times to average over (the training period), ascending.
             months: months 1..12 that will be asked for.
-            max_bytes: of more data than this only every n-th day is read.
+            max_bytes: if the data are larger, only every n-th day is read.
         """
         times = _thin(store.time, times, max_bytes // max(1, _bytes_per_time(store, variable)))
         month, hour = calendar(store.time[times])
@@ -125,7 +126,7 @@ class Climatology:
         return cls(mean, _group_of_month(groups, months), _slot_of_hour(hours))
 
     def window(self, times: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Returns the expected values (level, time, lat, lon) of a window.
+        """Return the expected values (level, time, lat, lon) of a window.
 
         Args:
             times: (time,) datetime64.
@@ -139,7 +140,7 @@ class Climatology:
 
 
 def calendar(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns month (1..12) and hour of day (0..23) of datetime64 times."""
+    """Return month (1..12) and hour of day (0..23) of datetime64 times."""
     month = times.astype("datetime64[M]").astype(int) % 12 + 1
     hour = (times.astype("datetime64[h]") - times.astype("datetime64[D]")).astype(int)
     return month, hour
@@ -151,11 +152,11 @@ def _bytes_per_time(store, variable: str) -> int:
 
 
 def _thin(time: np.ndarray, times: np.ndarray, max_times: int) -> np.ndarray:
-    """Keeps whole days, evenly spaced, so that every hour of day is still there."""
+    """Keep whole days, evenly spaced, so that every hour of day is still there."""
     every = -(-len(times) // max(1, max_times))
     if every == 1:
         return times
-    log.warning("climatology: of the training period one day in %d is read", every)
+    log.warning("climatology: only one day in %d of the training period is read", every)
     days = time[times].astype("datetime64[D]").astype(int)
     return times[(days - days[0]) % every == 0]
 
@@ -163,7 +164,7 @@ def _thin(time: np.ndarray, times: np.ndarray, max_times: int) -> np.ndarray:
 def _blocks(
     store, variable: str, levels: Sequence[float], times: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields runs of consecutive time indices with their values (time, level, lat, lon)."""
+    """Yield runs of consecutive time indices with their values (time, level, lat, lon)."""
     array = store.dataset()[variable]
     if not store.variables[variable].has_level:
         array = array.expand_dims("level", axis=1)
@@ -178,7 +179,7 @@ def _blocks(
 
 
 def _add(mean, counts, groups, hours, block_calendar, values) -> None:
-    """Takes a block into the running means, mean += (sum - k mean) / n."""
+    """Take a block into the running means, mean += (sum - k mean) / n."""
     month, hour = block_calendar
     for group, wanted in enumerate(groups):
         in_group = (month == wanted) | (wanted == WHOLE_RECORD)

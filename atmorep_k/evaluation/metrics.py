@@ -1,155 +1,228 @@
-"""Scores of single forecasts and ensembles, xarray in and xarray out.
+"""Scores as functions of sums, one class each.
 
-A forecast is an array with or without the dimension `number` (ensemble member); the target has the
-same dimensions without `number`. Points where the target is NaN were not hidden and are skipped; a
-NaN of the forecast at a point that counts makes the score NaN, so that nothing fails in silence.
-`preserve_dims` names the dimensions for which the score is given separately.
+A scorer has a tuple of metrics: their statistics are what it sums, they are what it says of the
+sums. docs/scores.md has the formulas.
 """
 
-import math
-from collections.abc import Sequence
+import abc
+from collections.abc import Iterable
 
 import numpy as np
-import xarray as xr
 
-MEMBER = "number"
-
-
-def ensemble_mean(forecast: xr.DataArray) -> xr.DataArray:
-    """Returns the mean over the members; a single forecast is its own mean."""
-    return forecast.mean(MEMBER, skipna=False) if MEMBER in forecast.dims else forecast
+from atmorep_k.evaluation import events, statistics
+from atmorep_k.evaluation.statistics import Statistic
+from atmorep_k.evaluation.sums import Sums, ratio
 
 
-def error(forecast: xr.DataArray, target: xr.DataArray) -> xr.DataArray:
-    """Returns the error of the ensemble mean at each point, forecast - target."""
-    return ensemble_mean(forecast) - target
+class Metric(abc.ABC):
+    """A score: a function of sums.
 
-
-def point_crps(forecast: xr.DataArray, target: xr.DataArray) -> xr.DataArray:
-    """Returns the fair CRPS at each point, the absolute error for fewer than two members.
-
-    mean_i |x_i - y| - sum_{i<j} |x_i - x_j| / (M (M - 1)), Ferro (2014). The second sum is taken
-    over the sorted members: sum_i (2 i - M - 1) x_(i), i = 1..M.
+    Attributes:
+        name: as files have it.
+        in_units: whether it has the units of the field; else it has none.
+        statistics: what it needs the sums of.
     """
-    if MEMBER not in forecast.dims:
-        return abs(forecast - target)
-    arguments = forecast - target, xr.zeros_like(target)
-    return xr.apply_ufunc(_fair_crps, *arguments, input_core_dims=[[MEMBER], []])
+
+    name: str
+    in_units = False
+    statistics: tuple[Statistic, ...] = ()
+
+    @abc.abstractmethod
+    def of(self, sums: Sums):
+        """Return the score by cell, an array like those of the sums; NaN where nothing counted."""
 
 
-def _fair_crps(difference: np.ndarray, _) -> np.ndarray:
-    number = difference.shape[-1]
-    absolute = np.abs(difference).mean(axis=-1)
-    if number == 1:
-        return absolute
-    weights = 2.0 * np.arange(1, number + 1) - number - 1
-    return absolute - np.sort(difference, axis=-1) @ weights / (number * (number - 1))
+class Mean(Metric):
+    """A metric that is the mean of one statistic."""
+
+    in_units = True
+
+    def of(self, sums):
+        """Return the mean."""
+        return sums.mean(self.statistics[0].name)
 
 
-def point_variance(forecast: xr.DataArray) -> xr.DataArray:
-    """Returns the unbiased variance of the members (ddof = 1) at each point."""
-    return forecast.var(MEMBER, ddof=1, skipna=False)
+class MSE(Mean):
+    """Mean squared error of the ensemble mean, in units of the field squared."""
+
+    name, in_units = "mse", False
+    statistics = (statistics.SquaredError(),)
 
 
-def point_ranks(forecast: xr.DataArray, target: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Returns how many members lie below the target, and how many equal it, at each point."""
-    return (forecast < target).sum(MEMBER), (forecast == target).sum(MEMBER)
+class RMSE(MSE):
+    """Root of the mean squared error of the ensemble mean."""
+
+    name, in_units = "rmse", True
+
+    def of(self, sums):
+        """Return the root of the mean."""
+        return np.sqrt(super().of(sums))
 
 
-def bias(forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()):
-    """Returns the mean error of the ensemble mean."""
-    return _mean(error(forecast, target), target, preserve_dims)
+class MAE(Mean):
+    """Mean absolute error of the ensemble mean."""
+
+    name, statistics = "mae", (statistics.AbsoluteError(),)
 
 
-def mean_squared_error(
-    forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()
-) -> xr.DataArray:
-    """Returns the mean squared error of the ensemble mean."""
-    return _mean(error(forecast, target) ** 2, target, preserve_dims)
+class Bias(Mean):
+    """Mean error of the ensemble mean."""
+
+    name, statistics = "bias", (statistics.Error(),)
 
 
-def rmse(
-    forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()
-) -> xr.DataArray:
-    """Returns the root of the mean squared error of the ensemble mean."""
-    return np.sqrt(mean_squared_error(forecast, target, preserve_dims))
+class CRPS(Mean):
+    """Mean fair CRPS of the members."""
+
+    name, statistics = "crps", (statistics.FairCRPS(),)
 
 
-def crps(
-    forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()
-) -> xr.DataArray:
-    """Returns the mean fair CRPS; for a single forecast this is the mean absolute error."""
-    return _mean(point_crps(forecast, target), target, preserve_dims)
+class NormalisedMSE(Mean):
+    """Mean squared error of the ensemble mean, in units of the field's variance."""
+
+    name, in_units = "normalised_mse", False
+    statistics = (statistics.NormalisedSquaredError(),)
 
 
-def spread_skill(
-    forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()
-) -> xr.DataArray:
-    """Returns sqrt((M + 1) / M * mean variance) / rmse of the ensemble mean, Fortin et al. (2014).
+class SpreadSkill(Metric):
+    """Spread of the members beside the error of their mean, Fortin et al. (2014).
 
-    It is 1 where target and members are drawn alike; below 1 the ensemble is too sure of itself.
+    sqrt((M + 1) / M * mean variance) / rmse is 1 where truth and members are drawn alike; below 1
+    the ensemble is too sure of itself.
     """
-    variance = _mean(point_variance(forecast), target, preserve_dims)
-    mse = mean_squared_error(forecast, target, preserve_dims)
-    return spread_skill_ratio(variance, mse, forecast.sizes[MEMBER])
+
+    name = "spread_skill"
+    statistics = (statistics.Variance(), statistics.SquaredError())
+
+    def of(self, sums):
+        """Return the ratio; NaN where there is no error."""
+        return np.sqrt(ratio(sums["variance"], sums["squared_error"]))
 
 
-def spread_skill_ratio(variance, mse, number: int):
-    """Returns the spread/skill of M = `number` members from mean variance and mean square."""
-    return np.sqrt((number + 1) / number * variance / mse)
+class ACC(Metric):
+    """Mean over times of the correlation of anomalies."""
+
+    name, statistics = "acc", (statistics.AnomalyCorrelation(),)
+
+    def of(self, sums):
+        """Return the mean over times."""
+        return sums.mean("correlation", "correlation_times")
 
 
-def rank_histogram(
-    forecast: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str] = ()
-) -> xr.DataArray:
-    """Returns the share of points at which the target has rank 0..M among the M members.
+class EnergyScore(Metric):
+    """Mean over times of the fair energy score."""
 
-    A target that equals k members counts 1 / (k + 1) in each of the k + 1 ranks it could have,
-    so that ties are split without a draw. Source: Hamill (2001).
-    """
-    below, equal = point_ranks(forecast, target)
-    kept = [d for d in target.dims if d in preserve_dims]
-    rest = [d for d in target.dims if d not in preserve_dims]
-    counted, below, equal = (
-        a.transpose(*kept, *rest).values for a in (target.notnull(), below, equal)
-    )
-    sizes = [target.sizes[d] for d in kept]
-    group = np.arange(math.prod(sizes)).reshape(*sizes, *[1] * len(rest))
-    group = np.broadcast_to(group, counted.shape)[counted]
-    number = forecast.sizes[MEMBER]
-    counts = rank_counts(below[counted], equal[counted], number, group, math.prod(sizes))
-    counts = xr.DataArray(counts.reshape(*sizes, number + 1), dims=(*kept, "rank"))
-    coordinates = {d: target[d] for d in kept if d in target.coords}
-    return (counts / counts.sum("rank")).assign_coords(coordinates, rank=np.arange(number + 1))
+    name, in_units = "energy_score", True
+    statistics = (statistics.FieldDistance(),)
+
+    def of(self, sums):
+        """Return the mean over times."""
+        return sums.mean("energy", "energy_times")
 
 
-def rank_counts(
-    below: np.ndarray,
-    equal: np.ndarray,
-    number: int,
-    group: np.ndarray,
-    num_groups: int,
-    weight: np.ndarray | float = 1.0,
-) -> np.ndarray:
-    """Returns how many points (group, rank) have each rank 0..M = `number`, ties split evenly.
+class RankHistogram(Metric):
+    """Share of points at which the truth has each rank among the members."""
+
+    name, statistics = "ranks", (statistics.Ranks(),)
+
+    def of(self, sums):
+        """Return the shares `(*cells, rank)`."""
+        return ratio(sums["ranks"], sums["ranks"].sum(axis=-1)[..., None])
+
+
+class QuantileScore(Mean):
+    """Mean quantile (pinball) loss.
 
     Args:
-        below: (point,) members below the target.
-        equal: (point,) members that equal it.
-        number: members.
-        group: (point,) group of the point.
-        num_groups: number of groups.
-        weight: (point,) what a point counts.
+        share: of the members below the quantile.
     """
-    # Each point adds its share from its first rank on and takes it back after its last.
-    size = number + 2
-    first, share = group * size + below, weight / (equal + 1)
-    steps = np.bincount(first, share, num_groups * size)
-    steps -= np.bincount(first + equal + 1, share, num_groups * size)
-    return steps.reshape(num_groups, size).cumsum(axis=1)[:, :-1]
+
+    name = "quantile_score"
+
+    def __init__(self, share: float):
+        self.statistics = (statistics.QuantileLoss(share),)
+        self.name = f"quantile_score_q{100 * share:g}"
 
 
-def _mean(values: xr.DataArray, target: xr.DataArray, preserve_dims: Sequence[str]):
-    dims = [d for d in target.dims if d not in preserve_dims]
-    counted = target.notnull()
-    return values.where(counted, 0).sum(dims, skipna=False) / counted.sum(dims)
+class EquitableThreatScore(Metric):
+    """Hits of the ensemble mean beyond those of chance."""
+
+    name = "ets"
+    _CELLS = ("tn_count", "fn_count", "fp_count", "tp_count")
+
+    def __init__(self, event: events.Event):
+        self.statistics = (events.EventTable(event),)
+        self.name = f"ets_{event.name}"
+
+    def of(self, sums):
+        """Return the score."""
+        import xarray as xr
+        from scores.categorical import BasicContingencyManager
+
+        table = np.moveaxis(sums[self.statistics[0].name], -1, 0)
+        counts = dict(zip(self._CELLS, map(xr.DataArray, table), strict=True))
+        counts["total_count"] = sum(counts.values())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = BasicContingencyManager(counts).equitable_threat_score().values
+        return np.where(np.isfinite(found), found, np.nan)
+
+
+class ROCArea(Metric):
+    """Area under the curve of hit rate over false alarm rate, Mason (1982)."""
+
+    name = "roc_area"
+
+    def __init__(self, event: events.Event):
+        self.statistics = (events.EventVotes(event),)
+        self.name = f"roc_area_{event.name}"
+
+    def of(self, sums):
+        """Return the area: the trapezoids between the points of the curve.
+
+        It is the share of pairs of a point with the event and one without it in which more members
+        forecast it at the first; a tie counts half.
+        """
+        absent, present = np.moveaxis(sums[self.statistics[0].name], -2, 0)
+        below = absent.cumsum(axis=-1) - absent / 2
+        return ratio((present * below).sum(-1), present.sum(-1) * absent.sum(-1))
+
+
+class FractionsSkillScore(Metric):
+    """Likeness of the fractions of neighbourhoods that an event covers, Roberts and Lean (2008)."""
+
+    name = "fss"
+
+    def __init__(self, event: events.Event, width: int):
+        self.statistics = (events.NeighbourhoodFractions(event, width),)
+        self.name = f"fss_{event.name}_{width}"
+
+    def of(self, sums):
+        """Return the score."""
+        fractions = self.statistics[0]
+        return 1 - sums.mean(fractions.name, fractions.largest)
+
+
+# Of held-out windows, in the order of scores.json; of an ensemble spread/skill comes after them.
+HELD_OUT = (NormalisedMSE(), RMSE(), CRPS(), Bias())
+# Of a prediction that was just made.
+VERIFICATION = (RMSE(), NormalisedMSE())
+# Of written predictions; spread/skill, quantiles and events come after them.
+PREDICTIONS = (RMSE(), MAE(), Bias(), ACC(), CRPS(), EnergyScore())
+# All that files may name.
+KINDS = (NormalisedMSE, RMSE, MAE, Bias, CRPS, SpreadSkill, ACC, EnergyScore)
+KINDS = (*KINDS, QuantileScore, EquitableThreatScore, ROCArea, FractionsSkillScore)
+
+
+def in_units(name: str) -> bool:
+    """Return whether the metric of a name, such as `fss_q90_3`, has the units of its field."""
+    return next(kind for kind in KINDS if name.startswith(kind.name)).in_units
+
+
+def scores_of(sums: Sums, metrics: Iterable[Metric]) -> dict:
+    """Return the score of each metric by its name."""
+    return {metric.name: metric.of(sums) for metric in metrics}
+
+
+def statistics_of(metrics: Iterable[Metric]) -> list[Statistic]:
+    """Return the statistics that metrics need, each once."""
+    return list({s.name: s for metric in metrics for s in metric.statistics}.values())

@@ -1,114 +1,71 @@
-"""Sums over many windows, and the scores that follow from them."""
+"""Weighted sums of statistics: all that is kept of the points."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
-import xarray as xr
 
-from atmorep_k.evaluation.metrics import (
-    MEMBER,
-    error,
-    point_crps,
-    point_ranks,
-    point_variance,
-    rank_counts,
-    spread_skill_ratio,
-)
+from atmorep_k.evaluation.case import Case
+from atmorep_k.evaluation.statistics import Statistic
+from atmorep_k.evaluation.weights import Weights
+
+# Name of the sum of weights that most sums are divided by.
+WEIGHT = "weight"
 
 
-class ScoreSums:
-    """Running sums of the scores of one field in one task: nothing else of a sample is kept.
+class Sums(Mapping):
+    """Weighted sums by name, and under `weight` the sum of the weights.
 
-    `data` holds, by model, level and time of the window, the sums over hidden points of
-    `squared_error`, `normalised_squared_error`, `error` and `crps`; by level and time the `count`
-    of points and the sum of the members' `variance`; by level the `ranks` of the target.
+    The sums of two sets of points (times, windows, processes) add up to those of both, with `+`, so
+    that memory does not grow with the points. `Metric.of` makes scores of them.
 
     Args:
-        levels: the field's levels.
-        num_times: times of the window.
-        baselines: names of the single forecasts beside the `ensemble`.
-        number: members of the ensemble.
+        totals: name -> sums by cell, arrays of numpy or xarray.
     """
 
-    def __init__(
-        self, levels: Sequence[float], num_times: int, baselines: Sequence[str], number: int
-    ):
-        shape = len(levels), num_times
-        models = ["ensemble", *baselines]
-        cells = ("level", "time")
-        names = ("squared_error", "normalised_squared_error", "error", "crps")
-        sums = {n: (("model", *cells), np.zeros((len(models), *shape))) for n in names}
-        sums["variance"] = (cells, np.zeros(shape))
-        sums["count"] = (cells, np.zeros(shape))
-        sums["ranks"] = (("level", "rank"), np.zeros((shape[0], number + 1)))
-        coordinates = {"model": models, "level": list(levels), "rank": np.arange(number + 1)}
-        self.data = xr.Dataset(sums, coordinates, {"number": number})
+    def __init__(self, totals: Mapping):
+        self._totals = dict(totals)
 
-    def add(
-        self,
-        hidden: np.ndarray,
-        target: np.ndarray,
-        forecasts: dict[str, np.ndarray],
-        scale: np.ndarray,
-    ) -> None:
-        """Adds the hidden points of one window.
+    @classmethod
+    def of(cls, statistics: Iterable[Statistic], case: Case) -> "Sums":
+        """Return the sums of statistics over the points of one case."""
+        totals = {WEIGHT: case.weights.sum}
+        for statistic in statistics:
+            totals |= statistic.totals(case)
+        return cls(totals)
 
-        Args:
-            hidden: bool (level, time, lat, lon).
-            target: true values (level, time, lat, lon).
-            forecasts: `ensemble` (member, level, time, lat, lon) and each baseline
-                (level, time, lat, lon), in the units of the target.
-            scale: standard deviation that normalises the field, broadcastable to the target.
-        """
-        level, time = np.nonzero(hidden)[:2]
-        cell = level * hidden.shape[1] + time
-        truth = xr.DataArray(target[hidden].astype(np.float64), dims="point")
-        scale = np.broadcast_to(scale, hidden.shape)[hidden].astype(np.float64)
-        self._add("count", np.ones(cell.size), cell)
-        for model, values in forecasts.items():
-            dims = (MEMBER, "point") if values.ndim == hidden.ndim + 1 else ("point",)
-            forecast = xr.DataArray(values[..., hidden].astype(np.float64), dims=dims)
-            difference = error(forecast, truth).values
-            self._add("error", difference, cell, model)
-            self._add("squared_error", difference**2, cell, model)
-            self._add("normalised_squared_error", (difference / scale) ** 2, cell, model)
-            self._add("crps", point_crps(forecast, truth).values, cell, model)
-        members = forecasts["ensemble"][..., hidden].astype(np.float64)
-        self._add_members(xr.DataArray(members, dims=(MEMBER, "point")), truth, cell, level)
+    @classmethod
+    def of_values(cls, values: Mapping[str, np.ndarray], weights: Weights) -> "Sums":
+        """Return the sums of values at points, name -> `(*points)`."""
+        totals = {name: weights.total(of_points) for name, of_points in values.items()}
+        return cls({WEIGHT: weights.sum, **totals})
 
-    def _add_members(self, members, truth, cell, level) -> None:
-        if self.data.attrs["number"] > 1:
-            self._add("variance", point_variance(members).values, cell)
-        below, equal = (ranks.values for ranks in point_ranks(members, truth))
-        ranks = self.data["ranks"].values
-        ranks += rank_counts(below, equal, self.data.attrs["number"], level, len(ranks))
+    def __getitem__(self, name: str):
+        return self._totals[name]
 
-    def _add(self, name: str, values: np.ndarray, cell: np.ndarray, model: str | None = None):
-        sums = self.data[name].values
-        if model is not None:
-            sums = sums[list(self.data["model"].values).index(model)]
-        sums += np.bincount(cell, values, sums.size).reshape(sums.shape)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._totals)
+
+    def __len__(self) -> int:
+        return len(self._totals)
+
+    def __add__(self, other: "Sums") -> "Sums":
+        """Return the sums over the points of both, which have the same statistics."""
+        if not isinstance(other, Sums):
+            return NotImplemented
+        if self.keys() != other.keys():
+            odd = ", ".join(sorted(self.keys() ^ other.keys()))
+            raise ValueError(f"sums of different statistics cannot be added: only one has {odd}")
+        return Sums({name: total + other[name] for name, total in self.items()})
+
+    def map(self, change: Callable) -> "Sums":
+        """Return the sums with a function applied to each, such as a sum over an axis."""
+        return Sums({name: change(total) for name, total in self.items()})
+
+    def mean(self, name: str, per: str = WEIGHT):
+        """Return a sum divided by a sum of weights; NaN where nothing was counted."""
+        return ratio(self[name], self[per])
 
 
-def scores_of(sums: xr.Dataset, preserve_dims: Sequence[str] = ()) -> xr.Dataset:
-    """Returns the scores of each model from the `data` of `ScoreSums`.
-
-    Args:
-        sums: the running sums.
-        preserve_dims: `level` and `time`, or one of them, for which scores are given separately.
-    """
-    dims = [d for d in ("level", "time") if d in sums.dims and d not in preserve_dims]
-    total = sums.drop_vars("ranks").sum(dims, skipna=False)
-    count = total["count"].where(total["count"] > 0)
-    mse = total["squared_error"] / count
-    scores = {
-        "normalised_mse": total["normalised_squared_error"] / count,
-        "rmse": np.sqrt(mse),
-        "crps": total["crps"] / count,
-        "bias": total["error"] / count,
-    }
-    number = sums.attrs["number"]
-    if number > 1:
-        of_ensemble = spread_skill_ratio(total["variance"] / count, mse, number)
-        scores["spread_skill"] = of_ensemble.where(of_ensemble["model"] == "ensemble")
-    return xr.Dataset(scores, attrs=sums.attrs)
+def ratio(total, weight):
+    """Return `total / weight`, NaN where the weight is 0; of arrays of numpy or xarray."""
+    return total / (weight + np.where(weight == 0, np.nan, 0.0))

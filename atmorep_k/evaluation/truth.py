@@ -1,10 +1,10 @@
-"""What a store has for the times and places of a prediction."""
+"""The truth: what a store has for the times and places of a prediction."""
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import level_attributes
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ POINT_DIMS = ("level", "time", "latitude", "longitude")
 
 
 def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.ndarray):
-    """Returns the values (level, time, lat, lon) float32; NaN at times that are not in the store.
+    """Return the values (level, time, lat, lon) float32; NaN at times that are not in the store.
 
     Args:
         store: the store.
@@ -38,7 +38,7 @@ def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.n
 
 
 def beside(store: Store, field, prediction) -> "xr.DataArray":
-    """Returns what a store has for one time of a prediction; NaN where it has nothing.
+    """Return what a store has for one time of a prediction; NaN where it has nothing.
 
     Args:
         store: the store.
@@ -61,7 +61,7 @@ def beside(store: Store, field, prediction) -> "xr.DataArray":
 
 
 def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
-    """Returns the indices (value,) of what is nearest to values along an axis."""
+    """Return the indices (value,) of the points of an axis that are nearest to values."""
     distance = np.abs(axis - values[:, None])
     if period:
         distance = np.minimum(distance % period, -distance % period)
@@ -69,7 +69,7 @@ def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -
 
 
 def labels(store: Store, name: str) -> dict[str, Any]:
-    """Returns what a picture says of a field: units, name in words, whether it is on levels."""
+    """Return the labels of a field: units, name in words, whether it is on levels."""
     info = store.variables[name]
     units = level_attributes(store.attributes.get("level_type", ""))["units"]
     return {
@@ -81,14 +81,14 @@ def labels(store: Store, name: str) -> dict[str, Any]:
 
 
 def picture(store: Store, name: str, arrays: dict[str, np.ndarray], places, number: int | None):
-    """Returns what `maps.prediction_maps` draws of a field, an `xarray.Dataset`.
+    """Return what `maps.prediction_maps` draws of a field, an `xarray.Dataset`.
 
     Args:
         store: the store of the field.
         name: the field.
         arrays: `target`, `prediction`, `spread` and `hidden`, each with `POINT_DIMS`.
         places: levels, times, latitudes and longitudes.
-        number: members; None where it is not said.
+        number: members; None if it is not known.
     """
     import xarray as xr
 

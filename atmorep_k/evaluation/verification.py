@@ -1,4 +1,4 @@
-"""Predictions beside what the store has for the same hours: scores, maps, a table."""
+"""A prediction compared with what the store has for the same hours: scores, maps, a table."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.console import new_table
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
-from atmorep_k.evaluation import baselines
+from atmorep_k.evaluation import baselines, metrics
+from atmorep_k.evaluation.case import Case
+from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import cube, nearest, picture
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
@@ -17,13 +20,6 @@ from atmorep_k.inference.members import spread
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
-_TITLES = {
-    "forecast": plots.TASK_TITLES["forecast"],
-    "interpolate": plots.TASK_TITLES["interpolate"],
-    "reconstruct": plots.TASK_TITLES["masked"],
-    "infill": "Infilling of what is missing",
-    "rollout": "Forecast, fed back",
-}
 _NO_SCORES = {
     "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
     "": "no scores: the store does not reach to the hours that were predicted.",
@@ -32,15 +28,16 @@ _NO_SCORES = {
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """What a prediction is worth where the store has the truth, and a picture of it.
+    """Scores of a prediction where the store has the truth, and a picture of it.
 
     Args:
         task: `forecast`, `interpolate`, `reconstruct`, `infill` or `rollout`.
         scores: field -> `rmse` and `normalised_mse` (model, prediction_timedelta), means over
-            area, levels and times; the attribute `units`; nothing for a field without truth.
+            area, levels and times; the attribute `units`; a field without truth is left out.
         total: field -> the same over all lead times, (model).
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
         lines: coastlines.
+        heading: of the pictures.
     """
 
     task: str
@@ -48,22 +45,17 @@ class Verification:
     total: dict[str, xr.Dataset]
     pictures: dict[str, xr.Dataset]
     lines: Sequence[np.ndarray]
+    heading: str
 
     @property
     def remark(self) -> str:
-        """Why there is no table; empty where there is one."""
+        """Why the table is missing; empty if it is not."""
         return "" if self.scores else _NO_SCORES.get(self.task, _NO_SCORES[""])
 
     def table(self):
-        """Returns a `rich` table: all lead times and the last one, persistence beside it."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
-        table = Table(title="Mean of the members against the store", box=SIMPLE)
-        for name in ("field", "lead"):
-            table.add_column(name, no_wrap=True)
-        for name in ("RMSE", "persistence", "normalised\nMSE", "persistence"):
-            table.add_column(name, justify="right", no_wrap=True)
+        """Return a `rich` table: all lead times and the last one, persistence beside it."""
+        numbers = ("RMSE", "persistence", "normalised\nMSE", "persistence")
+        table = new_table("Mean of the members against the store", ("field", "lead"), numbers)
         for field, scores in self.scores.items():
             last = scores.dropna("prediction_timedelta", how="all").isel(prediction_timedelta=-1)
             hours = last["prediction_timedelta"].values / np.timedelta64(1, "h")
@@ -74,8 +66,8 @@ class Verification:
         return table
 
     def draw(self, directory: Path) -> list[Path]:
-        """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
-        return plots.draw_maps(self.pictures, self.task, directory, _TITLES[self.task], self.lines)
+        """Draw `map_<task>_<field>.png` into a directory, made if need be; returns the paths."""
+        return plots.draw_maps(self.pictures, self.task, directory, self.heading, self.lines)
 
 
 def _cells(scores: xr.Dataset) -> list[str]:
@@ -83,77 +75,64 @@ def _cells(scores: xr.Dataset) -> list[str]:
     return [f"{float(scores[name].sel(model=model)):.3g}" for name in names for model in MODELS]
 
 
-def verify(prediction: xr.Dataset, model, store: Store | Mapping[str, Store]) -> Verification:
-    """Compares a prediction with the store it was made from; one time is in memory at a time.
+def verify(
+    prediction: xr.Dataset, model, store: Store | Mapping[str, Store], heading: str = "Prediction"
+) -> Verification:
+    """Compare a prediction with the store it was made from; one time is in memory at a time.
 
-    Persistence is the last visible value before, the first one after where there is none, and the
-    mean that normalises the field where a point was never visible. Grid points count by area.
+    Persistence is the last visible value before, else the first one after, and the mean that
+    normalises the field if a point was never visible. Grid points count by area.
 
     Args:
         prediction: as `inference` gives it; predicted fields that are not in it are left out.
         model: the model that made it: its `predicted` fields and `normalizers`.
         store: the store, or the store of each field.
+        heading: of the pictures.
     """
     scores, total, pictures = {}, {}, {}
     written = [f for f in model.predicted if f.name in prediction]
     stores = store if isinstance(store, Mapping) else {f.name: store for f in written}
+    leads = prediction["prediction_timedelta"].values
     for field in written:
-        store = stores[field.name]
-        sums = _Sums(field, prediction["prediction_timedelta"].values)
+        store, normalizer = stores[field.name], model.normalizers[field.name]
+        sums = {}
         for number in range(prediction.sizes["time"]):
-            one = _OneTime(
-                prediction.isel(time=number), field, model.normalizers[field.name], store
-            )
-            one.score(sums)
+            one = _OneTime(prediction.isel(time=number), field, normalizer, store)
+            for name, of_time in one.sums().items():
+                sums[name] = sums[name] + of_time if name in sums else of_time
             if not number:
                 pictures[field.name] = one.picture()
-        if sums.weight.any():
+        if sums and sums[MODELS[0]][WEIGHT].any():
             units = {"units": store.variables[field.name].units}
-            scores[field.name] = sums.scores().assign_attrs(units)
-            total[field.name] = sums.scores(total=True).assign_attrs(units)
+            scores[field.name] = _scores(sums, leads).assign_attrs(units)
+            total[field.name] = _scores(sums).assign_attrs(units)
     lines = coastlines_of(stores[f.name] for f in written)
-    return Verification(prediction.attrs["task"], scores, total, pictures, lines)
+    return Verification(prediction.attrs["task"], scores, total, pictures, lines, heading)
 
 
-class _Sums:
-    """Weighted sums of squared errors by lead time."""
+def _scores(sums: dict[str, Sums], leads: np.ndarray | None = None) -> xr.Dataset:
+    """Return the scores (model, prediction_timedelta), or (model) of all lead times together.
 
-    def __init__(self, field, leads: np.ndarray):
-        self.field = field
-        self.leads = leads
-        self.squares = np.zeros((2, len(MODELS), len(leads)))
-        self.weight = np.zeros(len(leads))
-
-    def add(self, errors: np.ndarray, weight: np.ndarray) -> None:
-        """Adds errors and their weights.
-
-        Args:
-            errors: (score, model, level, lead, lat, lon), physical and normalised.
-            weight: (level, lead, lat, lon).
-        """
-        squares = np.where(weight > 0, errors, 0.0) ** 2 * weight
-        self.squares += squares.sum(axis=(2, 4, 5))
-        self.weight += weight.sum(axis=(0, 2, 3))
-
-    def scores(self, total: bool = False) -> xr.Dataset:
-        """Returns `rmse` and `normalised_mse` by model and lead time, or over all of them."""
-        squares, weight = self.squares, self.weight
-        if total:
-            squares, weight = squares.sum(axis=-1), weight.sum()
-        with np.errstate(invalid="ignore"):
-            mean = squares / np.where(weight > 0, weight, np.nan)
-        dims = ("model",) if total else ("model", "prediction_timedelta")
-        coordinates = {"model": list(MODELS)}
-        if not total:
-            coordinates["prediction_timedelta"] = self.leads
-        variables = {"rmse": (dims, np.sqrt(mean[0])), "normalised_mse": (dims, mean[1])}
-        return xr.Dataset(variables, coordinates)
+    Args:
+        sums: model -> sums by level and lead time.
+        leads: the lead times; None for all together.
+    """
+    axes = (0, 1) if leads is None else 0
+    found = [
+        metrics.scores_of(of_model.map(lambda total: total.sum(axis=axes)), metrics.VERIFICATION)
+        for of_model in sums.values()
+    ]
+    coordinates = {"model": list(sums)}
+    if leads is not None:
+        coordinates["prediction_timedelta"] = leads
+    values = {name: [scores[name] for scores in found] for name in found[0]}
+    return xr.Dataset({n: (list(coordinates), np.stack(v)) for n, v in values.items()}, coordinates)
 
 
 class _OneTime:
     """One field of the prediction of one time, beside the truth; cubes (level, time, lat, lon).
 
-    A first time is added where the first lead time is not 0: what the model saw last.
+    A first time is added if the first lead time is not 0: what the model saw last.
     """
 
     def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
@@ -174,45 +153,58 @@ class _OneTime:
             deviation = _leveled(prediction[f"{field.name}_spread"], field)
             mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
         self.mean, self.spread = self._padded(mean), self._padded(deviation)
-        self.hidden = np.isfinite(self.mean)
-        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
-            # Where nothing was hidden, values may be the store's own.
-            hidden = _leveled(hidden, field).transpose(*_DIMS).values
-            self.hidden &= self._padded(hidden, False)
+        self.masked = np.isfinite(self.mean)
+        if (masked := prediction.get(f"{field.name}_hidden")) is not None:
+            # Elsewhere the values may be the store's own.
+            masked = _leveled(masked, field).transpose(*_DIMS).values
+            self.masked &= self._padded(masked, False)
         self.truth = cube(store, field, self.times, self.rows, self.columns)
 
     def _padded(self, values: np.ndarray, fill=np.nan) -> np.ndarray:
         return np.pad(values, [(0, 0), (self._added, 0), (0, 0), (0, 0)], constant_values=fill)
 
-    def score(self, sums: _Sums) -> None:
-        """Adds the errors of the mean and of persistence where the truth is known."""
+    def sums(self) -> dict[str, Sums]:
+        """Return the sums (level, lead) of each model where all of them and the truth are known.
+
+        The ensemble has its mean alone: that is all that some predictions keep of their members.
+        """
         place = self.times, self.rows, self.columns
         expected = self._normalizer.denormalize(np.zeros(self.mean.shape, np.float32), *place)
-        steady = baselines.persistence(self.truth, self.hidden, expected)
-        scale = self._normalizer.scale(*place)[1].astype(np.float64)
-        error = np.stack([self.mean, steady.astype(np.float64)]) - self.truth
-        area = area_weights(self.store.latitude)[self.rows][:, None]
-        weight = np.where(self.hidden & np.isfinite(error).all(axis=0), area, 0.0)
+        steady = baselines.persistence(self.truth, self.masked, expected)
         kept = slice(self._added, None)
-        sums.add(np.stack([error, error / scale])[:, :, :, kept], weight[:, kept])
+        mean, steady, truth = (a[:, kept] for a in (self.mean, steady, self.truth))
+        known = np.isfinite(mean) & np.isfinite(steady) & np.isfinite(truth)
+        counted = self.masked[:, kept] & known
+        scale = np.broadcast_to(self._normalizer.scale(*place)[1], self.mean.shape)
+        ensemble = Case.where(
+            counted,
+            mean[None],
+            truth,
+            num_axes=2,
+            weight=area_weights(self.store.latitude)[self.rows][:, None],
+            scale=scale[:, kept],
+        )
+        cases = ensemble, ensemble.beside(steady[None, counted])
+        statistics = metrics.statistics_of(metrics.VERIFICATION)
+        return {n: Sums.of(statistics, case) for n, case in zip(MODELS, cases, strict=True)}
 
     def picture(self) -> xr.Dataset:
-        """Returns what is drawn: the middle one of the levels."""
-        level = len(self.field.levels) // 2
+        """Return what is drawn: the middle level."""
+        level = list(self.field.levels).index(self.field.middle_level)
         arrays = {
             "target": self.truth,
-            "prediction": np.where(self.hidden, self.mean, self.truth),
-            "spread": np.where(self.hidden, self.spread, np.nan),
-            "hidden": self.hidden,
+            "prediction": np.where(self.masked, self.mean, self.truth),
+            "spread": np.where(self.masked, self.spread, np.nan),
+            "hidden": self.masked,
         }
         arrays = {name: values[[level]] for name, values in arrays.items()}
         latitude = self.store.latitude[self.rows]
-        places = ([self.field.levels[level]], self.times, latitude, self.longitude)
+        places = ([self.field.middle_level], self.times, latitude, self.longitude)
         return picture(self.store, self.field.name, arrays, places, self.number)
 
 
 def _leveled(values: xr.DataArray, field) -> xr.DataArray:
-    """Returns an array with the levels of its field; one level at the surface."""
+    """Return an array with the levels of its field; one level at the surface."""
     if "level" not in values.dims:
         return values.expand_dims("level")
     return values.sel(level=list(field.levels))

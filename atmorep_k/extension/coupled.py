@@ -29,7 +29,7 @@ class CoupledModel(ModelSource):
         freeze: patterns of the paths of weights that are not trained.
 
     Raises:
-        UserError: where there is no source; and, when the architecture is asked for, where models
+        UserError: if there is no source; and, when the architecture is asked for, where models
             share a field, differ in how they encode, or a field is not there.
     """
 
@@ -92,7 +92,7 @@ class CoupledModel(ModelSource):
         return [canonical_name(other) for other in by_name.get(name, ())]
 
     def silenced(self) -> list[tuple[str, str]]:
-        """Returns the couplings (field, other) that are new and start at zero."""
+        """Return the couplings (field, other) that are new and start at zero."""
         before = {f.name: f.couplings for s in self.saved for f in s.architecture.fields}
         return [
             (field.name, other)

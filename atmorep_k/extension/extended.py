@@ -135,11 +135,11 @@ class ExtendedModel(ModelSource):
         return [*frozen, *trained, *(f"!{pattern}" for pattern in self.adapt)]
 
     def silenced(self) -> list[tuple[str, str]]:
-        """Returns the couplings (field, other) that are new and start at zero."""
+        """Return the couplings (field, other) that are new and start at zero."""
         return [(reader, self.field.name) for reader in self._readers]
 
     def start(self, model: AtmoRep) -> None:
-        """Gives the built model its old weights, and the new field those that it starts with."""
+        """Give the built model its old weights, and the new field those that it starts with."""
         super().start(model)
         if model_field := self.likeness(model):
             copies = _copied(model, model_field)
@@ -148,13 +148,13 @@ class ExtendedModel(ModelSource):
                 places[_of_field(path, self.field.name)].assign(values)
 
     def likeness(self, model: AtmoRep) -> str | None:
-        """Returns the old field as whose network the new one starts.
+        """Return the old field as whose network the new one starts.
 
         Args:
             model: the whole model, built.
 
         Raises:
-            UserError: where the field that was named has other sizes, or is not there.
+            UserError: if the field that was named has other sizes, or is not there.
         """
         fitting = [n for n in self.saved[0].names if _fits(model, n, self.field.name)]
         if self.like in (None, "any"):
@@ -171,13 +171,13 @@ class ExtendedModel(ModelSource):
         return name
 
     def summary(self, model: AtmoRep) -> list[str]:
-        """Returns lines that say what was taken, what is new, what is frozen and what is run."""
+        """Return lines that say what was taken, what is new, what is frozen and what is run."""
         lines, like = super().summary(model), self.likeness(model)
         how = f"as that of {like}, but for tokenizer and tail" if like else "at random"
         return [*lines, f"start    the network of {self.field.name} starts {how}"]
 
     def alone(self) -> AtmoRep:
-        """Returns the model of the new field by itself, with the same components; not built."""
+        """Return the model of the new field by itself, with the same components; not built."""
         whole, name = self.architecture, self.field.name
         common = {role: whole.templates.of(role, name) for role in whole.templates}
         return AtmoRep(
@@ -195,7 +195,7 @@ class ExtendedModel(ModelSource):
 
 
 def _copied(model: AtmoRep, name: str) -> dict[str, np.ndarray]:
-    """Returns the weights, by path, that another field may start with: of the field's own network.
+    """Return the weights, by path, that another field may start with: of the field's own network.
 
     Those are all but tokenizer and tail, which belong to its values, and couplings.
     """
@@ -214,7 +214,7 @@ def _of_field(path: str, name: str) -> str:
 
 
 def _fits(model: AtmoRep, old: str, new: str) -> bool:
-    """Tells whether the networks of two fields have the same weights."""
+    """Return whether the networks of two fields have the same weights."""
     shapes = [
         {_of_field(path, new): values.shape for path, values in _copied(model, name).items()}
         for name in (old, new)

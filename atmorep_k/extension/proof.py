@@ -9,9 +9,11 @@ from typing import Any
 import click
 import numpy as np
 
-from atmorep_k.console import print_table
+from atmorep_k.console import new_table, print_table
+from atmorep_k.errors import Interrupted
 from atmorep_k.files import write_whole
 from atmorep_k.inference.batches import predict_batch
+from atmorep_k.registry import clone
 from atmorep_k.saved.fingerprints import differences
 
 # Held-out windows whose predictions are compared.
@@ -38,7 +40,7 @@ class Proof:
         return not self.changed
 
     def lines(self) -> list[str]:
-        """Returns the proof in a few lines."""
+        """Return the proof in a few lines."""
         weights = "byte for byte as in the old file"
         if self.changed:
             more = f" and {len(self.changed) - 1} more" if len(self.changed) > 1 else ""
@@ -55,7 +57,7 @@ class Proof:
 
 
 def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: int = 0) -> Proof:
-    """Compares the old fields of two saved models: their weights, and what they predict.
+    """Compare the old fields of two saved models: their weights, and what they predict.
 
     Args:
         old: file of the model before.
@@ -88,12 +90,12 @@ def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: i
 
 
 def _changes(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dict[str, float]:
-    """Returns the root mean square differences, 0 only where all is equal bit for bit."""
+    """Return the root mean square differences, 0 only where all is equal bit for bit."""
     return {n: float(np.sqrt(np.mean((after[n] - a).astype("f8") ** 2))) for n, a in before.items()}
 
 
 def _predict(model, samples: list) -> dict[str, np.ndarray]:
-    """Returns the members of a model's fields; the samples may hold those of others too."""
+    """Return the members of a model's fields; the samples may hold those of others too."""
     names = tuple(f"{field.name}/" for field in model.fields)
     own = [
         dataclasses.replace(s, inputs={n: a for n, a in s.inputs.items() if n.startswith(names)})
@@ -103,7 +105,7 @@ def _predict(model, samples: list) -> dict[str, np.ndarray]:
 
 
 def conclude(source, task, run) -> None:
-    """Writes and prints the proof and, where asked for, the comparison with the field alone.
+    """Write and prints the proof and, where asked for, the comparison with the field alone.
 
     Args:
         source: the `ExtendedModel`.
@@ -127,7 +129,7 @@ def _write(path: Path, content: Any) -> None:
 
 
 def _compare(source, task, run) -> None:
-    """Trains the new field alone for as long, and writes both scores side by side."""
+    """Train the new field alone for as long, and writes both scores side by side."""
     from atmorep_k.runs.directory import RunDirectory
 
     name, seconds = source.field.name, run.training_seconds
@@ -137,16 +139,20 @@ def _compare(source, task, run) -> None:
     # The other processes of a mesh have ended; and steps of one field are cheaper: time ends the
     # training, not their number.
     mesh = task.mesh if task.engine.num_processes == 1 else None
-    changes = {"minutes": seconds / 60, "steps": 100 * task.steps, "mesh": mesh}
-    other = task.variant(source.alone(), **changes)
-    other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
+    schedule = clone(task.schedule, minutes=seconds / 60, steps=100 * task.schedule.steps)
+    other = task.variant(source.alone(), schedule=schedule, mesh=mesh)
+    try:
+        other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
+    except Interrupted as stopped:
+        message = f"stopped while {name} trained alone, which a resumed run starts again."
+        raise Interrupted(message, stopped.exit_code) from None
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)
     print_table(_table(name, rows))
 
 
 def _rows(joint: Path, alone: Path, field: str) -> list[dict[str, Any]]:
-    """Returns, by task, the normalised mean square errors of a field in two files of scores."""
+    """Return, by task, the normalised mean square errors of a field in two files of scores."""
     found = [
         {
             record["task"]: record["value"]
@@ -169,13 +175,8 @@ def _rows(joint: Path, alone: Path, field: str) -> list[dict[str, Any]]:
 
 
 def _table(field: str, rows: list[dict[str, Any]]):
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(title=f"Normalised MSE of {field} on held-out times", box=SIMPLE)
-    table.add_column("task")
-    for head in ("joined", "alone, same time", "change"):
-        table.add_column(head, justify="right")
+    numbers = ("joined", "alone, same time", "change")
+    table = new_table(f"Normalised MSE of {field} on held-out times", ("task",), numbers)
     for row in rows:
         figures = f"{row['joined']:.4f}", f"{row['alone']:.4f}", f"{100 * row['change']:+.1f} %"
         table.add_row(row["task"], *figures)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
@@ -17,7 +17,7 @@ from atmorep_k.saved.model import SavedModel
 def remove_to_file(
     model: str | Path, field: str, output: str | Path, *, overwrite: bool = False
 ) -> list[str]:
-    """Writes a saved model without one of its fields.
+    """Write a saved model without one of its fields.
 
     Args:
         model: path of the model, or of its run.
@@ -29,7 +29,7 @@ def remove_to_file(
         Lines that say what was taken out and what that means for the other fields.
 
     Raises:
-        UserError: where the model lacks the field, nothing would be left to predict, or the output
+        UserError: if the model lacks the field, nothing would be left to predict, or the output
             cannot be written.
     """
     check_model_output(Path(output), overwrite)
@@ -43,10 +43,10 @@ def remove_to_file(
 
 
 def without(saved: SavedModel, name: str) -> AtmoRep:
-    """Returns the architecture of a saved model without a field, not built.
+    """Return the architecture of a saved model without a field, not built.
 
     Raises:
-        UserError: where the field is not there, or nothing would be left to predict.
+        UserError: if the field is not there, or nothing would be left to predict.
     """
     model = saved.architecture
     if name not in saved.names:
@@ -76,7 +76,7 @@ def without(saved: SavedModel, name: str) -> AtmoRep:
 
 
 def _before(saved: SavedModel, name: str) -> tuple[list[str], dict[str, Any]]:
-    """Returns what is frozen, and remembered, of the model that is left.
+    """Return what is frozen, and remembered, of the model that is left.
 
     Where the field was the last one that was added, that is what the model had before.
     """

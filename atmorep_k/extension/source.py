@@ -32,11 +32,11 @@ class ModelSource(Component):
         raise NotImplementedError
 
     def silenced(self) -> list[tuple[str, str]]:
-        """Returns the couplings (field, other) that are new and start at zero."""
+        """Return the couplings (field, other) that are new and start at zero."""
         raise NotImplementedError
 
     def start(self, model: AtmoRep) -> None:
-        """Gives the built model its weights and statistics; what is new stays as it was built."""
+        """Give the built model its weights and statistics; what is new stays as it was built."""
         for saved in self.saved:
             take(saved.load(), model)
         for field, other in self.silenced():
@@ -44,7 +44,7 @@ class ModelSource(Component):
                 coupler.silence()
 
     def summary(self, model: AtmoRep) -> list[str]:
-        """Returns lines that say what was taken, what is new, what is frozen and what is run."""
+        """Return lines that say what was taken, what is new, what is frozen and what is run."""
         return summary(self.saved, model)
 
     def conclude(self, task, run) -> None:
@@ -52,7 +52,7 @@ class ModelSource(Component):
 
 
 def take(source: AtmoRep, target: AtmoRep) -> None:
-    """Copies the weights and statistics of the fields that two built models share.
+    """Copy the weights and statistics of the fields that two built models share.
 
     Weights that the target has no place for (a coupling that it lacks) are left out.
     """
@@ -68,10 +68,10 @@ def take(source: AtmoRep, target: AtmoRep) -> None:
 
 
 def check_one_kind(saved: Sequence[SavedModel]) -> None:
-    """Checks that models can be one: no field twice, the same hours, the same ways.
+    """Check that models can be one: no field twice, the same hours, the same ways.
 
     Raises:
-        UserError: where they cannot; names the two and what differs.
+        UserError: if they cannot; names the two and what differs.
     """
     first = saved[0]
     owner: dict[str, SavedModel] = {}
@@ -99,7 +99,7 @@ def joined(
     parts: dict[str, dict[str, Any]] | None = None,
     **options,
 ) -> AtmoRep:
-    """Returns the model of some fields with the components that they have in saved models.
+    """Return the model of some fields with the components that they have in saved models.
 
     Args:
         saved: the models; what the first has for all its fields, all fields have.
@@ -128,7 +128,7 @@ def joined(
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Tells whether components are equal; the numbered names that Keras gives do not count."""
+    """Return whether components are equal; the numbered names that Keras gives do not count."""
     if one is None or other is None:
         return one is other
     configs = [{k: v for k, v in part.get_config().items() if k != "name"} for part in (one, other)]
@@ -136,7 +136,7 @@ def _alike(one: Any, other: Any) -> bool:
 
 
 def summary(saved: Sequence[SavedModel], model: AtmoRep) -> list[str]:
-    """Returns lines on what a built model took from saved ones, what is new and what is trained."""
+    """Return lines on what a built model took from saved ones, what is new and what is trained."""
     lines = []
     for source in saved:
         for name in source.names:
@@ -162,7 +162,7 @@ def summary(saved: Sequence[SavedModel], model: AtmoRep) -> list[str]:
 
 
 def _run_in_a_step(model: AtmoRep) -> Iterator[str]:
-    """Yields what a training step runs of each field."""
+    """Yield what a training step runs of each field."""
     depth = {f.name: model.part("encoder", f.name).num_layers for f in model.fields}
     needed = dataflow.layers_needed(model.fields, model.learning, depth.get)
     for field in model.fields:
@@ -188,7 +188,7 @@ def _coupling(saved, model: AtmoRep, field: str, other: str) -> list[str]:
 
 
 def count(weights: Iterable) -> int:
-    """Returns the number of values in some weights."""
+    """Return the number of values in some weights."""
     return sum(int(np.prod(w.shape)) for w in weights)
 
 

@@ -1,4 +1,4 @@
-"""Maps of a window: target, prediction, error and spread, with what was hidden outlined."""
+"""Maps of a window: target, prediction, error and spread, with the masked points outlined."""
 
 import importlib.util
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 
 PANELS = {
     "target": "Target",
@@ -16,7 +16,7 @@ PANELS = {
     "error": "Error, prediction - target",
     "spread": "Spread, standard deviation",
 }
-# A figure of more levels could not be read.
+# A figure of more levels is not readable.
 MAX_LEVELS = 6
 PANEL_WIDTH, PANEL_HEIGHT = 3.1, 2.6  # inches, at most
 VISIBLE_ALPHA = 0.4
@@ -28,18 +28,18 @@ def prediction_maps(
     lines: Sequence[np.ndarray] = (),
     panels: Mapping[str, str] = PANELS,
 ):
-    """Returns the figure with one row of maps per level, at the time where most was hidden.
+    """Return the figure with one row of maps per level, at the time where most was masked.
 
-    Where the target is not known at that time, it is not drawn, and no error where it is not known
-    of what was hidden; nor the spread of a single forecast.
+    The target is left out if it is not known at that time, the error if it is not known at masked
+    points, and the spread of a single forecast.
 
     Args:
         picture: `target`, `prediction`, `spread` and `hidden` (level, time, latitude, longitude);
             attributes `long_name`, `units`, `level_units`, `has_level`, `number` of members (None
             if it is not known).
         title: the task in words.
-        lines: coastlines, each (point, 2) longitude and latitude; none for a simulated world.
-        panels: what stands above the maps, by the names of `PANELS`.
+        lines: coastlines, each (point, 2) longitude and latitude; empty for a simulated world.
+        panels: titles of the maps, by the names of `PANELS`.
     """
     from matplotlib.figure import Figure
 
@@ -60,7 +60,15 @@ def prediction_maps(
 
 
 def evenly(number: int, most: int, kept: int = 0) -> np.ndarray:
-    """Returns at most so many indices of a number, evenly spaced, with one that is kept."""
+    """Return at most `most` of the indices 0..number-1, evenly spaced.
+
+    The first and the last are among them, unless `kept` takes the place of one.
+
+    Args:
+        number: how many there are: levels, times, rows of a figure.
+        most: how many can be shown.
+        kept: an index that is always among them.
+    """
     chosen = np.unique(np.linspace(0, number - 1, min(most, number)).round().astype(int))
     if kept not in chosen:
         chosen[np.abs(chosen - kept).argmin()] = kept
@@ -100,7 +108,7 @@ def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:
         ),
     }
     meshes = {name: draw_map(a, shown, *colours[name], lines) for name, a in axes.items()}
-    # What the model saw of the true field stands pale around its prediction.
+    # The true field that the model saw is pale around its prediction.
     meshes["prediction"].set_alpha(np.where(hidden, 1.0, VISIBLE_ALPHA))
     units = shown.attrs["units"]
     for name, mesh in meshes.items():
@@ -118,7 +126,7 @@ def _draw_row(figure, axes: dict, one_level: xr.Dataset, lines) -> None:
 
 
 def draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
-    """Draws values (lat, lon) on a map, outlines what is hidden and returns the mesh.
+    """Draw values (lat, lon) on a map, outline what is masked, and return the mesh.
 
     Args:
         axes: of matplotlib.
@@ -133,7 +141,7 @@ def draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
     latitude = edges(shown["latitude"].values)
     mesh = axes.pcolormesh(longitude, latitude, values, rasterized=True, **colours)
     axes.set_facecolor("0.85")
-    outline = hidden_outline(shown["hidden"].values, longitude, latitude)
+    outline = masked_outline(shown["hidden"].values, longitude, latitude)
     axes.add_collection(LineCollection(outline, colors="black", linewidths=0.8))
     turned = [np.add(line, (turn, 0)) for line in lines for turn in (-360, 0, 360)]
     axes.add_collection(LineCollection(turned, colors="0.25", linewidths=0.7), autolim=False)
@@ -147,13 +155,13 @@ def draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
 
 
 def unwrap(longitude: np.ndarray) -> np.ndarray:
-    """Returns ascending longitudes without the jump where a window crosses a meridian."""
+    """Return ascending longitudes without the jump where a window crosses a meridian."""
     unbroken = np.unwrap(np.asarray(longitude, np.float64), period=360)
     return unbroken - 360 * np.floor((unbroken.mean() + 180) / 360)
 
 
 def edges(centres: np.ndarray) -> np.ndarray:
-    """Returns the n + 1 bounds of cells around n coordinates; a lone cell is 1 degree wide."""
+    """Return the n + 1 bounds of cells around n coordinates; a lone cell is 1 degree wide."""
     if len(centres) == 1:
         return centres[0] + np.array([-0.5, 0.5])
     middle = (centres[1:] + centres[:-1]) / 2
@@ -161,26 +169,26 @@ def edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([ends[:1], middle, ends[1:]])
 
 
-def hidden_outline(hidden: np.ndarray, longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Returns the segments (segment, 2, 2) between hidden and visible cells.
+def masked_outline(masked: np.ndarray, longitude: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Return the segments (segment, 2, 2) between masked and visible cells.
 
     Args:
-        hidden: bool (lat, lon).
+        masked: bool (lat, lon).
         longitude: bounds of the cells (lon + 1,).
         latitude: bounds of the cells (lat + 1,).
     """
-    row, column = np.nonzero(hidden[:, 1:] != hidden[:, :-1])
+    row, column = np.nonzero(masked[:, 1:] != masked[:, :-1])
     x = longitude[column + 1]
     upright = np.stack([x, latitude[row], x, latitude[row + 1]], axis=-1)
-    row, column = np.nonzero(hidden[1:] != hidden[:-1])
+    row, column = np.nonzero(masked[1:] != masked[:-1])
     y = latitude[row + 1]
     level = np.stack([longitude[column], y, longitude[column + 1], y], axis=-1)
     return np.concatenate([upright, level]).reshape(-1, 2, 2)
 
 
-def shown_time(hidden: np.ndarray) -> int:
-    """Returns the time where most of (time, lat, lon) is hidden, far from the other times."""
-    count = hidden.sum(axis=(-2, -1))
+def shown_time(masked: np.ndarray) -> int:
+    """Return the time where most of (time, lat, lon) is masked, far from the other times."""
+    count = masked.sum(axis=(-2, -1))
     most = count == count.max()
     steps = np.arange(len(count))
     if most.all():
@@ -190,15 +198,15 @@ def shown_time(hidden: np.ndarray) -> int:
 
 
 def coastlines_of(stores: Iterable[Store]) -> list[np.ndarray]:
-    """Returns the `coastlines` of the world that stores are of: a simulated one has none."""
+    """Return the `coastlines` of the world that stores describe: a simulated one has none."""
     return [] if any(store.attributes.get("simulated") for store in stores) else coastlines()
 
 
 def coastlines() -> list[np.ndarray]:
-    """Returns coastlines (point, 2) where cartopy is installed and has them on disk, else none.
+    """Return coastlines (point, 2) if cartopy is installed and has them on disk, else nothing.
 
-    Nothing is downloaded: the finest file is read of those that an earlier use of cartopy left,
-    or that lie in `$CARTOPY_DATA_DIR`.
+    Nothing is downloaded: the finest of the files in `$CARTOPY_DATA_DIR`, or left by an earlier use
+    of cartopy, is read.
     """
     # cartopy itself is not imported: its PROJ and that of ecCodes in one process crash at exit.
     cartopy = importlib.util.find_spec("cartopy")
@@ -252,13 +260,13 @@ def _figure_size(picture: xr.Dataset, rows: int, columns: int) -> tuple[float, f
 
 
 def stretch(picture: xr.Dataset) -> float:
-    """Returns how much longer a degree of latitude is than one of longitude, at most twice."""
+    """Return how much longer a degree of latitude is than one of longitude, at most twice."""
     middle = np.deg2rad(float(picture["latitude"].mean()))
     return min(2.0, 1 / max(np.cos(middle), 0.1))
 
 
 def degrees(value: float, sides: str) -> str:
-    """Returns degrees as text; sides are `"NS"` or `"EW"`."""
+    """Return degrees as text; sides are `"NS"` or `"EW"`."""
     side = "" if value in (0, -180, 180) else sides[0] if value > 0 else sides[1]
     return f"{abs(value):g}°{side}"
 

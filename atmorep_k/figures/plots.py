@@ -1,6 +1,6 @@
-"""Pictures of a run, as PNG: the loss, maps of predictions, ranks, scores beside baselines.
+"""Plots of a run, as PNG: the loss, maps of predictions, ranks, scores beside baselines.
 
-Figures are made without pyplot, so that no window system and no global state is touched.
+Figures are made without pyplot, which would touch a window system and global state.
 """
 
 import csv
@@ -14,7 +14,7 @@ import xarray as xr
 from atmorep_k.figures.maps import coastlines, prediction_maps
 from atmorep_k.files import write_whole
 
-# Okabe & Ito (2008), https://jfly.uni-koeln.de/color: told apart by colour-blind readers.
+# Okabe & Ito (2008), https://jfly.uni-koeln.de/color: distinct for colour-blind readers.
 COLOURS = {
     "ensemble": "#0072B2",
     "climatology": "#E69F00",
@@ -32,17 +32,17 @@ TASK_TITLES = {
 
 
 def save(figure, path: Path) -> Path:
-    """Writes a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, whole or not at all, and return the path."""
     return write_whole(path, lambda partial: save_to(figure, partial))
 
 
 def save_to(figure, stream) -> None:
-    """Writes a figure as PNG into a path or a binary stream."""
+    """Write a figure as PNG into a path or a binary stream."""
     figure.savefig(stream, format="png", dpi=120, bbox_inches="tight")
 
 
 def draw_evaluation(evaluation, directory: Path) -> None:
-    """Draws all pictures of an `evaluation.Evaluation` into a directory that is there."""
+    """Draw all pictures of `HeldOutScores` into an existing directory."""
     lines = [] if evaluation.simulated else coastlines()
     names = {}
     for task, pictures in evaluation.pictures.items():
@@ -60,7 +60,7 @@ def draw_evaluation(evaluation, directory: Path) -> None:
 
 
 def draw_maps(pictures: dict[str, xr.Dataset], task: str, directory: Path, *how) -> list[Path]:
-    """Draws `map_<task>_<field>.png` into a directory, made if need be; returns the paths.
+    """Draw `map_<task>_<field>.png` into a directory, made if need be; return the paths.
 
     Args:
         pictures: field -> what `maps.prediction_maps` draws.
@@ -76,13 +76,13 @@ def draw_maps(pictures: dict[str, xr.Dataset], task: str, directory: Path, *how)
 
 
 def draw_history(history: Path, directory: Path) -> None:
-    """Draws the loss curve of a `history.csv` into a directory, which is made if need be."""
+    """Draw the loss curve of a `history.csv` into a directory, made if need be."""
     directory.mkdir(parents=True, exist_ok=True)
     save(loss_curve(history), directory / "loss.png")
 
 
 def loss_curve(history: Path):
-    """Returns the figure of the loss by step: each step faint, a running mean, the validation.
+    """Return the figure of the loss by step: each step faint, a running mean, the validation.
 
     Args:
         history: CSV file with columns `step`, `loss`, `learning_rate` and `val_loss`; cells may
@@ -113,7 +113,7 @@ def loss_curve(history: Path):
 
 
 def rate_curve(history: Path):
-    """Returns the figure of samples per second by step: each step faint, and a running mean.
+    """Return the figure of samples per second by step: each step faint, and a running mean.
 
     Args:
         history: CSV file with columns `step` and `samples_per_second`; cells may be empty.
@@ -130,7 +130,7 @@ def rate_curve(history: Path):
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Returns the mean of up to `width` values around each; fewer at the ends."""
+    """Return the mean of up to `width` values around each; fewer at the ends."""
     if not len(values):
         return values
     kernel = np.ones(width)
@@ -139,7 +139,7 @@ def running_mean(values: np.ndarray, width: int) -> np.ndarray:
 
 
 def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
-    """Returns the figure of rank histograms, one panel per task, beside the flat one expected.
+    """Return the figure of rank histograms, one panel per task, beside the flat one expected.
 
     Args:
         ranks: task, or the title of a panel -> share (level, rank) of points at which the target
@@ -169,7 +169,7 @@ def rank_histograms(ranks: dict[str, xr.DataArray], name: str):
 
 
 def lead_times(scores: xr.Dataset):
-    """Returns the figure of the error of a forecast by lead time.
+    """Return the figure of the error of a forecast by lead time.
 
     Args:
         scores: `rmse`, `spread_skill` (model, time) with the coordinate `lead_time_hours` and the
@@ -197,10 +197,10 @@ def lead_times(scores: xr.Dataset):
 
 
 def score_bars(records: list[dict[str, Any]]):
-    """Returns the figure of normalised MSE over all levels, one panel per task.
+    """Return the figure of normalised MSE over all levels, one panel per task.
 
     Args:
-        records: the records of `Evaluation.records`.
+        records: those of `HeldOutScores.records`.
     """
     chosen = [r for r in records if r["metric"] == "normalised_mse" and r["level"] == "all"]
     chosen = [r for r in chosen if "lead_time_hours" not in r]
@@ -237,7 +237,7 @@ def _draw_bars(axes, fields: list[str], models: list[str], value) -> None:
 
 
 def common_legend(figure, panels, columns: int) -> None:
-    """Puts one legend below all panels, each label once."""
+    """Put one legend below all panels, each label once."""
     unique = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
@@ -246,21 +246,21 @@ def common_legend(figure, panels, columns: int) -> None:
 
 
 def new_figure(width: float, height: float):
-    """Returns an empty figure of so many inches."""
+    """Return an empty figure; width and height are in inches."""
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
 
 def _column(rows: list[dict[str, str]], name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns steps and values of a column where it is filled."""
+    """Return steps and values of a column where it is filled."""
     filled = [(int(row["step"]), float(row[name])) for row in rows if row.get(name)]
     steps, values = zip(*filled, strict=True) if filled else ((), ())
     return np.array(steps), np.array(values)
 
 
 def words_of(model: str) -> str:
-    """Returns the name of a model or baseline for a legend, or that of a field, in words."""
+    """Return the name of a model or baseline for a legend, or that of a field, in words."""
     return model.replace("_", " ") if model != "ensemble" else "atmorep_k, ensemble mean"
 
 

@@ -20,7 +20,7 @@ class Canvas:
         self._weight = np.zeros((len(steps), levels, *shape))
 
     def add(self, hidden, members, weight, rows, columns) -> None:
-        """Adds the hidden points of a window.
+        """Adds the masked points of a window.
 
         Args:
             hidden: bool (level, time, lat, lon).

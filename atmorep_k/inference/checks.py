@@ -1,10 +1,10 @@
-"""What a prediction is to be, checked before work begins: which hours, which windows."""
+"""What is checked before a prediction begins: fields, grids and windows."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.inference.tiling import Tiling, tile
@@ -17,7 +17,7 @@ def written_fields(model, names: Sequence[str] | None) -> list:
     """Returns the `FieldSpec`s that are written: those named, in the order of the model, or all.
 
     Raises:
-        UserError: where a name is none of a predicted field, there is none, or their windows
+        UserError: where a name is not that of a predicted field, no field is left, or their windows
             differ, so that one file cannot hold them.
     """
     predicted = [f.name for f in model.predicted]
@@ -26,7 +26,7 @@ def written_fields(model, names: Sequence[str] | None) -> list:
         if field not in predicted:
             raise unknown("predicted field", name, predicted)
     if not wanted:
-        raise UserError(f"no field is to be written; choose among {', '.join(predicted)}.")
+        raise UserError(f"no field would be written; choose among {', '.join(predicted)}.")
     first, *others = found = [f for f in model.predicted if f.name in wanted]
     for field in others:
         if field.window != first.window:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import Position
@@ -30,10 +30,10 @@ class Frame:
         attributes: global attributes.
 
     Attributes:
-        dims: of what is written, in order.
+        points: names of the dimensions of the grid.
     """
 
-    dims = ("time", "prediction_timedelta", "number", "level", "latitude", "longitude")
+    points = ("latitude", "longitude")
 
     store: Store
     stores: dict[str, Store]
@@ -51,6 +51,12 @@ class Frame:
     def leads(self) -> np.ndarray:
         """`(lead,)` timedelta64 after the time that names a prediction."""
         return (self.hours.shown - self.hours.reference) * step(self.window)
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Dimensions of what is written, in order; no level where all fields are of the surface."""
+        level = ("level",) if self.level else ()
+        return ("time", "prediction_timedelta", "number", *level, *self.points)
 
     @property
     def level(self) -> list[float]:
@@ -88,7 +94,7 @@ class Frame:
             start: the index.
             canvases: field -> its canvas, complete; used up.
             members: whether to give all members; else their mean and spread.
-            hidden: whether to give what was hidden.
+            hidden: whether to give what was masked, too.
         """
         variables = {}
         for field in self.fields:
@@ -117,8 +123,8 @@ class Frame:
 
     def _variable(self, field, values, attributes, members: bool, fill=np.nan) -> xr.Variable:
         """Labels (lead, [member,] level, lat, lon); levels that the field lacks are filled."""
-        dims = [d for d in self.dims if d != "number" or members]
-        axis = dims.index("level") - 1
+        before = ["time", "prediction_timedelta", *(["number"] if members else [])]
+        dims, axis = [*before, "level", *self.points], len(before) - 1
         if not self.info(field.name).has_level:
             dims.remove("level")
             values = values.squeeze(axis)

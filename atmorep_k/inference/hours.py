@@ -24,23 +24,25 @@ class Hours:
 
 
 def hidden_hours(masking, fields: Sequence, written: Sequence) -> Hours:
-    """Returns the steps that a masking always hides; the one before them names the prediction.
+    """Returns the steps that a masking always masks; the one before them names the prediction.
 
-    Fields may hide different steps, where their tokens are of different length.
+    Fields may have different masked steps, where their tokens differ in length.
 
     Args:
-        masking: hides the same time tokens of every window.
+        masking: masks the same time tokens of every window.
         fields: the `FieldSpec`s of a model.
         written: those that the result is about, all with one window.
 
     Raises:
-        UserError: where nothing is visible before what is hidden, or the masking does not suit
+        UserError: where nothing is visible before what is masked, or the masking does not suit
             a field.
     """
     hidden = {f.name: _hidden_steps(masking, f) for f in fields if f.predicted}
     shown = np.unique(np.concatenate([hidden[f.name] for f in written]))
     if shown[0] == 0:
-        raise UserError("the first time token of a window cannot be hidden: nothing comes before.")
+        raise UserError(
+            "the first time token of a window cannot be masked: nothing comes before it."
+        )
     known = {}
     for field in fields:
         steps = np.arange(field.window.shape[0])

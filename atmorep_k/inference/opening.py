@@ -6,18 +6,21 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.units import cf_units
 from atmorep_k.errors import UserError
-from atmorep_k.saved.description import describe
+from atmorep_k.registry import clone
+from atmorep_k.saved.file import SavedFile
 from atmorep_k.saved.loading import load_model
+from atmorep_k.windows.opened import StoreWindows
 
 # Part of it by which a grid spacing may differ; Gaussian latitudes are not quite even.
 _SAME_SPACING = 0.05
 
 
 def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any, str]:
-    """Returns a model, which may be given by its path, and what it is called.
+    """Returns a model, which may be given by its path, and its name.
 
     Args:
         model: a model, or the path of a saved one or of its run.
@@ -25,12 +28,12 @@ def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any,
         stores: those of single fields.
 
     Raises:
-        UserError: where there is no such model, or no such store; the latter is said before the
+        UserError: where the model or a store does not exist; stores are checked before the
             model is loaded.
     """
     paths = [store_path(path) for path in (store, *(stores or {}).values())]
     given = not isinstance(model, str | Path)
-    path = None if given else describe(Path(model))["path"]
+    path = None if given else str(SavedFile(Path(model)).path)
     for place in paths:
         open_store(place)
     return (model, model.name) if given else (load_model(path), path)
@@ -44,8 +47,8 @@ def open_dataset(
     windows_after: int = 1,
     *,
     own_statistics: bool = False,
-):
-    """Returns the windows of stores as a model sees them, see `WindowDataset.open_whole`.
+) -> StoreWindows:
+    """Returns the windows of stores as a model sees them, see `StoreWindows.of_record`.
 
     They are normalised by the statistics of the model, or by those of the stores.
 
@@ -53,15 +56,16 @@ def open_dataset(
         UserError: where a store lacks what the model sees, or has it in other units or on another
             grid spacing than the model was trained on.
     """
-    from atmorep_k import registry
-
-    dataset = registry.lookup("WindowDataset", "dataset")(store, stores=stores)
-    normalizers = None if own_statistics else model.normalizers
-    dataset.open_whole(model.fields, normalizers, reference, windows_after)
+    normalizers = model.normalizers
+    if own_statistics:
+        normalizers = {name: clone(of) for name, of in model.normalizers.items()}
+    windows = StoreWindows.of_record(
+        store, stores, model.fields, normalizers, reference, windows_after
+    )
     for field in model.fields:
-        _check_units(dataset.store_of(field.name), field.name, model)
-        _check_spacing(dataset.store_of(field.name), field.name, model.normalizers[field.name])
-    return dataset
+        _check_units(windows.store_of(field.name), field.name, model)
+        _check_spacing(windows.store_of(field.name), field.name, model.normalizers[field.name])
+    return windows
 
 
 def _check_units(store: Store, field: str, model) -> None:

@@ -1,14 +1,13 @@
 """Predictions on disk: Zarr or NetCDF, written time by time, whole or not at all."""
 
 import math
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from atmorep_k.errors import UserError
+from atmorep_k import files
 from atmorep_k.files import writing_whole
 from atmorep_k.inference.resuming import PartialPrediction
 
@@ -39,19 +38,13 @@ def check_output(
         UserError: where its ending is unknown, it exists (and is not to be replaced) or the
             place cannot be written.
     """
-    if output.suffix not in endings:
-        raise UserError(
-            f"the ending of {output} is unknown: an output ends in {' or '.join(endings)}."
-        )
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists already; give another name or --overwrite.")
-    if output.exists() and output.is_dir() != (output.suffix == ".zarr"):
-        raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
-    if output.is_dir() and not _is_prediction(output, dim):
-        raise UserError(f"{output} exists and is no prediction; it is not overwritten.")
-    place = next(p for p in output.absolute().parents if p.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
+    files.check_output(output, overwrite, endings, "a prediction", lambda p: _is_ours(p, dim))
+
+
+def _is_ours(path: Path, dim: str) -> bool:
+    if path.suffix != ".zarr":
+        return path.is_file()
+    return path.is_dir() and _is_prediction(path, dim)
 
 
 def _is_prediction(path: Path, dim: str) -> bool:

@@ -5,11 +5,13 @@ import functools
 from collections.abc import Sequence
 
 import numpy as np
+import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
+from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.tiling import check_fit
 
 
@@ -81,6 +83,30 @@ class PlaceWindows:
         rows, columns = self._around()
         around = windows[..., rows, np.arange(len(self)), columns]
         return (around * self.weights).sum(axis=-2).astype(values.dtype)
+
+
+class PlaceFrame(Frame):
+    """A `Frame` whose windows are `PlaceWindows`: values are those at the places between points."""
+
+    points = ("place",)
+
+    def _values(self, field, values: np.ndarray, members: bool) -> dict[str, xr.Variable]:
+        return super()._values(field, self.tiling.at_places(values), members)
+
+    def grid(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns latitudes and longitudes of the places."""
+        places = self.tiling.places
+        return np.array([p.latitude for p in places]), np.array([p.longitude for p in places])
+
+    def _horizontal(self) -> dict[str, tuple]:
+        words = {
+            "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+            "longitude": {"standard_name": "longitude", "units": "degrees_east"},
+        }
+        return {
+            "place": ("place", [p.name for p in self.tiling.places], {"long_name": "place"}),
+            **{n: ("place", v, words[n]) for n, v in zip(words, self.grid(), strict=True)},
+        }
 
 
 def around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:

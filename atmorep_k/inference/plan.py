@@ -2,34 +2,23 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from atmorep_k._version import __version__
-from atmorep_k.earth.places import Place
 from atmorep_k.errors import UserError
-from atmorep_k.inference import output as prediction_files
 from atmorep_k.inference.batches import forget_shapes
 from atmorep_k.inference.checks import check_grid, cover, written_fields
 from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.hours import all_hours, hidden_hours
 from atmorep_k.inference.opening import open_dataset, opened_model
-from atmorep_k.inference.place_frame import PlaceFrame
-from atmorep_k.inference.place_windows import around
+from atmorep_k.inference.output import check_output
+from atmorep_k.inference.place_windows import PlaceFrame, around
+from atmorep_k.inference.request import Domain, Output, Task
 from atmorep_k.inference.starts import parse_times, window_starts
-
-_TITLES = {
-    "forecast": "Forecast",
-    "interpolate": "Interpolation in time",
-    "reconstruct": "Reconstruction of random tokens",
-    "infill": "Record with predictions where values are missing",
-    "counterfactual": "Prediction told the truth and something else",
-    "correct": "Reconstruction of another model's fields",
-    "rollout": "Forecast by a model that is fed with its own forecasts",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,81 +26,87 @@ class Prepared:
     """What `inference.predict` takes.
 
     Args:
-        model: opened.
-        dataset: opened for it.
-        masking: what is hidden, or several, of which no two hide the same.
+        task: what is done.
+        model: opened; has `normalizers` and `predict_on_batch`.
+        dataset: opened for the fields of the model; has `sample(tile, masking, rng)` and
+            `indices(tile, field)`.
+        maskings: what is masked; each window is predicted once with each of them, and no two mask
+            the same.
         starts: `(time,)` indices in the store of the first times of windows.
         frame: the grid and the hours to predict.
+        batch_size: windows predicted at once.
+        numbers: start -> numbers of the windows that are predicted, at least one; None for all.
     """
 
+    task: Task
     model: Any
     dataset: Any
-    masking: Any
+    maskings: Sequence
     starts: np.ndarray
     frame: Frame
-
-    @property
-    def maskings(self) -> list:
-        """All maskings: each window is predicted once with each of them."""
-        return self.masking if isinstance(self.masking, list) else [self.masking]
+    batch_size: int
+    numbers: Mapping[int, Sequence[int]] | None = None
 
 
 def prepare(
-    task: str,
-    model,
-    store: str,
+    model: Any,
     times: Sequence,
-    masking_for: Callable[[Any], Any],
-    *,
-    whole: bool = False,
-    stores: dict[str, str] | None = None,
-    fields: Sequence[str] | None = None,
-    region: Sequence[float] | None = None,
-    places: Sequence[Place] | None = None,
-    overlap: Sequence[int] = (0, 0),
+    task: Task,
+    domain: Domain,
+    output: Output,
     batch_size: int = 16,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-    after_hours: float = 0,
 ) -> Prepared:
-    """Opens model and stores and checks that they fit what is wanted; arguments as `inference.run`.
+    """Opens model and stores and checks that they fit what is wanted.
 
     Args:
-        whole: whether the result holds whole windows; else the hours that the masking hides.
-        after_hours: how far after the record windows may begin.
+        model: a model, or the path of a saved one or of its run.
+        times: the times that name the predictions.
+        task: what is done.
+        domain: where, and which fields.
+        output: where the result goes.
+        batch_size: windows predicted at once.
 
     Raises:
         UserError: where something does not fit.
     """
-    if output is not None:
-        prediction_files.check_output(Path(output), overwrite)
+    if output.path is not None:
+        check_output(Path(output.path), output.overwrite)
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     parse_times(times)
-    model, name = opened_model(model, store, stores)
-    masking, written = masking_for(model), written_fields(model, fields)
+    model, name = opened_model(model, domain.store, domain.stores)
+    masking, written = task.masking_for(model), written_fields(model, domain.fields)
     forget_shapes(model)
-    if whole:
+    if task.whole or task.at_random:
         hours = all_hours(model.fields, written)
     else:
         hours = hidden_hours(masking, model.fields, written)
-    windows_after = 1 + math.ceil(after_hours / written[0].window.hours)
-    dataset = open_dataset(store, stores, model, written[0].name, windows_after)
+    windows_after = 1 + math.ceil(task.after_hours / written[0].window.hours)
+    dataset = open_dataset(domain.store, domain.stores, model, written[0].name, windows_after)
     starts = window_starts(dataset, model.fields, written, hours, times)
-    store_of = {f.name: dataset.store_of(f.name) for f in written}
-    if places is None:
-        windows = cover(dataset.store_of(), written[0], overlap, region)
-    else:
-        windows = around(dataset.store_of(), written[0], places)
-    attributes = _attributes(task, name, dataset, written)
-    of_kind = Frame if places is None else PlaceFrame
-    frame = of_kind(dataset.store_of(), store_of, windows, hours, written, attributes)
+    frame = _frame(task, domain, dataset, written, hours, name)
     check_grid(dataset, model.fields, written, frame.samples(starts))
-    return Prepared(model, dataset, masking, starts, frame)
+    maskings = masking if isinstance(masking, list) else [masking]
+    plan = Prepared(task, model, dataset, maskings, starts, frame, batch_size)
+    if task.choose:
+        choice = task.choose(model, dataset, starts, frame)
+        plan = dataclasses.replace(plan, **vars(choice))
+    return plan
 
 
-def _attributes(task: str, model: str, dataset, written: Sequence) -> dict[str, Any]:
-    store, title = dataset.store_of(), f"{_TITLES[task]} by an AtmoRep model"
+def _frame(task: Task, domain: Domain, dataset, written: Sequence, hours, model: str) -> Frame:
+    store = dataset.store_of()
+    store_of = {f.name: dataset.store_of(f.name) for f in written}
+    attributes = _attributes(task, model, dataset, written)
+    if domain.places is None:
+        windows = cover(store, written[0], domain.overlap, domain.region)
+        return Frame(store, store_of, windows, hours, written, attributes)
+    windows = around(store, written[0], domain.places)
+    return PlaceFrame(store, store_of, windows, hours, written, attributes)
+
+
+def _attributes(task: Task, model: str, dataset, written: Sequence) -> dict[str, Any]:
+    store = dataset.store_of()
     kept = ("title", "source", "attribution", "simulated", "fingerprint")
     found = {f"store_{k}": store.attributes[k] for k in kept if store.attributes.get(k)}
     found = {k: str(v) if isinstance(v, bool) else v for k, v in found.items()}
@@ -120,9 +115,9 @@ def _attributes(task: str, model: str, dataset, written: Sequence) -> dict[str, 
         found["stores"] = ", ".join(f"{name}: {path}" for name, path in paths.items())
     return {
         "Conventions": "CF-1.11",
-        "title": title,
+        "title": f"{task.title} by an AtmoRep model",
         "source": f"atmorep_k {__version__}, model {model}",
-        "task": task,
+        "task": task.name,
         "store": str(store.path),
         **found,
     }

@@ -1,7 +1,6 @@
-"""A prediction that is written time by time and goes on where it was stopped."""
+"""A prediction that is written time by time and can be resumed where it was stopped."""
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -9,8 +8,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from atmorep_k.errors import UserError
 from atmorep_k.files import cannot_write, new_parents, put_in_place, write_whole
@@ -21,15 +18,15 @@ log = logging.getLogger(__name__)
 
 
 class PartialPrediction:
-    """What is there of a Zarr directory: times that are whole, and what they were made of.
+    """What exists of a Zarr directory: times that are whole, and what they were made of.
 
-    It lies beside the output in a hidden directory. A process that is killed leaves it; one that
-    fails removes it.
+    It lies beside the output, in a directory whose name begins with a dot. A process that is
+    killed leaves it; one that fails removes it.
 
     Args:
         output: where the whole prediction is to lie.
-        made_of: what makes the prediction, see `ingredients`.
-        resume: whether to go on with what a stopped process left.
+        made_of: what makes the prediction, see `inference.ingredients`.
+        resume: whether to continue what a stopped process left.
 
     Attributes:
         done: times that are whole.
@@ -48,15 +45,17 @@ class PartialPrediction:
             self._left = left[-1]
             self.done = self._checked()
         elif left:
-            log.warning("%s is left of a command that was stopped: --resume goes on", left[-1])
+            log.warning(
+                "%s was left by a command that was stopped: continue it with --resume", left[-1]
+            )
 
     def _checked(self) -> int:
         found = json.loads((self._left / _RECORD).read_text())
         before, now = found["made_of"], json.loads(json.dumps(self._made_of))
         if differing := [name for name in now if before.get(name) != now[name]]:
             raise UserError(
-                f"{self._left} cannot be gone on with: it was made with another "
-                f"{' and another '.join(differing)}. Give the same command, or leave --resume away."
+                f"{self._left} cannot be resumed: it was made with another "
+                f"{' and another '.join(differing)}. Give the same command, or leave out --resume."
             )
         return found["done"]
 
@@ -92,70 +91,6 @@ class PartialPrediction:
         """Writes down that so many times are whole."""
         text = json.dumps({"done": done, "made_of": self._made_of})
         write_whole(self._folder / _RECORD, lambda partial: partial.write_text(text))
-
-
-def partial_of(
-    plan: Any, output: str | Path | None, resume: bool, **settings
-) -> PartialPrediction | None:
-    """Returns what is there of the prediction of a plan; None of one that cannot be gone on with.
-
-    Args:
-        plan: the `prepared.Prepared`.
-        output: where the prediction is to lie; only a directory `.zarr` grows time by time.
-        resume: whether to go on with what a stopped process left.
-        **settings: what else it depends on.
-
-    Raises:
-        UserError: as `PartialPrediction`.
-    """
-    if output is not None and Path(output).suffix == ".zarr":
-        return PartialPrediction(Path(output), ingredients(plan, **settings), resume)
-    if resume:
-        raise UserError(
-            f"only an output that ends in .zarr can be gone on with, not {output}: leave --resume "
-            f"away."
-        )
-    return None
-
-
-def ingredients(plan: Any, **settings) -> dict[str, Any]:
-    """Returns what makes a prediction: each entry changes its values.
-
-    Args:
-        plan: the `prepared.Prepared`.
-        **settings: what else it depends on, as text and numbers.
-    """
-    import keras
-
-    frame = plan.frame
-    grid = *frame.grid(), frame.leads.astype(np.int64)
-    return {
-        "model": _digest(_values(plan.model)),
-        "backend": keras.backend.backend(),
-        "masking": repr([masking.get_config() for masking in plan.maskings]),
-        "task or store": frame.attributes,
-        "time": [str(frame.named(int(start))) for start in plan.starts],
-        "field": [field.name for field in frame.fields],
-        "grid": _digest(grid),
-        "setting": {name: repr(value) for name, value in settings.items()},
-    }
-
-
-def _values(model) -> Iterator[np.ndarray]:
-    """Yields weights and statistics."""
-    import keras
-
-    for weight in getattr(model, "weights", ()):
-        yield keras.ops.convert_to_numpy(weight)
-    for normalizer in model.normalizers.values():
-        yield from normalizer.state().values()
-
-
-def _digest(arrays) -> str:
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return digest.hexdigest()
 
 
 def _left_beside(output: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.inference.hours import Hours, step
@@ -16,7 +16,7 @@ def parse_times(times: Sequence[Any]) -> np.ndarray:
     """Returns times (datetime64 or text such as `2021-02-10T06`) ascending, each once.
 
     Raises:
-        UserError: where there is none, or one is not understood.
+        UserError: where none is given, or one is not valid.
     """
     if not len(times):
         raise UserError("at least one time must be given.")
@@ -30,7 +30,7 @@ def _parse_time(text: Any) -> np.datetime64:
             return time.astype("datetime64[ns]")
     except (ValueError, TypeError):
         pass
-    raise UserError(f"{text!r} is no time; write it like '2021-02-10T06'.")
+    raise UserError(f"{text!r} is not a valid time; write it like '2021-02-10T06'.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ def window_starts(
         `(time,)` indices, ascending.
 
     Raises:
-        UserError: where there is no time, one is not in a store, or its window is not.
+        UserError: where no time is given, or one or its window is not in a store.
     """
     first = written[0]
     needs = sorted(_needs(dataset, fields, hours), key=lambda need: need.window != first.window)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from atmorep_k.earth import regions
+from atmorep_k.earth.places import inside
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
 
@@ -174,7 +174,7 @@ def without_jump(longitude: np.ndarray) -> np.ndarray:
 
 def _inside(latitude, longitude, is_global: bool, region) -> tuple[np.ndarray, np.ndarray, bool]:
     """Returns the rows and columns of a region, from west to east, and whether they close."""
-    rows, columns, eastward = regions.inside(latitude, longitude, region)
+    rows, columns, eastward = inside(latitude, longitude, region)
     if _is_outside(latitude, longitude, is_global, region, rows, columns):
         raise UserError(
             f"the region {tuple(region)} (south, north, west, east) lies outside the store, which "

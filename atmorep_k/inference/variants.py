@@ -1,9 +1,9 @@
-"""The same windows predicted several times, from inputs that differ."""
+"""Which windows are predicted, and from which inputs: once as they are, and once per variant."""
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,18 +14,33 @@ Arrays = dict[str, np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True)
+class WindowChoice:
+    """The windows to predict out of those that cover a grid, and what a model sees of them.
+
+    Args:
+        dataset: has `sample(tile, masking, rng)` and `indices(tile, field)`.
+        maskings: what is masked; each window is predicted once with each of them.
+        numbers: start -> numbers of its windows in the tiling, at least one.
+    """
+
+    dataset: Any
+    maskings: Sequence
+    numbers: Mapping[int, Sequence[int]]
+
+
+@dataclasses.dataclass(frozen=True)
 class Variants:
-    """What a model is told of windows besides what is true, and what is made of its answers.
+    """Changed inputs that a model gets besides the true ones, and how its answers are combined.
 
     Every batch is predicted as it is, and then once more for each change: the windows, what is
-    hidden of them and the other windows of the batch are the same.
+    masked and the other windows of the batch stay the same.
 
     Args:
         changes: name of a variant -> function (inputs of a batch, time that names the
-            prediction) -> inputs of the same shapes; those given stay as they are.
-        combine: function (variant -> its prediction of one time, all members; the plain one is
-            `""`), (whether members are wanted) -> what is given in their place. None, where
-            there are no changes: the plain one.
+            prediction) -> inputs of the same shapes; it must not change those it is given.
+        combine: function (variant -> its prediction of one time with all members; the unchanged
+            one is `""`), (whether members are wanted) -> what takes their place. None, where
+            there are no changes: the unchanged prediction.
     """
 
     changes: Mapping[str, Callable[[Arrays, np.datetime64], Arrays]] = dataclasses.field(
@@ -41,7 +56,7 @@ class Variants:
         """Returns the prediction of the windows that start at an index of the store.
 
         Args:
-            frame: the `stitching.Frame`.
+            frame: the `Frame`.
             start: the index.
             painted: variant -> field -> its canvas, complete; used up.
             members: as in `Frame.dataset`.

@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from atmorep_k.backend.internals.keras import forget_declared
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone
 
@@ -13,8 +14,7 @@ def declared(model: AtmoRep) -> AtmoRep:
     copy = clone(model)
     with keras.StatelessScope():
         copy.build()
-        # Keras would allocate at the end of the scope what was only declared in it.
-        keras.src.backend.common.global_state.set_global_attribute("uninitialized_variables", [])
+        forget_declared()
     return copy
 
 

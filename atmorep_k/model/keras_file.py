@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.errors import UserError
 from atmorep_k.registry.former import modern
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.errors import UserError, nearest
 from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from keras import ops
 
-from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError, missing_extra
@@ -19,6 +18,7 @@ from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.report import Report
 from atmorep_k.original.settings import Settings
+from atmorep_k.windows.opened import StoreWindows
 
 
 def import_to_file(
@@ -56,15 +56,14 @@ def import_to_file(
 
 
 def _take_statistics(model: AtmoRep, path: str) -> None:
-    dataset = WindowDataset(path)
-    dataset.open_whole(model.fields, model.normalizers)
+    windows = StoreWindows.of_record(path, None, model.fields, model.normalizers)
     times = open_store(store_path(path)).time
     months = times.astype("datetime64[M]")
     # Of each grid point and year all months would be tens of gigabytes; one year has each once.
     last_year = times[months > months[-1] - 12]
     for normalizer in model.normalizers.values():
         normalizer.hold(last_year)
-    model.provenance = {**dataset.provenance(), **model.provenance}
+    model.provenance = {**windows.provenance(), **model.provenance}
 
 
 def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:

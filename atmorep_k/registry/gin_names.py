@@ -19,20 +19,25 @@ def run(task: Any = gin.REQUIRED):
 _known: dict[str, Any] = {"run": run}
 
 
-def register_with_gin(cls: type) -> type:
-    """Makes a class (ours, or one of a library) known to gin by its name; does not change it.
+def register_with_gin(cls: type, name: str | None = None) -> type:
+    """Makes a class (ours, or one of a library) known to gin by a name; does not change it.
+
+    Args:
+        cls: the class.
+        name: what gin files call it; its own name if None.
 
     Raises:
         UserError: where a class of another module has the name.
     """
-    known = _known.get(cls.__name__)
+    name = name or cls.__name__
+    known = _known.get(name)
     if known is not None and known.__module__ != cls.__module__:
         raise UserError(
-            f"two components are called {cls.__name__!r}: in {known.__module__} and in "
+            f"two components are called {name!r}: in {known.__module__} and in "
             f"{cls.__module__}; rename one of them."
         )
     # A class defined anew, as when a notebook's cell runs twice, replaces the old one.
     with gin.config.interactive_mode():
-        gin.register(cls.__name__, module=_MODULE)(cls)
-    _known[cls.__name__] = cls
+        gin.register(name, module=_MODULE)(cls)
+    _known[name] = cls
     return cls

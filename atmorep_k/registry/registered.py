@@ -24,11 +24,12 @@ class Entry:
 
     kind: str
     cls: type
+    alias: str | None = None
 
     @property
     def name(self) -> str:
         """The name by which gin files and saved models refer to the component."""
-        return self.cls.__name__
+        return self.alias or self.cls.__name__
 
     @property
     def description(self) -> str:
@@ -103,7 +104,14 @@ def component(kind: str) -> Callable[[type], type]:
     return register
 
 
-def borrow(kind: str, callable_: Callable) -> None:
-    """Lets gin files use a class or function of another purpose, which stays as it is."""
-    register_with_gin(callable_)
-    borrowed[callable_.__name__] = Entry(kind, callable_)
+def borrow(kind: str, callable_: Callable, name: str | None = None) -> None:
+    """Lets gin files use a class or function of another purpose, which stays as it is.
+
+    Args:
+        kind: of component.
+        callable_: the class or function.
+        name: what gin files call it; its own name if None.
+    """
+    register_with_gin(callable_, name)
+    entry = Entry(kind, callable_, name)
+    borrowed[entry.name] = entry

@@ -8,15 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place, parse_places
 from atmorep_k.earth.times import iso
-from atmorep_k.figures.maps import coastlines_of, degrees
-from atmorep_k.inference import opening
+from atmorep_k.figures.maps import degrees
+from atmorep_k.inference.opening import opened_model
 from atmorep_k.inference.output import plots_of
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.section import Section
 from atmorep_k.reporting.task_chapter import drawn
+from atmorep_k.tasks import Attention, Point
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Asking:
         Raises:
             UserError: where model, store, time and places do not fit.
         """
-        model, _ = opening.opened_model(path, self.store, self.stores)
+        model, _ = opened_model(path, self.store, self.stores)
         known = open_store(store_path(self.store))
         time = self.time or _last_time(model, known)
         places = parse_places(self.places or _across(known))
@@ -59,27 +61,22 @@ class Asking:
         ]
 
     def _ask_places(self, model, time: str, places, output: Path) -> blocks.Block:
-        from atmorep_k.tasks.point_report import point_and_report
-
-        options = {"stores": self.stores, "output": output}
-        point_and_report(model, self.store, [time], places, **options)
+        asked = Point(model, self.store, [time], places, stores=self.stores, output=output)
+        asked.present()
         return blocks.pictures(drawn(plots_of(output)))
 
     def _ask_attention(self, model, time: str, place: Place, output: Path) -> blocks.Block:
-        from atmorep_k.tasks.attention import attention
-        from atmorep_k.tasks.attention_maps import draw_attention
-
-        def draw(found, store):
-            lines = coastlines_of([store])
-            draw_attention(found, None, lines, plots_of(output))
-
-        options = {
-            "level": model.predicted[0].middle_level,
-            "hide": 1,
-            "stores": self.stores,
-            "finish": draw,
-        }
-        attention(model, self.store, time, (place.latitude, place.longitude), **options)
+        asked = Attention(
+            model,
+            self.store,
+            time,
+            (place.latitude, place.longitude),
+            level=model.predicted[0].middle_level,
+            hide=1,
+            stores=self.stores,
+            output=output,
+        )
+        asked.present()
         return blocks.pictures(drawn(plots_of(output)))
 
     def _again(self, task: str, path: Path, time: str, places, ending: str) -> blocks.Block:

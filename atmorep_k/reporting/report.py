@@ -1,12 +1,11 @@
 """Runs, evaluations and predictions as one page."""
 
-import os
 import time as clock
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from atmorep_k.errors import UserError, nearest
-from atmorep_k.files import writing_whole
+from atmorep_k.files import check_output, writing_whole
 from atmorep_k.reporting.chapter import Chapter
 from atmorep_k.reporting.evaluation_chapter import evaluation_chapter, is_evaluation
 from atmorep_k.reporting.task_chapter import is_task_output, task_chapter
@@ -50,11 +49,11 @@ def report(
     """
     paths = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
     if not paths:
-        raise UserError("there is nothing to report: give a run, an evaluation or a prediction.")
+        raise UserError("nothing to report: give a run, an evaluation or a prediction.")
     for path in paths:
         _check(path)
     output = _default(paths[0]) if output is None else Path(output)
-    _check_output(output, overwrite)
+    check_output(output, overwrite, (".html", ".htm"), "a report")
     asking = _asking(paths, store, stores, time, places)
     chapters = [_chapter(path, asking) for path in paths]
     from atmorep_k.reporting.page import render
@@ -80,16 +79,6 @@ def _check(path: Path) -> None:
 def _default(path: Path) -> Path:
     is_output = is_task_output(path)
     return path.with_name(f"{path.stem}_report.html") if is_output else path / "report.html"
-
-
-def _check_output(output: Path, overwrite: bool) -> None:
-    if output.suffix not in (".html", ".htm"):
-        raise UserError(f"a report is written to a file that ends in .html, not to {output}.")
-    if output.is_dir() or (output.exists() and not overwrite):
-        raise UserError(f"{output} exists already; give another --output or --overwrite.")
-    place = next(p for p in output.absolute().parents if p.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
 
 
 def _asking(paths: list[Path], store: str | None, stores, time, places):

@@ -93,7 +93,7 @@ def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
     found = [blocks.facts(rows), blocks.pictures(curves)]
     if not told["finished"]:
         resume = f"atmorep-k run --resume {run.path}"
-        found.append(blocks.commands(resume, before="If it has stopped, it goes on with"))
+        found.append(blocks.commands(resume, before="If it has stopped, resume it with"))
     return found
 
 

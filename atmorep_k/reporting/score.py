@@ -7,7 +7,7 @@ class Score(NamedTuple):
     """A score, whichever file it is from.
 
     Args:
-        task: what was hidden; of an evaluation the task of the prediction, or "".
+        task: what was masked; of an evaluation the task of the prediction, or "".
         field: the field.
         level: the level in words, such as "500" or "surface".
         lead: hours after the last visible time; None: over all times.

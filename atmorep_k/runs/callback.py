@@ -1,4 +1,4 @@
-"""Callbacks that are told of the run, not of its steps alone."""
+"""Callbacks that know the run, not only its steps."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -16,10 +16,10 @@ class RunCallback(keras.callbacks.Callback):
     """
 
     def check(self) -> None:
-        """Raises a `UserError` where it cannot work; nothing has been opened yet."""
+        """Raise a `UserError` if it cannot work; called before anything is opened."""
 
     def begin(self, run: RunDirectory, config_text: str, start_step: int) -> None:
-        """Learns of the run before its first step.
+        """Start, before the first step.
 
         Args:
             run: has its configuration and record.
@@ -28,11 +28,11 @@ class RunCallback(keras.callbacks.Callback):
         """
 
     def end(self, run: RunDirectory, finished: bool) -> None:
-        """Learns that the run has ended.
+        """End, after the last step or an exception.
 
         Args:
             run: finished, it has its scores and pictures.
-            finished: whether it is; one that is not may be resumed.
+            finished: whether the run is complete; else it may be resumed.
         """
 
 
@@ -40,7 +40,7 @@ class RunCallback(keras.callbacks.Callback):
 def telling(
     callbacks: Sequence[RunCallback], run: RunDirectory, config_text: str, start_step: int
 ) -> Iterator[None]:
-    """Tells callbacks that a run begins and, after the body, how it has ended.
+    """Call `begin` of callbacks and, after the body, `end`.
 
     Args:
         callbacks: to tell.

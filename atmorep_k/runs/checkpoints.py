@@ -59,7 +59,7 @@ class CheckpointWriter:
             scores: what is known of the model, as `val_loss`.
 
         Raises:
-            UserError: where this one or the one before cannot be written.
+            UserError: if this one or the one before cannot be written.
         """
         self.wait()
         variables = state_variables(model)
@@ -79,13 +79,13 @@ class CheckpointWriter:
         self._pending = self._thread.submit(self._write, pieces, state)
 
     def wait(self) -> None:
-        """Waits until what was saved is written; raises what hindered it."""
+        """Wait until what was saved is written; raise its error, if any."""
         pending, self._pending = self._pending, None
         if pending:
             pending.result()
 
     def close(self) -> None:
-        """Waits, and ends the thread."""
+        """Wait, and ends the thread."""
         try:
             self.wait()
         finally:
@@ -136,12 +136,12 @@ class Checkpoint:
         """What `state.json` holds.
 
         Raises:
-            UserError: where it cannot be read.
+            UserError: if it cannot be read.
         """
         try:
             return json.loads((self.path / _STATE).read_text())
         except (OSError, ValueError) as error:
-            raise UserError(f"{self.path} is no checkpoint: {error}.") from error
+            raise UserError(f"{self.path} is not a readable checkpoint: {error}.") from error
 
     @property
     def step(self) -> int:
@@ -159,10 +159,10 @@ class Checkpoint:
         return sum(file.stat().st_size for file in self.path.iterdir())
 
     def restore(self, model: Any, engine: Engine) -> None:
-        """Gives a compiled model the state; each process reads what it holds.
+        """Give a compiled model the state; each process reads what it holds.
 
         Raises:
-            UserError: where the model has other weights, or a file is damaged.
+            UserError: if the model has other weights, or a file is damaged.
         """
         variables, saved = state_variables(model), self.state["variables"]
         ours = [_described(variable) for variable in variables]
@@ -170,7 +170,7 @@ class Checkpoint:
             ours, theirs = ({f"{v['path']} {v['shape']}" for v in vs} for vs in (ours, saved))
             differing = min(ours ^ theirs, default="their order")
             raise UserError(
-                f"{self.path} is of another model than the configuration describes: they differ in "
+                f"{self.path} does not fit the model of this configuration: they differ in "
                 f"{differing}."
             )
         try:
@@ -188,30 +188,30 @@ class Checkpoint:
 
 
 def state_variables(model: Any) -> list:
-    """Returns all variables of a compiled model that a resumed training needs."""
+    """Return all variables of a compiled model that a resumed training needs."""
     return [*model.variables, *model.optimizer.variables]
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Returns the path of the checkpoint after `step` steps."""
+    """Return the path of the checkpoint after `step` steps."""
     return Path(folder) / f"step_{step:08d}"
 
 
 def checkpoints(folder: Path) -> list[Checkpoint]:
-    """Returns the whole checkpoints of a folder, the last one last."""
+    """Return the whole checkpoints of a folder, the last one last."""
     paths = [path for path in Path(folder).glob("step_*") if _NAME.fullmatch(path.name)]
     found = [Checkpoint(path) for path in paths if (path / _STATE).is_file()]
     return sorted(found, key=lambda checkpoint: checkpoint.step)
 
 
 def best_of(found: Iterable[Checkpoint], score: str | None) -> Checkpoint | None:
-    """Returns the checkpoint with the least score; None where none has it."""
+    """Return the checkpoint with the least score; None where none has it."""
     scored = [checkpoint for checkpoint in found if score in checkpoint.scores]
     return min(scored, key=lambda checkpoint: checkpoint.scores[score], default=None)
 
 
 def clean(folder: Path) -> None:
-    """Removes what a killed process left half written; no training may be writing there."""
+    """Remove what a killed process left half written; no training may be writing there."""
     for path in Path(folder).glob(".partial-*"):
         shutil.rmtree(path, ignore_errors=True)
 
@@ -222,7 +222,7 @@ def _described(variable) -> dict:
 
 
 def _stable(path: str) -> str:
-    """Returns a path without the numbers that Keras gives second objects of a class."""
+    """Return a path without the numbers that Keras gives second objects of a class."""
     first, _, rest = path.partition("/")
     return re.sub(r"_[0-9]+$", "", first) + "/" + re.sub(r"(seed_generator)_[0-9]+", r"\1", rest)
 
@@ -247,7 +247,7 @@ def _save(pieces: Iterable[tuple[int, Block, np.ndarray]], path: Path) -> None:
 
 
 def _places(files) -> dict[int, list]:
-    """Returns, by the number of a variable, (file, key, starts, stops) of its blocks."""
+    """Return, by the number of a variable, (file, key, starts, stops) of its blocks."""
     places: dict[int, list] = {}
     for file in files:
         for key, (number, starts, stops) in json.loads(bytes(file[_INDEX])).items():
@@ -256,7 +256,7 @@ def _places(files) -> dict[int, list]:
 
 
 def _read(places: Sequence, dtype: str, block: Block) -> np.ndarray:
-    """Returns a block, put together from those in the files that overlap it."""
+    """Return a block, put together from those in the files that overlap it."""
     import ml_dtypes  # noqa: F401 (makes the types of half precision known to NumPy by name)
 
     result = np.empty([s.stop - s.start for s in block], np.dtype(dtype))
@@ -277,14 +277,14 @@ def _read(places: Sequence, dtype: str, block: Block) -> np.ndarray:
 
 
 def _moved(block: Sequence[slice], origin: Sequence[slice]) -> Block:
-    """Returns a block counted from where another begins."""
+    """Return a block counted from where another begins."""
     return tuple(
         slice(s.start - o.start, s.stop - o.start) for s, o in zip(block, origin, strict=True)
     )
 
 
 def _remove(path: Path) -> None:
-    """Removes a checkpoint; one that is killed meanwhile leaves none that looks whole."""
+    """Remove a checkpoint; one that is killed meanwhile leaves none that looks whole."""
     if path.exists():
         removed = path.with_name(f".partial-removed-{path.name}")
         shutil.rmtree(removed, ignore_errors=True)

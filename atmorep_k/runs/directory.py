@@ -11,9 +11,9 @@ import sys
 import time
 from pathlib import Path
 
-from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole
+from atmorep_k.files import check_place, write_whole
+from atmorep_k.runs.checkpoints import Checkpoint, checkpoints
 
 HISTORY_COLUMNS = (
     "step",
@@ -46,46 +46,52 @@ class RunDirectory:
         self.scores = self.path / "scores.json"
 
     def check_new(self) -> None:
-        """Raises a `UserError` where a new run cannot be written here."""
+        """Check that a new run can be written here.
+
+        Raises:
+            UserError: if the directory is not empty, or cannot be written.
+        """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(
-                f"{self.path} exists already: choose another --output, or continue that run with "
-                f"--resume {self.path}"
+                f"{self.path} exists already: choose another --output, or resume that run with "
+                f"--resume {self.path}."
             )
-        above = next(p for p in (self.path, *self.path.absolute().parents) if p.exists())
-        if not above.is_dir() or not os.access(above, os.W_OK):
-            raise UserError(f"cannot write a run to {self.path}: {above} is not writable.")
+        check_place(self.config)
 
     def check_resumable(self) -> None:
-        """Raises a `UserError` where there is no run to continue, or one of another backend."""
+        """Check that there is a run to resume, on the backend that it was trained on.
+
+        Raises:
+            UserError: if there is none, or Keras runs on another backend.
+        """
         if not self.config.is_file():
-            raise UserError(f"{self.path} is no run: it has no config.gin.")
+            raise UserError(f"{self.path} is not a run: it has no config.gin.")
         if self.latest_checkpoint():
             import keras
 
             backend = json.loads(self.record.read_text())["versions"]["backend"]
             if backend != keras.backend.backend():
                 raise UserError(
-                    f"{self.path} was trained on {backend}, and Keras runs on "
-                    f"{keras.backend.backend()}: continue it with KERAS_BACKEND={backend}."
+                    f"{self.path} was trained on {backend}, but Keras runs on "
+                    f"{keras.backend.backend()}: resume it with KERAS_BACKEND={backend}."
                 )
 
     def create(self, config_text: str) -> None:
-        """Makes the directory and writes the resolved configuration into it."""
+        """Make the directory and writes the resolved configuration into it."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         write_whole(self.config, lambda path: path.write_text(config_text))
         _write_rows(self.history, HISTORY_COLUMNS, ())
 
     def remove(self) -> None:
-        """Removes a run that never came to anything."""
+        """Remove a run that never came to anything."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def read_record(self) -> dict:
-        """Returns what run.json holds; nothing where there is none."""
+        """Return what run.json holds; nothing where there is none."""
         return json.loads(self.record.read_text()) if self.record.is_file() else {}
 
     def write_record(self, **entries) -> None:
-        """Adds entries to run.json."""
+        """Add entries to run.json."""
         text = json.dumps(self.read_record() | entries, indent=2, default=str) + "\n"
         write_whole(self.record, lambda path: path.write_text(text))
 
@@ -102,24 +108,24 @@ class RunDirectory:
         return statistics.median(b - a for a, b in itertools.pairwise([0.0, *times]))
 
     def latest_checkpoint(self) -> Checkpoint | None:
-        """Returns the last checkpoint, or None."""
+        """Return the last checkpoint, or None."""
         found = checkpoints(self.checkpoints)
         return found[-1] if found else None
 
     def cut_history(self, step: int) -> float:
-        """Drops rows after `step`, which a resumed run writes anew; returns the seconds so far."""
+        """Drop rows after `step`, which a resumed run writes anew; returns the seconds so far."""
         rows = _rows_until(self.history, step)
         _write_rows(self.history, HISTORY_COLUMNS, rows)
         return float(rows[-1]["seconds"]) if rows else 0.0
 
     def cut_watch(self, step: int) -> None:
-        """Makes the file of watched scores, or drops its rows after `step`."""
+        """Make the file of watched scores, or drops its rows after `step`."""
         rows = _rows_until(self.watch, step) if self.watch.is_file() else ()
         _write_rows(self.watch, WATCH_COLUMNS, rows)
 
 
 def _rows_until(path: Path, step: int) -> list[dict[str, str]]:
-    """Returns the rows up to a step; one that a killed process left half written is none."""
+    """Return the rows up to a step; one that a killed process left half written is none."""
     with path.open(newline="") as file:
         return [
             r for r in csv.DictReader(file) if None not in r.values() and int(r["step"]) <= step
@@ -137,7 +143,7 @@ def _write_rows(path: Path, columns, rows) -> None:
 
 
 def environment() -> dict:
-    """Returns what a run records of the machine and the call."""
+    """Return what a run records of the machine and the call."""
     return {
         "command": " ".join(sys.argv),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

@@ -9,21 +9,21 @@ from typing import Any
 
 import click
 
-from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import RunDirectory
 
 
 def is_run(path: Path) -> bool:
-    """Returns whether a path is the directory of a run."""
+    """Return whether a path is the directory of a run."""
     return RunDirectory(path).config.is_file()
 
 
 def describe_run(path: Path) -> dict[str, Any]:
-    """Returns what the files of a run tell, finished or not.
+    """Return what the files of a run tell, finished or not.
 
     Raises:
-        UserError: where one of them cannot be read.
+        UserError: if one of them cannot be read.
     """
     run = RunDirectory(path)
     try:
@@ -32,9 +32,11 @@ def describe_run(path: Path) -> dict[str, Any]:
             history = _of_history(list(csv.DictReader(file)))
         written = run.history.stat().st_mtime
     except KeyError as error:
-        raise UserError(f"{path} is no whole run: {run.history} has no column {error}.") from error
+        raise UserError(
+            f"{path} is not a complete run: {run.history} lacks the column {error}."
+        ) from error
     except (OSError, TypeError, ValueError) as error:
-        raise UserError(f"{path} is no whole run: {error}.") from error
+        raise UserError(f"{path} is not a complete run: {error}.") from error
     return {
         "path": str(run.path),
         "finished": run.model.is_file(),
@@ -67,7 +69,7 @@ def _of_history(rows: list[dict[str, str]]) -> dict[str, Any]:
 
 
 def print_run(told: dict[str, Any]) -> None:
-    """Prints what `describe_run` tells."""
+    """Print what `describe_run` tells."""
     of = f" of {told['steps']}" if told["steps"] else ""
     click.echo(f"run          {told['path']}: step {told['step']}{of}, {_how(told)}")
     if told["step"]:

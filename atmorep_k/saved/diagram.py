@@ -4,8 +4,7 @@ import itertools
 import textwrap
 from pathlib import Path
 
-from atmorep_k.errors import UserError
-from atmorep_k.files import write_whole
+from atmorep_k.files import check_output, write_whole
 from atmorep_k.saved.description import component_of, file_name, origin_text
 from atmorep_k.saved.table import share_text, times
 
@@ -22,13 +21,6 @@ _HEIGHTS = {"tokenizer": 0.8, "encoder": 1.35, "decoder": 1.2, "tail": 0.8}
 _WITH_TOKENIZER = ("token_info", "position")
 
 
-def check_ending(path: Path) -> None:
-    """Raises UserError where the ending of a file stands for no format of a picture."""
-    if Path(path).suffix.lower() not in ENDINGS:
-        allowed = ", ".join(ENDINGS)
-        raise UserError(f"a diagram is written to a file that ends in {allowed}, not to {path}.")
-
-
 def draw_model(description: dict, path: Path) -> Path:
     """Draws a model into a file, whole or not at all.
 
@@ -37,9 +29,9 @@ def draw_model(description: dict, path: Path) -> Path:
         path: its ending (.svg, .png, .pdf) chooses the format.
 
     Raises:
-        UserError: for another ending, or where the file cannot be written.
+        UserError: if the name has another ending, or the file cannot be written.
     """
-    check_ending(path)
+    check_output(path, True, ENDINGS, "a diagram", any_case=True)
     figure = diagram(description)
     form = Path(path).suffix.lower()[1:]
     return write_whole(path, lambda partial: figure.savefig(partial, format=form, dpi=150))

@@ -2,7 +2,7 @@
 
 import math
 
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.backend.weight_paths import matches
 
 

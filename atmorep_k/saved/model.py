@@ -9,6 +9,8 @@ from typing import Any
 
 from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep
+from atmorep_k.saved.file import SavedFile
+from atmorep_k.saved.missing_plugins import check_components
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,10 +30,8 @@ class SavedModel:
         Raises:
             UserError: where there is none.
         """
-        from atmorep_k.saved.description import describe
-        from atmorep_k.saved.missing_plugins import check_components
-
-        found = Path(describe(Path(path))["path"])
+        with SavedFile(path) as saved:
+            found = saved.path
         check_components(found)
         return cls(found)
 

@@ -1,290 +1,101 @@
 """Where a token looks: the attention of one token of a window, in all layers of a model."""
 
-import math
-from collections.abc import Callable, Sequence
+import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import xarray as xr
-from keras import ops
+from atmorep_k.tasks.question import ModelQuestion, function_of, option
 
-from atmorep_k._version import __version__
-from atmorep_k.backend.attention_record import Arrangement, AttentionRecord
-from atmorep_k.components.maskings import Forecast
-from atmorep_k.data.opening import Store
-from atmorep_k.data.stores.layout import encode_time, level_attributes
-from atmorep_k.errors import UserError
-from atmorep_k.fields import FieldSpec, Position
-from atmorep_k.files import writing_whole
-from atmorep_k.inference import checks, hours, opening, starts
-from atmorep_k.inference import output as prediction_files
-from atmorep_k.inference.hours import Hours
-from atmorep_k.model.tokens import visible_first
-from atmorep_k.tasks.attention_data import TOKEN_DIMS, labelled, place_of
-from atmorep_k.tasks.token_states import (
-    chosen_field,
-    decodes_all,
-    seen_hours,
-    seen_whole,
-    states,
-    token_centres,
-)
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from atmorep_k.inference.request import Answer
 
 
-def attention(
-    model,
-    store: str,
-    time: Any,
-    at: Sequence[float],
-    *,
-    field: str | None = None,
-    level: float | None = None,
-    hour: float | None = None,
-    hide: int = 0,
-    layer: int | None = None,
-    stores: dict[str, str] | None = None,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-    finish: Callable[[xr.Dataset, Store], None] | None = None,
-) -> xr.Dataset:
-    """Returns the attention weights of one token as the query, over the tokens it looks at.
+@dataclasses.dataclass(frozen=True)
+class Attention(ModelQuestion):
+    """Show where one token of a window looks.
 
-    The token is the one of the field that contains the place, level and hour. It lies in the middle
-    of its window, as far as the edges of the store allow. The model runs once, as it always does;
-    the weights are computed from the same queries and keys for this token alone.
-
-    Args:
-        model: a model, or the path of a saved one or of its run.
-        store: path of a store, or `"demo"`.
-        time: the last hour that the model sees, as text or datetime64.
-        at: latitude and longitude in degrees.
-        field: the field, or an alias of it; the first that is predicted if None.
-        level: the level; the first of the field if None.
-        hour: hours after `time`; the last of the window if None.
-        hide: time tokens at the end of the window that are hidden, as in a forecast. A token that
-            is hidden is the query of what the model looks at to predict it.
-        layer: a layer that must be there (the one whose heads are to be drawn).
-        stores: field (or an alias) -> path of the store that has it, see `WindowDataset`.
-        output: NetCDF file (`.nc`) to write the result to. None: it is kept in memory only.
-        overwrite: replace an existing output.
-        finish: called at the end with the result and the store of the field.
+    The weights of all layers and heads of a model are written. TIME is the last hour that the model
+    sees. The token is the one of the field that contains the place, level and hour. It lies in the
+    middle of its window, as far as the edges of the store allow. The model runs once, as it always
+    does; the weights are computed from the same queries and keys for this token alone.
 
     Returns:
         Variables of (`layer`, `head`, `level`, `time`, `latitude`, `longitude`), the last four of
         the middles of tokens, as `attention_data.labelled` says; weights sum to 1 over those where
-        they are not NaN. `query_level`, `query_time` and so on say where the
-        token lies, and `hidden` which tokens of the field the model did not see.
+        they are not NaN. `query_level`, `query_time` and so on say where the token lies, and
+        `hidden` which tokens of the field the model did not see.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    if output is not None:
-        prediction_files.check_output(Path(output), overwrite, (".nc",))
-    starts.parse_times([time])
-    model, name = opening.opened_model(model, store, stores)
-    field = chosen_field(model, field)
-    hours, masking = _hours(model, field, hide)
-    _check_layer(model, field, layer)
-    dataset = opening.open_dataset(store, stores, model, field.name)
-    query = _Query(dataset.store_of(), field, hours, at, level, hour)
-    (start,) = starts.window_starts(dataset, model.fields, [field], hours, [time])
-    position = query.position(int(start))
-    checks.check_grid(dataset, model.fields, [field], [position])
-    if masking is None:
-        inputs = seen_whole(model, dataset, position)
-    else:
-        inputs = dataset.sample(position, masking, np.random.default_rng(0)).inputs
-    looks = _looks(model, field, {k: v[None] for k, v in inputs.items()}, query.token)
-    centres = {f.name: token_centres(dataset, f, position) for f in model.fields}
-    found = labelled(looks, centres, field.name)
-    own = zip(TOKEN_DIMS, query.index, strict=True)
-    found = found.assign(hidden=_hidden(field, hide)).assign_coords(
-        {f"query_{dim}": centres[field.name][dim][n] for dim, n in own}
+
+    name = "attention"
+    example = (
+        "runs/pretrain_field --store demo --time 2000-01-19T06 --at 50 10 --level 500 --hide 1 "
+        "--output attention.nc"
     )
-    found["level"].attrs |= level_attributes(query.store.attributes.get("level_type", ""))
-    found.attrs = {
-        "Conventions": "CF-1.11",
-        "title": "Attention of one token of an AtmoRep model",
-        "source": f"atmorep_k {__version__}, model {name}",
-        "store": str(query.store.path),
-        "field": field.name,
-        "hidden_time_tokens": hide,
-        "largest_difference_from_kernel": max(look.difference for look in looks),
-    }
-    if output is not None:
-        write_netcdf(found, Path(output))
-    if finish:
-        finish(found, query.store)
-    return found
 
+    time: str = option(
+        "Last hour that the model sees, in UTC, such as 2021-02-10T06.",
+        positional=True,
+        metavar="TIME",
+    )
+    at: Sequence[float] = option(
+        "Latitude and longitude of the token in degrees.",
+        positional=True,
+        metavar="LAT LON",
+        count=2,
+    )
+    field: str | None = option(
+        "Field of the token, or an alias of it.", value=None, default="the first predicted"
+    )
+    level: float | None = option(
+        "Level of the token.", value=None, default="the first of the field"
+    )
+    hour: float | None = option(
+        "Hours after TIME, or before it if negative.", value=None, default="the last of the window"
+    )
+    hide: int = option(
+        "Number of last time tokens to mask, as in a forecast. A masked token is the query of what "
+        "the model looks at to predict it.",
+        value=0,
+    )
+    layer: int | None = option("Layer whose heads are drawn.", value=None, default="the last")
+    output: str | Path | None = option(
+        "FILE.nc; maps go to FILE_plots/.", value=None, required=True
+    )
 
-def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
-    """Returns the hours of the window, the last visible of which has the time, and the masking."""
-    most = min(f.num_tokens[0] for f in model.predicted) - 1
-    if not 0 <= hide <= most:
-        raise UserError(f"hidden time tokens must be 0 to {most}, for this model, not {hide}.")
-    if hide and not field.predicted:
-        raise UserError(
-            f"{field.name!r} is input only and never hidden; choose one of "
-            f"{', '.join(f.name for f in model.predicted)}, or hide nothing."
+    def answer(self) -> "Answer":
+        """Returns the weights, the model and the store of the field."""
+        from atmorep_k.inference.request import Domain, Output
+        from atmorep_k.tasks.token_attention import Token, attention_of
+
+        return attention_of(
+            self.model,
+            self.time,
+            Domain(self.store, self.stores),
+            Output(self.output, self.overwrite),
+            Token(self.at, self.field, self.level, self.hour),
+            hide=self.hide,
+            layer=self.layer,
         )
-    if hide:
-        masking = Forecast(num_tokens=hide)
-        return hours.hidden_hours(masking, model.fields, [field]), masking
-    return seen_hours(model, field), None
+
+    def ask(self) -> "xr.Dataset":
+        """Returns the weights."""
+        return self.answer().prediction
+
+    def present(self) -> list[Path]:
+        """Asks, and draws maps into `<stem of output>_plots`."""
+        from atmorep_k.figures.maps import coastlines_of
+        from atmorep_k.inference.output import plots_of
+        from atmorep_k.tasks.attention_maps import draw_attention
+
+        answer, output = self.answer(), Path(self.output)
+        lines = coastlines_of(answer.stores.values())
+        return [output, *draw_attention(answer.prediction, self.layer, lines, plots_of(output))]
 
 
-def _check_layer(model, field: FieldSpec, layer: int | None) -> None:
-    parts = ["encoder", "decoder"] if field.predicted else ["encoder"]
-    depth = max(model.part(part, field.name).num_layers for part in parts)
-    if layer is not None and not 0 <= layer < depth:
-        raise UserError(f"the layer must be 0 to {depth - 1}, for {field.name!r}, not {layer}.")
-
-
-class _Query:
-    """The token that looks: where it lies in its window, and the window in the store.
-
-    Args:
-        store: the store of the field.
-        field: the field.
-        hours: what the time of the window is about.
-        at: latitude and longitude.
-        level: a level of the field, or None.
-        hour: hours after the time, or None.
-
-    Raises:
-        UserError: where place, level or hour are not there.
-    """
-
-    def __init__(self, store: Store, field: FieldSpec, hours: Hours, at, level, hour):
-        self.store, self.field = store, field
-        rows, columns = (len(a) for a in (store.latitude, store.longitude))
-        row, column = _nearest_point(store, at)
-        corner, tokens = [], []
-        for axis, (point, length, open_) in enumerate(
-            ((row, rows, True), (column, columns, not store.is_global)), start=1
-        ):
-            size, window = field.token_size[axis], field.window.shape[axis]
-            first = point - field.num_tokens[axis] // 2 * size - size // 2
-            first = min(max(first, 0), length - window) if open_ else first % length
-            corner.append(first)
-            tokens.append((point - first) % length // size)
-        self._corner = tuple(corner)
-        self.index = (self._level(level), self._time(hours, hour), *tokens)
-
-    def _level(self, level: float | None) -> int:
-        levels = [float(n) for n in self.field.levels]
-        if level is not None and float(level) not in levels:
-            listed = ", ".join(f"{n:g}" for n in levels)
-            raise UserError(
-                f"the model has {self.field.name!r} at level {listed}, not at {level:g}."
-            )
-        return 0 if level is None else levels.index(float(level))
-
-    def _time(self, hours: Hours, hour: float | None) -> int:
-        window, length = self.field.window, self.field.token_size[0]
-        before, last = hours.reference, window.shape[0] - 1
-        step = last if hour is None else before + math.ceil(hour / window.step_hours - 1e-6)
-        if not 0 <= step <= last:
-            first, final = (n * window.step_hours for n in (-before, last - before))
-            raise UserError(
-                f"the hour must be {first:g} to {final:g} after the time, which are the hours of "
-                f"the window, not {hour:g}."
-            )
-        return step // length
-
-    @property
-    def token(self) -> int:
-        """The index of the token in the sequence of all levels."""
-        return int(np.ravel_multi_index(self.index, (len(self.field.levels), *self._grid)))
-
-    @property
-    def _grid(self) -> tuple[int, int, int]:
-        return self.field.num_tokens
-
-    def position(self, start: int) -> Position:
-        """Returns the window that begins at an index of the store's times."""
-        return Position(start, *self._corner)
-
-
-def _nearest_point(store: Store, at: Sequence[float]) -> tuple[int, int]:
-    """Returns row and column of the point of a store nearest to a place.
-
-    Raises:
-        UserError: where the place is none, or further from the grid than half its spacing.
-    """
-    if len(at) != 2 or not -90 <= at[0] <= 90 or not -360 <= at[1] <= 360:
-        raise UserError(
-            f"a place is a latitude of -90 to 90 and a longitude of -360 to 360 degrees, "
-            f"not {tuple(at)}."
-        )
-    latitude, longitude = store.latitude, store.longitude
-    north = np.abs(latitude - at[0])
-    east = np.abs((longitude - at[1] + 180) % 360 - 180)
-    half = [np.abs(np.diff(axis)).max() / 2 + 1e-6 for axis in (latitude, longitude)]
-    # Between a pole and the last row of a globe there is no other point.
-    if not store.is_global and (north.min() > half[0] or east.min() > half[1]):
-        raise UserError(
-            f"the place {at[0]:g}, {at[1]:g} (latitude, longitude) is outside {store.path}, which "
-            f"has latitudes {latitude.min():g} to {latitude.max():g} and longitudes "
-            f"{longitude[0]:g} to {longitude[-1]:g}."
-        )
-    return int(north.argmin()), int(east.argmin())
-
-
-def _looks(model, field: FieldSpec, inputs: dict, token: int) -> list:
-    """Runs the model eagerly on one window and returns what the token looked at."""
-    hidden = f"{field.name}/masked_index" in inputs
-    inputs = {name: ops.convert_to_tensor(values) for name, values in inputs.items()}
-    record = AttentionRecord(token, _sequences(model, field, inputs))
-    with record.recording():
-        states(model, field, inputs, decode=decodes_all(model, field) or hidden)
-    if not record.looks:
-        raise UserError(
-            "the token looks at nothing: it is hidden, and this model neither encodes hidden "
-            "tokens nor computes attention by `attend`."
-        )
-    return record.looks
-
-
-def _sequences(model, field: FieldSpec, inputs: dict) -> Callable[[str], Arrangement | None]:
-    """Returns the function path -> names of queries and keys that `AttentionRecord` asks."""
-    encoded = {f.name: np.arange(len(f.levels) * f.tokens_per_level)[None] for f in model.fields}
-    decoded = encoded[field.name]
-    if model.encode != "all":
-        for other in model.predicted:
-            if f"{other.name}/masked_index" in inputs:
-                masked = inputs[f"{other.name}/masked_index"]
-                visible, rest = visible_first(masked, other.tokens_per_level)
-                encoded[other.name] = ops.convert_to_numpy(visible)
-                if other is field and model.encode == "apart":
-                    decoded = ops.convert_to_numpy(rest["hidden"])
-
-    def names(path: str) -> Arrangement | None:
-        place = place_of(path)
-        if place is None or place.field != field.name:
-            return None
-        part, other = place.keys
-        queries = encoded[field.name] if place.part == "encoder" else decoded
-        return queries, decoded if part == "decoder" else encoded[other]
-
-    return names
-
-
-def _hidden(field: FieldSpec, hide: int) -> xr.Variable:
-    shape = (len(field.levels), *field.num_tokens)
-    hidden = np.zeros(shape, bool)
-    hidden[:, shape[1] - hide :] = True
-    return xr.Variable(TOKEN_DIMS, hidden, {"long_name": "whether the token was hidden"})
-
-
-def write_netcdf(found: xr.Dataset, output: Path) -> None:
-    """Writes the result as a compressed NetCDF 4 file, whole or not at all."""
-    _, units = encode_time(found["time"].values)
-    encoding = {name: {"zlib": True, "complevel": 1} for name in found.data_vars}
-    for name in found.coords:
-        if np.issubdtype(found[name].dtype, np.datetime64):
-            encoding[name] = {"units": units, "dtype": "float64"}
-    with writing_whole(output) as partial:
-        found.to_netcdf(partial, encoding=encoding, engine="netcdf4")
+attention = function_of(Attention)

@@ -56,7 +56,7 @@ def attention_maps(
     levels are.
 
     Args:
-        found: the result that the weights are from: it knows the token, and what was hidden.
+        found: the result that the weights are from: it knows the token, and what was masked.
         weights: (row, level, time, latitude, longitude); names of dimensions may end in a field's.
         labels: of the rows.
         title: of the figure.
@@ -83,7 +83,7 @@ def attention_maps(
     for axes, time in zip(panels[0], times, strict=False):
         words = np.datetime_as_string(shares["time"].values[time], unit="m").replace("T", " ")
         hidden = own and found["hidden"].isel(time=time).any()
-        axes.set_title(f"{words} UTC{', hidden' if hidden else ''}", fontsize=8)
+        axes.set_title(f"{words} UTC{', masked' if hidden else ''}", fontsize=8)
     for axes, dim in zip(panels[0][len(times) :], bars, strict=True):
         axes.set_title(f"by {dim}, %", fontsize=8)
     return figure

@@ -7,9 +7,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
 from atmorep_k.data.named import store_path
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
+from atmorep_k.evaluation.sums import Sums
 from atmorep_k.evaluation.truth import beside
+from atmorep_k.evaluation.weights import PointWeights
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.members import spread
@@ -43,7 +47,7 @@ class Correction:
             of `change`, `rms_change` and `spread`, and with a truth of `rmse`, `bias`, the same of
             the `_input`, and `nearer`, the share of points at which the mean of the members is
             nearer to the truth than the input is; the attribute `units`.
-        truth: path of the store with the truth; empty where there is none.
+        truth: path of the store with the truth; empty without one.
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
         lines: coastlines.
     """
@@ -55,21 +59,14 @@ class Correction:
 
     @property
     def remark(self) -> str:
-        """Why there is no table; there always is one."""
+        """Empty: a correction always has a table."""
         return ""
 
     def table(self):
-        """Returns a `rich` table: all levels, then each of them."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
+        """Return a `rich` table: all levels, then each of them."""
         columns = _JUDGED if self.truth else _CHANGE
         what = f"Both against {self.truth}" if self.truth else "Reconstruction less input"
-        table = Table(title=what, box=SIMPLE)
-        for name in ("field", "level"):
-            table.add_column(name, no_wrap=True)
-        for heading in columns.values():
-            table.add_column(heading, justify="right", no_wrap=True)
+        table = new_table(what, ("field", "level"), columns.values())
         for field, sizes in self.sizes.items():
             title = f"{field} ({sizes.attrs['units']})"
             for number, level in enumerate(sizes["level"].values):
@@ -79,7 +76,7 @@ class Correction:
         return table
 
     def draw(self, directory: Path) -> list[Path]:
-        """Draws `map_correct_<field>.png` into a directory, made if need be."""
+        """Draw `map_correct_<field>.png` into a directory, made if need be."""
         title = "Fields seen through the model"
         return plots.draw_maps(self.pictures, "correct", directory, title, self.lines, _PANELS)
 
@@ -89,11 +86,11 @@ def _cell(name: str, value: float) -> str:
 
 
 def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correction:
-    """Measures and pictures a correction; one time of a field is in memory at a time.
+    """Measure and draw a correction; one time of a field is in memory at a time.
 
     Args:
         prediction: as `correct` gives it; its attribute `truth`, if it has one, is the path of the
-            store that it is compared with.
+            store to compare it with.
         model: the model that made it.
         stores: field -> the store that was corrected.
     """
@@ -112,44 +109,51 @@ def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correct
 
 
 def _sizes(prediction: xr.Dataset, field, truth: Store | None) -> xr.Dataset:
-    area, total, weight = area_of(prediction["latitude"]), 0.0, 0.0
+    """Return the means of one field by level, after the means over all levels, see `Correction`."""
+    area = area_of(prediction["latitude"]).values[:, None]
+    sums = None
     for number in range(prediction.sizes["time"]):
-        points = _points(prediction.isel(time=[number]), field, truth)
-        counted = points.to_array().notnull().all("variable") * area
-        over = [dim for dim in counted.dims if dim != "level"]
-        total = total + (points.fillna(0.0) * counted).sum(over)
-        weight = weight + counted.sum(over)
-    if "level" not in total.dims:
-        total, weight = (sums.expand_dims(level=[np.nan]) for sums in (total, weight))
-    return _means(total, weight).assign_attrs(units=prediction[field.name].attrs["units"])
+        values = _points(prediction.isel(time=[number]), field, truth)
+        counted = np.isfinite(list(values.values())).all(axis=0)
+        values = {name: of_points[counted] for name, of_points in values.items()}
+        of_time = Sums.of_values(values, PointWeights.where(counted, 1, area))
+        sums = sums + of_time if sums else of_time
+    levels = list(field.levels) if "level" in prediction[field.name].dims else [np.nan]
+    if len(levels) > 1:
+        levels = [np.nan, *levels]
+        sums = sums.map(lambda total: np.concatenate([[total.sum()], total]))
+    means = {name: sums.mean(name) for name in values}
+    means |= {name: np.sqrt(means[name]) for name in _SQUARES if name in means}
+    units = {"units": prediction[field.name].attrs["units"]}
+    return xr.Dataset({n: ("level", v) for n, v in means.items()}, {"level": levels}, units)
 
 
-def _means(total: xr.Dataset, weight: xr.DataArray) -> xr.Dataset:
-    """Returns the means of sums by level, that of all levels before them, and roots of squares."""
-    if total.sizes["level"] > 1:
-        total, weight = (
-            xr.concat([sums.sum("level").expand_dims(level=[np.nan]), sums], "level")
-            for sums in (total, weight)
-        )
-    mean = total / weight.where(weight > 0)
-    return mean.assign({name: np.sqrt(mean[name]) for name in _SQUARES if name in mean})
+def _points(one: xr.Dataset, field, truth: Store | None) -> dict[str, np.ndarray]:
+    """Return what is averaged of one time at each point: changes and errors, or their squares.
 
-
-def _points(one: xr.Dataset, field, truth: Store | None) -> xr.Dataset:
-    """Returns what is averaged of one time, at each point: changes and errors, or their squares."""
+    Arrays are (level, lead, lat, lon) float64.
+    """
     if "level" in one[field.name].dims:
         one = one.sel(level=list(field.levels))
     members, given = one[field.name], one[f"{field.name}_input"].astype(np.float64)
     mean = mean_of(members)
-    change, variance = mean - given, _spread(one, field.name) ** 2
-    found = {"change": change, "rms_change": change**2, "spread": variance}
+    change = mean - given
+    found = {"change": change, "rms_change": change**2, "spread": _spread(one, field.name) ** 2}
     if truth is not None:
         true = beside(truth, field, given)
         error, before = mean - true, given - true
         nearer = (abs(error) < abs(before)).where(true.notnull()).astype(np.float64)
         found |= {"rmse": error**2, "rmse_input": before**2, "nearer": nearer}
         found |= {"bias": error, "bias_input": before}
-    return xr.Dataset(found)
+    return {name: _levelled(values) for name, values in found.items()}
+
+
+def _levelled(values: xr.DataArray) -> np.ndarray:
+    """Return values (level, lead, lat, lon) of one time; one level at the surface."""
+    values = values.isel(time=0).astype(np.float64)
+    if "level" not in values.dims:
+        values = values.expand_dims("level")
+    return values.transpose("level", "prediction_timedelta", "latitude", "longitude").values
 
 
 def _spread(one: xr.Dataset, name: str) -> xr.DataArray:

@@ -1,83 +1,68 @@
 """What a model would predict at another time or level than that of the data."""
 
-import functools
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+import dataclasses
+from typing import TYPE_CHECKING, Any, Literal
 
-from atmorep_k.inference import running, starts
-from atmorep_k.inference.members import mean_and_spread
-from atmorep_k.inference.variants import Variants
-from atmorep_k.tasks import hidden_parts
-from atmorep_k.tasks.told import Told
+from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
 
 if TYPE_CHECKING:
-    import xarray as xr
+    from atmorep_k.inference.request import Answer, Task
 
 
-def counterfactual(
-    model,
-    store: str,
-    times: Sequence,
-    *,
-    year: int | None = None,
-    day: int | None = None,
-    hour: int | None = None,
-    level: float | None = None,
-    task: Literal["forecast", "interpolate"] = "forecast",
-    tokens: int | None = None,
-    time_token: int | None = None,
-    **options,
-) -> "xr.Dataset":
-    """Predicts twice: as it was, and with another year, day, hour or level told to the model.
+@dataclasses.dataclass(frozen=True)
+class Counterfactual(Blended, FieldsQuestion):
+    """Predict as if it were another time or level, and compare.
 
-    Only the numbers that describe the tokens differ (`atmorep_k.batch.TOKEN_INFO`). Values,
-    windows, what is hidden and the batches are the same, and so is the normalisation, that of the
-    months of the data: an unchanged number gives a difference of exactly 0.
-
-    Args:
-        model: as in `inference.forecast`.
-        store: as in `inference.forecast`.
-        times: the last visible hours; what is told is told in place of them, see `Told`.
-        year: see `Told`.
-        day: see `Told`.
-        hour: see `Told`.
-        level: see `Told`.
-        task: what is predicted.
-        tokens: time tokens to forecast, 1 if None.
-        time_token: see `inference.interpolate`.
-        **options: see `inference.run`.
+    TIME is the last visible hour. Each TIME is predicted twice: as it was, and with another year,
+    day, hour or level given to the model in its place. Only the numbers that describe the tokens
+    differ (`atmorep_k.batch.TOKEN_INFO`). Values, windows, masks and batches are the same, and so
+    is the normalisation, that of the months of the data: an unchanged number gives a difference
+    of exactly 0.
 
     Returns:
-        As `inference.run`, and beside each `<field>` what is predicted when told otherwise,
-        `<field>_counterfactual`, and the mean over the members of the change of each,
-        `<field>_difference`, with its standard deviation `<field>_difference_spread`.
+        As `forecast`. Beside each `<field>`, `<field>_counterfactual` is the prediction with the
+        numbers changed; `<field>_difference` is the mean over the members of the change of each,
+        and `<field>_difference_spread` its standard deviation.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    told = Told(year, day, hour, level)
-    for time in starts.parse_times(times):
-        told.time(time)
-    masking_for = hidden_parts.masking_for(task, tokens, time_token)
-    combine = functools.partial(_combined, told, task)
-    options |= {"variants": Variants({"counterfactual": told.change}, combine), "settings": told}
-    return running.run("counterfactual", model, store, times, masking_for, **options)
+
+    name = "counterfactual"
+    example = "runs/pretrain_field --store demo --time 2000-01-19T06 --day 200 --output summer.nc"
+
+    year: int | None = option("Year to give the model.", value=None)
+    day: int | None = option("Day of the year to give the model, from 1.", value=None)
+    hour: int | None = option("Hour of the day (UTC) to give the model.", value=None)
+    level: float | None = option("Level to give the model, for all levels.", value=None)
+    task: Literal["forecast", "interpolate"] = option("What is predicted.", value="forecast")
+    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
+    time_token: int | None = option(
+        "The interpolated time token, counted from 0.", value=None, default="the middle one"
+    )
+
+    def findings(self, answer: "Answer") -> Any:
+        """Returns the counterfactual prediction beside the factual one."""
+        from atmorep_k.tasks.counterfactual_report import compare
+
+        return compare(answer.prediction, answer.model, answer.stores)
+
+    def _task(self) -> "Task":
+        from atmorep_k.inference.request import Task
+        from atmorep_k.inference.starts import parse_times
+        from atmorep_k.tasks.masked_parts import masking_for
+        from atmorep_k.tasks.told import Told, variants
+
+        told = Told(self.year, self.day, self.hour, self.level)
+        for time in parse_times(self.times):
+            told.time(time)
+        return Task(
+            "counterfactual",
+            "Prediction told the truth and something else",
+            masking_for(self.task, self.tokens, self.time_token),
+            variants=variants(told, self.task),
+            settings=told,
+        )
 
 
-def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
-    """Returns the factual and the counterfactual prediction of one time, and their difference."""
-    factual, other = found[""], found["counterfactual"]
-    variables = {}
-    for name, one in factual.data_vars.items():
-        one, two = one.variable, other[name].variable
-        title = one.attrs["long_name"]
-        two.attrs["long_name"] = f"{title}, told {told}"
-        difference = two - one
-        # Without a standard name: it is none of the quantity itself.
-        difference.attrs = {"units": one.attrs["units"], "long_name": f"change of {title}"}
-        for label, values in {name: one, f"{name}_counterfactual": two}.items():
-            variables |= {label: values} if members else mean_and_spread(label, values)
-        variables |= mean_and_spread(f"{name}_difference", difference)
-    coordinates = {n: c.variable for n, c in factual.coords.items() if members or n != "number"}
-    attributes = {**factual.attrs, "predicted": task, "told": str(told)}
-    return type(factual)(variables, coordinates, attributes)
+counterfactual = function_of(Counterfactual)

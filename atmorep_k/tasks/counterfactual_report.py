@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.data.opening import Store
+from atmorep_k.console import new_table
+from atmorep_k.data.stores.base import Store
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.tasks.compared import area_of, picture
@@ -47,14 +48,8 @@ class Comparison:
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one."""
-        from rich.box import SIMPLE
-        from rich.table import Table
-
-        table = Table(title=f"Told {self.told}: counterfactual less factual", box=SIMPLE)
-        for name in ("field", "lead"):
-            table.add_column(name, no_wrap=True)
-        for name in _COLUMNS:
-            table.add_column(name, justify="right", no_wrap=True)
+        title = f"Told {self.told}: counterfactual less factual"
+        table = new_table(title, ("field", "lead"), _COLUMNS)
         for field, sizes in self.sizes.items():
             known = sizes.dropna("prediction_timedelta", how="all")
             last = known.isel(prediction_timedelta=-1)

@@ -1,4 +1,4 @@
-"""Maps of features: tokens whose hidden states are alike have like colours."""
+"""Maps of features: tokens with similar states have similar colours."""
 
 from collections.abc import Sequence
 from pathlib import Path

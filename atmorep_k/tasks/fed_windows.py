@@ -58,7 +58,7 @@ class FedWindows:
         return dataclasses.replace(found, inputs=inputs)
 
     def _with_fed(self, field, position: Position, tokens: np.ndarray) -> np.ndarray:
-        """Returns tokens (level, T, Y, X, value) with what is fed; hidden hours never are."""
+        """Returns tokens (level, T, Y, X, value) with what is fed; masked hours are never fed."""
         times, _, _ = self._dataset.coordinates(position, field.name)
         fed = self._fed[field.name]
         steps = [number for number, time in enumerate(times) if time in fed]

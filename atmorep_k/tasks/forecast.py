@@ -1,41 +1,47 @@
 """Forecast: the last tokens of a window are masked and predicted."""
 
-from collections.abc import Sequence
+import dataclasses
 from typing import TYPE_CHECKING
 
+from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
+
 if TYPE_CHECKING:
-    import xarray as xr
-
-from atmorep_k.inference.running import run
-from atmorep_k.tasks.hidden_parts import last_tokens
+    from atmorep_k.inference.request import Task
 
 
-def forecast(
-    model,
-    store: str,
-    times: Sequence,
-    *,
-    tokens: int | None = None,
-    hours: float | None = None,
-    **options,
-) -> "xr.Dataset":
-    """Forecasts the hours after each time, from the hours up to it.
+@dataclasses.dataclass(frozen=True)
+class Forecast(Blended, FieldsQuestion):
+    """Forecast the hours after given times with a saved model.
 
-    The result holds exactly the hidden hours: `time` is the last one that the model saw,
-    `prediction_timedelta` counts from it. Hours after the end of the record can be forecast.
-
-    Args:
-        model: a model, or the path of a saved one or of its run.
-        store: path of a store, or `"demo"`.
-        times: the last visible hours, as text or datetime64.
-        tokens: time tokens to forecast, at least one less than a window has; 1 if None.
-        hours: how far to forecast, in place of the tokens: as many as it takes.
-        **options: see `run`.
+    TIME is the last hour that the model sees. The result holds exactly the masked hours: `time`
+    is that last hour, and `prediction_timedelta` counts from it. Hours after the end of the store
+    can be forecast.
 
     Returns:
-        See `run`.
+        For each written field `<field>` in physical units, with dimensions `(time,
+        prediction_timedelta, number, level, latitude, longitude)`; without members `<field>` is
+        their mean and `<field>_spread` their standard deviation. Read from `output` as it is used,
+        where that is given.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    return run("forecast", model, store, times, last_tokens(tokens, hours), **options)
+
+    name = "forecast"
+    heading = "Forecast"
+    example = (
+        "runs/pretrain_field --store demo --time 2000-01-19T06 --overlap 1 1 --output forecast.zarr"
+    )
+    dry_run = True
+
+    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
+    hours: float | None = option("How many hours to forecast, in place of tokens.", value=None)
+
+    def _task(self) -> "Task":
+        from atmorep_k.inference.request import Task
+        from atmorep_k.tasks.masked_parts import last_tokens
+
+        return Task("forecast", "Forecast", last_tokens(self.tokens, self.hours))
+
+
+forecast = function_of(Forecast)

@@ -1,31 +1,40 @@
 """Interpolation in time: an inner token is masked and predicted."""
 
-from collections.abc import Sequence
+import dataclasses
 from typing import TYPE_CHECKING
 
+from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
+
 if TYPE_CHECKING:
-    import xarray as xr
-
-from atmorep_k.inference.running import run
-from atmorep_k.tasks.hidden_parts import inner_token
+    from atmorep_k.inference.request import Task
 
 
-def interpolate(
-    model, store: str, times: Sequence, *, time_token: int | None = None, **options
-) -> "xr.Dataset":
-    """Fills hidden hours inside a window, from the hours before and after.
+@dataclasses.dataclass(frozen=True)
+class Interpolate(Blended, FieldsQuestion):
+    """Fill masked hours from those before and after.
 
-    Args:
-        model: as in `forecast`.
-        store: as in `forecast`.
-        times: the last visible hours before what is hidden.
-        time_token: the hidden time token, counted from 0; the middle one if None.
-        **options: see `run`.
+    TIME is the last visible hour before the masked ones.
 
     Returns:
-        See `run`; exactly the hidden hours.
+        As `forecast`: exactly the masked hours.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    return run("interpolate", model, store, times, inner_token(time_token), **options)
+
+    name = "interpolate"
+    heading = "Interpolation in time"
+    example = "runs/pretrain_field --store demo --time 2000-01-19T06 --output between.nc"
+
+    time_token: int | None = option(
+        "The masked time token, counted from 0.", value=None, default="the middle one"
+    )
+
+    def _task(self) -> "Task":
+        from atmorep_k.inference.request import Task
+        from atmorep_k.tasks.masked_parts import inner_token
+
+        return Task("interpolate", "Interpolation in time", inner_token(self.time_token))
+
+
+interpolate = function_of(Interpolate)

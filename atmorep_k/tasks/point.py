@@ -1,102 +1,133 @@
 """Time series with their uncertainty at places."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import numpy as np
-
-from atmorep_k.earth.places import parse_places
-from atmorep_k.files import write_whole
-from atmorep_k.inference import output as prediction_files
-from atmorep_k.inference import running
-from atmorep_k.tasks import hidden_parts
+from atmorep_k.errors import UserError
+from atmorep_k.tasks.question import TimesQuestion, function_of, names, option
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
 
+    from atmorep_k.inference.request import Answer
+
 ENDINGS = (".csv", ".nc", ".zarr")
-QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def point(
-    model,
-    store: str,
-    times: Sequence,
-    places,
-    *,
-    task: str = "forecast",
-    tokens: int | None = None,
-    time_token: int | None = None,
-    output: str | Path | None = None,
-    overwrite: bool = False,
-    **options,
-) -> "xr.Dataset":
-    """Predicts at places: each in a window of its own, interpolated between its grid points.
+@dataclasses.dataclass(frozen=True)
+class Point(TimesQuestion):
+    """Predict time series with their uncertainty at places.
 
-    Args:
-        model: as in `inference.forecast`.
-        store: as in `inference.forecast`.
-        times: as in the task.
-        places: pairs (latitude, longitude) in degrees, a mapping of names to such pairs, or the
-            path of a CSV file, see `places.parse_places`.
-        task: `forecast` or `interpolate`.
-        tokens: time tokens to forecast, 1 if None.
-        time_token: see `inference.interpolate`.
-        output: a `.nc` or `.zarr` as the task writes it, or a `.csv`, see `table`.
-        overwrite: replace an existing output.
-        **options: `stores`, `fields`, `batch_size`, `progress` and `finish`, see `inference.run`.
+    TIME means what it means in the command of the same name as the task. Each place is predicted
+    in the middle of a window of its own, and interpolated between its grid points. A CSV file has
+    mean, spread and quantiles of the members (see `point_table.table`); the other files have all
+    members.
 
     Returns:
-        For each field all members in physical units, with dimensions `time`,
-        `prediction_timedelta`, `number`, `level`, `place`.
+        For each field all members in physical units, with dimensions `(time,
+        prediction_timedelta, number, level, place)`.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    masking_for = hidden_parts.masking_for(task, tokens, time_token)
-    places = parse_places(places)
-    as_table = output is not None and Path(output).suffix == ".csv"
-    if output is not None:
-        prediction_files.check_output(Path(output), overwrite, ENDINGS)
-    options |= {"places": places, "output": None if as_table else output, "overwrite": overwrite}
-    found = running.run(task, model, store, times, masking_for, **options)
-    if as_table:
-        rows = table(found)
-        write_whole(Path(output), lambda path: rows.to_csv(path, index=False))
-    return found
 
+    name = "point"
+    titles: ClassVar[dict[str, str]] = {
+        "forecast": "Forecast",
+        "interpolate": "Interpolation in time",
+    }
+    example = (
+        "runs/pretrain_field --store demo --time 2000-01-19T06 --at 52.5 13.4 --output berlin.csv"
+    )
 
-def table(found: "xr.Dataset") -> "pd.DataFrame":
-    """Returns a row for each field, place, level and hour of a prediction by `point`.
+    places: (
+        str
+        | Path
+        | Mapping[str, Sequence[float]]
+        | Sequence[Sequence[float] | Mapping[str, float | str]]
+        | None
+    ) = option(
+        "Latitude and longitude in degrees; may be repeated. In Python pairs, a mapping of names "
+        "to pairs, or the path of a CSV file.",
+        value=None,
+        positional=True,
+        flag="--at",
+        metavar="LAT LON",
+        count=2,
+        repeat=True,
+        of=float,
+    )
+    file: str | Path | None = option(
+        "CSV file with columns latitude, longitude and optionally name, in place of places.",
+        value=None,
+        flag="--places",
+        metavar="FILE",
+        of=str,
+    )
+    fields: str | Sequence[str] | None = option(
+        "Predicted fields to write, all on one grid.",
+        value=None,
+        metavar="A,B",
+        of=str,
+        default="all",
+    )
+    task: Literal["forecast", "interpolate"] = option("What is predicted.", value="forecast")
+    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
+    time_token: int | None = option(
+        "The interpolated time token, counted from 0.", value=None, default="the middle one"
+    )
+    output: str | Path | None = option(
+        "FILE.csv, FILE.nc or FILE.zarr; plots go to FILE_plots/.", value=None, required=True
+    )
 
-    Columns: field, units, place, latitude, longitude, level (where a field has levels), time,
-    lead_hours, valid_time; mean and spread (ddof = 1) of the members, and quantiles (q05...q95).
-    """
-    import pandas as pd
+    def __post_init__(self):
+        super().__post_init__()
+        object.__setattr__(self, "fields", names(self.fields))
 
-    return pd.concat([_rows(found[name]) for name in found.data_vars], ignore_index=True)
+    def answer(self) -> "Answer":
+        """Returns the prediction, the model and the stores."""
+        from atmorep_k.earth.places import parse_places
+        from atmorep_k.inference.output import check_output
+        from atmorep_k.inference.request import Domain, Output, Task
+        from atmorep_k.inference.running import run
+        from atmorep_k.tasks.masked_parts import masking_for
+        from atmorep_k.tasks.point_table import write_table
 
-
-def _rows(values: "xr.DataArray") -> "pd.DataFrame":
-    import xarray as xr
-
-    from atmorep_k.inference.members import spread
-
-    axis = values.get_axis_num("number")
-    rest = [dim for dim in values.dims if dim != "number"]
-    columns = {"mean": values.mean("number"), "spread": (rest, spread(values.values, axis))}
-    for quantile in QUANTILES:
-        columns[f"q{100 * quantile:02.0f}"] = values.quantile(quantile, "number").drop_vars(
-            "quantile"
+        masking = masking_for(self.task, self.tokens, self.time_token)
+        if (self.places is None) == (self.file is None):
+            raise UserError(
+                "point: give either --at LAT LON or --places FILE (in Python and gin files places "
+                "or file)."
+            )
+        places = parse_places(self.places if self.file is None else self.file)
+        if self.output is not None:
+            check_output(Path(self.output), self.overwrite, ENDINGS)
+        as_table = self.output is not None and Path(self.output).suffix == ".csv"
+        answer = run(
+            self.model,
+            self.times,
+            Task(self.task, self.titles[self.task], masking),
+            Domain(self.store, self.stores, self.fields, places=places),
+            Output(None if as_table else self.output, self.overwrite),
+            batch_size=self.batch_size,
+            progress=self.progress,
         )
-    rows = xr.Dataset(columns, values.drop_vars("number").coords).to_dataframe().reset_index()
-    rows.insert(0, "field", values.name)
-    rows.insert(1, "units", values.attrs["units"])
-    rows["lead_hours"] = rows["prediction_timedelta"] / np.timedelta64(1, "h")
-    rows["valid_time"] = rows["time"] + rows.pop("prediction_timedelta")
-    first = ["field", "units", "place", "latitude", "longitude", "level", "time", "lead_hours"]
-    first = [name for name in (*first, "valid_time") if name in rows]
-    rows = rows[[*first, *columns]]
-    return rows[rows["mean"].notna()]
+        if as_table:
+            write_table(answer.prediction, Path(self.output))
+        return answer
+
+    def ask(self) -> "xr.Dataset":
+        """Returns the prediction."""
+        return self.answer().prediction
+
+    def present(self) -> list[Path]:
+        """Asks, prints a table to stderr and draws `<stem of output>_plots/point_<field>.png`."""
+        from atmorep_k.tasks.point_report import report
+        from atmorep_k.tasks.presenting import watched
+
+        return report(watched(self, "predicting", "windows"), Path(self.output))
+
+
+point = function_of(Point)

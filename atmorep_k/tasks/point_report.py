@@ -1,56 +1,45 @@
-"""Time series at places for somebody who looks on: progress, a table, a plot."""
+"""Time series at places for somebody who looks on: a table, a plot."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from atmorep_k.console import print_table
-from atmorep_k.data.opening import Store
+from atmorep_k.console import new_table, print_table
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place
 from atmorep_k.figures.plots import COLOURS, new_figure, save
 from atmorep_k.inference.hours import step
 from atmorep_k.inference.output import plots_of
 from atmorep_k.inference.place_windows import around
-from atmorep_k.progress import bar
-from atmorep_k.tasks.point import QUANTILES, point
+from atmorep_k.inference.request import Answer
+from atmorep_k.tasks.point_table import QUANTILES
 
 # More places than that are in the file, not in the plot.
 _MOST = 6
 
 
-def point_and_report(
-    model, store: str, times: Sequence, places, *, output: Path, **options
-) -> list[Path]:
-    """Predicts at places, prints a table to stderr, draws `<stem of output>_plots/point_F.png`.
+def report(answer: Answer, output: Path) -> list[Path]:
+    """Prints a table to stderr and draws `<stem of output>_plots/point_<field>.png`.
 
     Args:
-        model: a model, or its path.
-        store: path of a store, or `"demo"`.
-        times: the times that name the predictions.
-        places: see `point`.
-        output: where the prediction is written to.
-        **options: those of `point`.
+        answer: to a `Point`.
+        output: where the prediction was written to.
 
     Returns:
         The paths of the prediction and the plots.
-
-    Raises:
-        UserError: where something does not fit, before work begins.
     """
-    made = []
-    with bar("predicting", "windows/s") as shown:
-        options |= {"progress": shown.advance, "finish": lambda *all: made.extend(all)}
-        found = point(model, store, times, places, output=output, **options)
-    _, model, stores = made
-    paths, plots = [Path(output)], plots_of(Path(output))
+    paths, plots = [output], plots_of(output)
     plots.mkdir(parents=True, exist_ok=True)
-    table = _table()
-    with found:
-        for field in (f for f in model.predicted if f.name in found):
+    table = new_table(
+        "Last hour that is predicted",
+        ("field", "place", "time"),
+        ("mean", "5 - 95 %", "observed"),
+    )
+    with answer.prediction as found:
+        for field in (f for f in answer.model.predicted if f.name in found):
             series = _series(found[field.name].isel(time=0).load(), field)
-            truth = observed(stores[field.name], field, series)
+            truth = observed(answer.stores[field.name], field, series)
             _add_rows(table, series, truth)
             paths.append(save(_figure(series, truth), plots / f"point_{field.name}.png"))
     print_table(table, stderr=True)
@@ -94,18 +83,6 @@ def observed(store: Store, field, series: xr.DataArray) -> xr.DataArray:
     return values.reindex(time=hours).rename(time="hour").transpose("hour", "place")
 
 
-def _table():
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    table = Table(title="Last hour that is predicted", box=SIMPLE)
-    for name in ("field", "place", "time"):
-        table.add_column(name, no_wrap=True)
-    for name in ("mean", "5 - 95 %", "observed"):
-        table.add_column(name, justify="right", no_wrap=True)
-    return table
-
-
 def _add_rows(table, series: xr.DataArray, truth: xr.DataArray) -> None:
     last = series.isel(hour=-1)
     time = str(np.datetime_as_string(last["hour"].values, "m"))
@@ -134,8 +111,10 @@ def _figure(series: xr.DataArray, truth: xr.DataArray):
         hours, colour = series["hour"].values, COLOURS["ensemble"]
         one = {"place": place}
         for below, above, alpha, label in bands:
-            edges = below.isel(one), above.isel(one)
-            axes.fill_between(hours, *edges, color=colour, alpha=alpha, linewidth=0, label=label)
+            low_edge, high_edge = below.isel(one), above.isel(one)
+            axes.fill_between(
+                hours, low_edge, high_edge, color=colour, alpha=alpha, linewidth=0, label=label
+            )
         mean = series.isel(one).mean("number")
         axes.plot(hours, mean, color=colour, label="mean of the members")
         axes.plot(truth["hour"], truth.isel(one), "k.-", linewidth=0.8, label="store")

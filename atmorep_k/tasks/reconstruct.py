@@ -1,50 +1,43 @@
 """Reconstruction: random tokens are masked and predicted."""
 
-from collections.abc import Sequence
+import dataclasses
 from typing import TYPE_CHECKING
 
-from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.errors import UserError
+from atmorep_k.tasks.question import FieldsQuestion, function_of, option
 
 if TYPE_CHECKING:
-    import xarray as xr
-
-from atmorep_k.inference.running import run
+    from atmorep_k.inference.request import Task
 
 
-def reconstruct(
-    model, store: str, times: Sequence, *, ratio: float = 0.5, seed: int = 0, **options
-) -> "xr.Dataset":
-    """Hides random tokens and predicts them from the others, as in training.
+@dataclasses.dataclass(frozen=True)
+class Reconstruct(FieldsQuestion):
+    """Mask random tokens and predict them from the others.
 
-    Windows do not share points: where the last one would, its tokens count only outside the one
-    before it.
-
-    Args:
-        model: as in `forecast`.
-        store: as in `forecast`.
-        times: the first hours of windows.
-        ratio: share of tokens that are hidden.
-        seed: of the choice, which is a function of seed, time and place.
-        **options: see `run`; there is no overlap.
+    This is what models are trained for. TIME is the first hour of a window. Windows do not share
+    points: where the last one would, its tokens count only outside the one before it.
 
     Returns:
-        See `run`; all hours of the window, with NaN where nothing was hidden and `<field>_hidden`.
+        As `forecast`, all hours of the window: NaN where nothing was masked; `<field>_hidden`
+        tells where something was.
 
     Raises:
         UserError: where something does not fit, before work begins.
     """
-    if not 0 < ratio < 1:
-        raise UserError(f"the ratio must be greater than 0 and less than 1, not {ratio:g}.")
-    if seed < 0:
-        raise UserError(f"the seed must be 0 or greater, not {seed}.")
 
-    def task(model):
-        rates = {"hidden": 1.0, "noised": 0.0, "coarsened": 0.0}
-        masking = RandomTokens(ratio=(ratio, ratio), **rates)
-        fewest = min(f.tokens_per_level for f in model.predicted)
-        if masking.num_slots((fewest,)) >= fewest:
-            raise UserError(f"a ratio of {ratio:g} hides all {fewest} tokens of a window.")
-        return masking
+    name = "reconstruct"
+    heading = "Random tokens masked"
+    example = "runs/pretrain_field --store demo --time 2000-01-18T00 --ratio 0.7 --output masked.nc"
 
-    return run("reconstruct", model, store, times, task, at_random=True, seed=seed, **options)
+    ratio: float = option("Share of the tokens to mask.", value=0.5)
+    seed: int = option("Seed of the choice, which depends on time and place too.", value=0)
+
+    def _task(self) -> "Task":
+        from atmorep_k.inference.request import Task
+        from atmorep_k.tasks.masked_parts import random_tokens
+
+        masking_for = random_tokens(self.ratio, self.seed)
+        title = "Reconstruction of random tokens"
+        return Task("reconstruct", title, masking_for, at_random=True, seed=self.seed)
+
+
+reconstruct = function_of(Reconstruct)

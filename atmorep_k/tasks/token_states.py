@@ -1,4 +1,4 @@
-"""Windows with nothing hidden: what a model is given of them, what it makes of their tokens."""
+"""Windows with nothing masked: the inputs of a model, and the states of their tokens."""
 
 import dataclasses
 import functools
@@ -29,13 +29,13 @@ def chosen_field(model, name: str | None) -> FieldSpec:
 
 
 def seen_hours(model, field: FieldSpec) -> Hours:
-    """Returns all hours of a window of which nothing is hidden; the last one has its time."""
+    """Returns all hours of a window with nothing masked; the last one has its time."""
     hours = all_hours(model.fields, [field])
     return dataclasses.replace(hours, reference=int(hours.shown[-1]))
 
 
 def seen_whole(model, dataset, position: Position) -> dict[str, np.ndarray]:
-    """Returns the inputs of a model for a window of which nothing is hidden.
+    """Returns the inputs of a model for a window with nothing masked.
 
     As `atmorep_k.batch` says, without the batch axis and without masked indices.
 
@@ -82,7 +82,7 @@ def states(model, field: FieldSpec, inputs: dict[str, Any], decode: bool) -> tup
 
 
 def decodes_all(model, field: FieldSpec) -> bool:
-    """Tells whether a field's decoder takes all tokens of a window, also where none is hidden."""
+    """Tells whether a field's decoder takes all tokens of a window, even where none is masked."""
     return field.predicted and model.encode != "apart"
 
 

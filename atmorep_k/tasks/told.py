@@ -1,11 +1,18 @@
-"""What a model is told of a window in place of its time and level."""
+"""Another time or level that a model gets in place of that of a window."""
 
 import dataclasses
+import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO, calendar, time_of
 from atmorep_k.errors import UserError
+from atmorep_k.inference.members import mean_and_spread
+from atmorep_k.inference.variants import Variants
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _INFO = "/token_info"
 _LEVELS = [number for number, name in enumerate(TOKEN_INFO) if name == "level"]
@@ -39,7 +46,7 @@ class Told:
 
     def __post_init__(self):
         if all(value is None for value in dataclasses.asdict(self).values()):
-            raise UserError("give a year, day, hour or level that the model is to be told.")
+            raise UserError("give a year, day, hour or level for the model.")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
@@ -90,5 +97,34 @@ class Told:
 def _day(year: np.datetime64, day: int) -> np.datetime64:
     found = year.astype("datetime64[D]") + (day - 1)
     if found.astype("datetime64[Y]") != year:
-        raise UserError(f"the year {year} has no day {day}, which the model would be told.")
+        raise UserError(f"the year {year} has no day {day}.")
     return found
+
+
+def variants(told: Told, task: str) -> Variants:
+    """Returns a counterfactual prediction beside the factual one.
+
+    Args:
+        told: what the model is given in place of the truth.
+        task: what is predicted, for the attributes of the result.
+    """
+    return Variants({"counterfactual": told.change}, functools.partial(_combined, told, task))
+
+
+def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
+    """Returns the factual and the counterfactual prediction of one time, and their difference."""
+    factual, other = found[""], found["counterfactual"]
+    variables = {}
+    for name, one in factual.data_vars.items():
+        one, two = one.variable, other[name].variable
+        title = one.attrs["long_name"]
+        two.attrs["long_name"] = f"{title}, told {told}"
+        difference = two - one
+        # Without a standard name: a difference is not the quantity itself.
+        difference.attrs = {"units": one.attrs["units"], "long_name": f"change of {title}"}
+        for label, values in {name: one, f"{name}_counterfactual": two}.items():
+            variables |= {label: values} if members else mean_and_spread(label, values)
+        variables |= mean_and_spread(f"{name}_difference", difference)
+    coordinates = {n: c.variable for n, c in factual.coords.items() if members or n != "number"}
+    attributes = {**factual.attrs, "predicted": task, "told": str(told)}
+    return type(factual)(variables, coordinates, attributes)

@@ -1,4 +1,4 @@
-"""What happens between the steps of a training: history, checkpoints, progress."""
+"""Callbacks of every training: history, checkpoints, progress, a limit of time."""
 
 import csv
 import math
@@ -6,9 +6,9 @@ import time
 
 import keras
 
+from atmorep_k.console import Bar
 from atmorep_k.distribution import Engine
-from atmorep_k.errors import Interrupted, UserError
-from atmorep_k.progress import Bar
+from atmorep_k.errors import UserError
 from atmorep_k.runs.checkpoints import CheckpointWriter
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.training.interruption import Interruption
@@ -31,18 +31,18 @@ class StepCallback(keras.callbacks.Callback):
         self.done = 0
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Notes when the steps begin."""
+        """Note when the steps begin."""
         self.begun = time.monotonic()
         self._first = batch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Counts; Keras names a last step as if none were missing to several."""
+        """Count steps; after a last, shorter execution Keras still names its full number."""
         last = min(batch, self.params["steps"] - 1)
         self.done = last + 1 - self._first
         self.step += self.done
 
     def epoch_goes_on(self, batch) -> bool:
-        """Whether this was not the last step of an epoch."""
+        """Return whether the epoch has more steps."""
         return batch + 1 < self.params["steps"] and not self.model.stop_training
 
 
@@ -58,7 +58,7 @@ class History(StepCallback):
         write: whether this process writes; of several one does, but all do the same with the loss.
 
     Raises:
-        UserError: where the loss is not finite.
+        UserError: if the loss is not finite.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class History(StepCallback):
         self.pending = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Notes the learning rate, too, which the step moves on."""
+        """Note the learning rate, too, which the step moves on."""
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         super().on_train_batch_begin(batch)
 
     def on_train_batch_end(self, batch, logs=None):
-        """Writes the row of the step; that of an epoch's last step waits for the validation."""
+        """Write the row of the step; that of an epoch's last step waits for the validation."""
         now, epoch = time.monotonic(), self.step // self.steps_per_epoch
         super().on_train_batch_end(batch)
         loss = float(logs["batch_loss"])
@@ -99,7 +99,7 @@ class History(StepCallback):
             self._write()
 
     def on_epoch_end(self, epoch, logs=None):
-        """Writes the last step's row with the validation loss."""
+        """Write the last step's row with the validation loss."""
         if self.pending and "val_loss" in (logs or {}):
             self.pending["val_loss"] = repr(float(logs["val_loss"]))
         self._write()
@@ -135,13 +135,13 @@ class Checkpointing(StepCallback):
         self.interruption = interruption
 
     def on_train_batch_end(self, batch, logs=None):
-        """Saves where it is time to; after an epoch's last step only when it is validated."""
+        """Save where it is time to; after an epoch's last step only when it is validated."""
         super().on_train_batch_end(batch)
         if self.epoch_goes_on(batch):
             self._save({}, self.step % self.every == 0)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Saves where it is time to."""
+        """Save where it is time to."""
         scores = {name: float(value) for name, value in (logs or {}).items()}
         self._save(scores, self.step % self.every == 0 or self.writer.best in scores)
 
@@ -151,7 +151,7 @@ class Checkpointing(StepCallback):
             self.writer.save(self.model, self.step, scores)
         if asked:
             self.writer.wait()
-            raise Interrupted(f"stopped by a signal after step {self.step}, which is saved.")
+            raise self.interruption.interrupted(self.step)
 
 
 class Progress(StepCallback):
@@ -172,7 +172,7 @@ class Progress(StepCallback):
         self.bar.advance(start_step, steps, "compiling")
 
     def on_train_batch_end(self, batch, logs=None):
-        """Shows the step's figures."""
+        """Show the step's figures."""
         super().on_train_batch_end(batch)
         rate = self.done * self.batch_size / (time.monotonic() - self.begun)
         figures = f"{self.step}/{self.steps}  loss {float(logs['loss']):.4f}  {rate:.1f} samples/s"
@@ -197,7 +197,7 @@ class StopAfter(keras.callbacks.Callback):
         self.begun = time.monotonic() - seconds
 
     def on_train_batch_end(self, batch, logs=None):
-        """Stops where the time is over; the epoch ends, and with it the training."""
+        """Stop when the time is over; the epoch ends, and with it the training."""
         if self.end == math.inf:
             return
         if self.engine.any(time.monotonic() - self.begun >= self.end):

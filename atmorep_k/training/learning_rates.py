@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import keras
 
+from atmorep_k.backend.internals.optimizers import decays, key_of
 from atmorep_k.backend.weight_paths import check, last_match, within
 from atmorep_k.errors import UserError
 
@@ -19,7 +20,7 @@ def with_factors(
     factors: Mapping[str, float],
     variables: Sequence[keras.Variable],
 ) -> keras.optimizers.Optimizer:
-    """Returns an optimiser that multiplies its learning rate for the weights that patterns choose.
+    """Return an optimiser that multiplies its learning rate for the weights that patterns choose.
 
     It is of a subclass of the optimiser's own class, with its configuration, and keeps the same
     state; `learning_rate` and `iterations` are as before. Gradients are clipped as before, over all
@@ -33,7 +34,7 @@ def with_factors(
         variables: all weights that will be trained.
 
     Raises:
-        UserError: where a factor is not above 0, a pattern fits no weight or takes back (`!`), or
+        UserError: if a factor is not above 0, a pattern fits no weight or takes back (`!`), or
             the optimiser is one of several.
     """
     _check(optimizer, factors, variables)
@@ -46,7 +47,7 @@ def with_factors(
 
 
 def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
-    """Returns a new optimiser with the configuration of another, of its class or a subclass."""
+    """Return a new optimiser with the configuration of another, of its class or a subclass."""
     made = (kind or type(optimizer)).from_config(optimizer.get_config())
     # What is excluded from the decay of weights is no part of the configuration.
     for name, value in vars(optimizer).items():
@@ -56,21 +57,21 @@ def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
 
 
 class _Factors:
-    """Stands before the class of an optimiser and hands it each part with a rate of its own."""
+    """Mixin that gives an optimizer a learning rate for each group of weights."""
 
     _factor = 1.0  # of the part whose weights are being decayed
 
     def build(self, variables):
-        """Makes the state; finds the factor of each weight, once."""
+        """Make the state; finds the factor of each weight, once."""
         super().build(variables)
         # No plain dict: Keras would track it as state.
         self._by_variable = MappingProxyType(
-            {self._var_key(v): _factor(within(v.path), self.factors) for v in variables}
+            {key_of(self, v): _factor(within(v.path), self.factors) for v in variables}
         )
 
     def update_step(self, gradient, variable, learning_rate):
         """Updates one weight."""
-        rate = _times(learning_rate, self._by_variable[self._var_key(variable)])
+        rate = _times(learning_rate, self._by_variable[key_of(self, variable)])
         super().update_step(gradient, variable, rate)
 
     def _parallel_update_step(self, grads, variables, learning_rate):
@@ -81,7 +82,7 @@ class _Factors:
 
     def _apply_weight_decay(self, variables):
         # PyTorch refuses an empty list, as a part would be that has no decay.
-        decayed = [v for v in variables if self._use_weight_decay(v)]
+        decayed = [v for v in variables if decays(self, v)]
         for factor, chosen in self._parts(decayed):
             self._factor = factor
             super()._apply_weight_decay([decayed[i] for i in chosen])
@@ -91,10 +92,10 @@ class _Factors:
         return _times(super()._get_current_learning_rate(), self._factor)
 
     def _parts(self, variables) -> Iterable[tuple[float, list[int]]]:
-        """Returns each factor that occurs, with the places of its weights in the list."""
+        """Return each factor that occurs, with the places of its weights in the list."""
         parts: dict[float, list[int]] = {}
         for place, variable in enumerate(variables):
-            factor = self._by_variable[self._var_key(variable)]
+            factor = self._by_variable[key_of(self, variable)]
             parts.setdefault(factor, []).append(place)
         return parts.items()
 
@@ -111,13 +112,13 @@ def _check(optimizer, factors, variables) -> None:
     for pattern, factor in factors.items():
         if not 0 < factor < math.inf:
             raise UserError(
-                f"the learning rate of {pattern!r} cannot be multiplied by {factor}: a factor is "
-                f"above 0. What shall not learn is frozen by AtmoRep.freeze."
+                f"the learning rate of {pattern!r} cannot be multiplied by {factor}: a factor "
+                f"must be above 0. Freeze weights by AtmoRep.freeze."
             )
         if pattern.startswith("!"):
             raise UserError(
-                f"learning rates take no {pattern!r}: give {pattern[1:]!r} the factor 1, after the "
-                f"others."
+                f"invalid pattern {pattern!r} of learning rates: give {pattern[1:]!r} the factor "
+                f"1, after the others."
             )
     check(factors, [within(v.path) for v in variables], "trained weight")
     refused = ["MultiOptimizer", "LossScaleOptimizer"]
@@ -126,6 +127,6 @@ def _check(optimizer, factors, variables) -> None:
     for name in refused if factors else ():
         if isinstance(optimizer, getattr(keras.optimizers, name)):
             raise UserError(
-                f"learning rates of parts cannot be given to the optimiser {name}; choose another, "
-                f"as AdamW."
+                f"the optimiser {name} does not support learning rates of parts; choose another, "
+                f"such as AdamW."
             )

@@ -2,7 +2,6 @@
 
 import functools
 import inspect
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 import click
 import keras
 
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.console import print_table
 from atmorep_k.distribution import Engine, engine_for
 from atmorep_k.errors import Interrupted, UserError, unknown
-from atmorep_k.evaluation.held_out import evaluate
-from atmorep_k.evaluation.held_out.scoring import Scoring
+from atmorep_k.evaluation.held_out.scoring import Scoring, check_tasks
 from atmorep_k.extension.source import ModelSource
 from atmorep_k.figures import plots
 from atmorep_k.files import write_whole
@@ -25,20 +23,13 @@ from atmorep_k.registry import Component, component
 from atmorep_k.runs.callback import RunCallback, telling
 from atmorep_k.runs.checkpoints import clean
 from atmorep_k.runs.directory import RunDirectory, environment
+from atmorep_k.training.batches import Batches
 from atmorep_k.training.learning_rates import copied, with_factors
 from atmorep_k.training.loop import Loop
 from atmorep_k.training.profiling.profile import check_profile
+from atmorep_k.training.schedule import TrainingSchedule
 from atmorep_k.training.watch import figures
 from atmorep_k.training.watch.watch import Watch
-
-_POSITIVE = (
-    "steps",
-    "batch_size",
-    "steps_per_epoch",
-    "steps_per_execution",
-    "checkpoint_every",
-    "keep_checkpoints",
-)
 
 
 @component("task")
@@ -48,32 +39,19 @@ class Pretraining(Component):
     Args:
         model: the model, not yet built, or what makes one of saved models.
         dataset: where windows come from.
-        masking: what is hidden of a window.
+        masking: what is masked of a window.
         loss: an ensemble loss.
         optimizer: a Keras optimiser.
-        steps: training steps in total.
-        minutes: time after which the training ends, even if there are steps left; None: never.
-        batch_size: samples of a step.
-        steps_per_epoch: steps between validations.
-        steps_per_execution: steps between two looks at them (history, progress, signals); 1 on
-            PyTorch.
-        checkpoint_every: steps between checkpoints.
-        keep_checkpoints: how many of the last checkpoints are kept.
-        best: the score by which one more checkpoint is kept, which becomes the model at the end:
-            `val_loss`, `loss` or one that is watched, `<task>.<field>.<metric>`, at ends of epochs.
-            None, or where no epoch ends with it: the model is what the last step left.
-        validation_batches: held-out batches whose loss is taken after each epoch.
-        adapters: low-rank changes to train in place of chosen kernels; None: none.
+        schedule: how long to train, on which batches, and when to validate and save; None: as
+            `TrainingSchedule()`.
+        adapters: low-rank changes to train in place of chosen kernels; None: train the kernels.
         learning_rates: pattern of paths of weights -> factor of the learning rate, see
             `atmorep_k.backend.weight_paths`.
         callbacks: further Keras callbacks, in all processes; a `RunCallback` in the main one only.
-        watch: what to score on the way, a `Watch`; nothing where None.
-        scoring: what to score at the end; nothing where None.
-        mesh: the devices, a `Mesh`; one device where None.
+        watch: what to score during training; None: nothing.
+        scoring: what to score at the end; None: nothing.
+        mesh: the devices, a `Mesh`; None: one device.
         seed: of weights, windows and masks.
-
-    Raises:
-        UserError: where a number is not positive, or steps per execution do not divide others.
     """
 
     def __init__(
@@ -83,15 +61,7 @@ class Pretraining(Component):
         masking: Any,
         loss: keras.losses.Loss,
         optimizer: keras.optimizers.Optimizer,
-        steps: int = 1000,
-        minutes: float | None = None,
-        batch_size: int = 16,
-        steps_per_epoch: int = 100,
-        steps_per_execution: int = 1,
-        checkpoint_every: int = 100,
-        keep_checkpoints: int = 2,
-        best: str | None = None,
-        validation_batches: int = 4,
+        schedule: TrainingSchedule | None = None,
         adapters: Any = None,
         learning_rates: dict[str, float] | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
@@ -107,15 +77,7 @@ class Pretraining(Component):
         self.masking = masking
         self.loss = loss
         self.optimizer = optimizer
-        self.steps = steps
-        self.minutes = minutes
-        self.batch_size = batch_size
-        self.steps_per_epoch = steps_per_epoch
-        self.steps_per_execution = steps_per_execution
-        self.checkpoint_every = checkpoint_every
-        self.keep_checkpoints = keep_checkpoints
-        self.best = best
-        self.validation_batches = validation_batches
+        self.schedule = schedule or TrainingSchedule()
         self.adapters = adapters
         self.learning_rates = learning_rates
         self.callbacks = list(callbacks)
@@ -123,31 +85,7 @@ class Pretraining(Component):
         self.scoring = scoring
         self.mesh = mesh
         self.seed = seed
-        for name in _POSITIVE:
-            if getattr(self, name) < 1:
-                raise UserError(
-                    f"Pretraining.{name} must be at least 1, not {getattr(self, name)}."
-                )
-        self._check_execution()
-        if best == "val_loss" and not validation_batches:
-            raise UserError(
-                "Pretraining.best = 'val_loss' needs held-out batches: set "
-                "Pretraining.validation_batches above 0, or best = 'loss'."
-            )
-
-    def _check_execution(self) -> None:
-        number = self.steps_per_execution
-        if number > 1 and keras.backend.backend() == "torch":
-            raise UserError(
-                f"PyTorch runs each step by itself: leave Pretraining.steps_per_execution = 1, not "
-                f"{number}, or set KERAS_BACKEND to jax or tensorflow."
-            )
-        for name in ("steps_per_epoch", "checkpoint_every"):
-            if getattr(self, name) % number:
-                raise UserError(
-                    f"Pretraining.{name} = {getattr(self, name)} is no multiple of "
-                    f"Pretraining.steps_per_execution = {number}."
-                )
+        self.engine: Engine | None = None  # from `prepare` on
 
     @functools.cached_property
     def model(self) -> AtmoRep:
@@ -155,12 +93,18 @@ class Pretraining(Component):
         return self.source.architecture
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments, serialised."""
+        """Return the constructor's arguments, serialised."""
         start = keras.saving.serialize_keras_object(self.source or self.model)
         return {**super().get_config(), "model": start}
 
+    def batches(self) -> Batches:
+        """Return what the training reads of its dataset, on this process."""
+        part = self.engine.part if self.engine else (0, 1)
+        schedule = self.schedule
+        return Batches(self.dataset, self.masking, schedule.batch_size, self.seed, part)
+
     def variant(self, model: AtmoRep, **changes) -> "Pretraining":
-        """Returns a training of another model with the same settings, changed as asked."""
+        """Return a training of another model with the same settings, changed as asked."""
         names = inspect.signature(type(self)).parameters
         options = {name: getattr(self, name) for name in names if name != "model"}
         # An optimiser belongs to the weights that it has been built for.
@@ -168,10 +112,10 @@ class Pretraining(Component):
         return type(self)(model, **{**options, **changes})
 
     def prepare(self) -> None:
-        """Opens the data, builds and compiles the model; all checks happen here.
+        """Open the data, builds and compiles the model; all checks happen here.
 
         Raises:
-            UserError: where data and model do not fit.
+            UserError: if data and model do not fit.
         """
         if self.model.encode != "all" and not self.masking.hides_wholly:
             raise UserError(
@@ -180,7 +124,7 @@ class Pretraining(Component):
                 f"hidden = 1 and the others to 0."
             )
         if self.scoring:
-            evaluate.check_tasks(self.scoring.maskings, self.model.fields)
+            check_tasks(self.scoring.maskings, self.model.fields)
         for callback in self.callbacks:
             if isinstance(callback, RunCallback):
                 callback.check()
@@ -193,20 +137,22 @@ class Pretraining(Component):
             self._build()
 
     def _check_best(self, watched: list[str]) -> None:
-        if self.best not in (allowed := [None, "val_loss", "loss", *watched]):
-            raise unknown("Pretraining.best", self.best, allowed[1:])
-        if self.best in watched and not _meet(self.watch.every, self.steps_per_epoch, self.steps):
+        schedule = self.schedule
+        if schedule.best not in (allowed := [None, "val_loss", "loss", *watched]):
+            raise unknown("TrainingSchedule.best", schedule.best, allowed[1:])
+        if schedule.best in watched and not schedule.ends_epoch_with(self.watch.every):
             raise UserError(
-                f"no epoch of {self.steps_per_epoch} steps ends with {self.best!r} within "
-                f"{self.steps} steps: choose Watch.every so that it divides "
-                f"Pretraining.steps_per_epoch, not {self.watch.every}."
+                f"{schedule.best!r} is not known at the end of any epoch of "
+                f"{schedule.steps_per_epoch} steps within {schedule.steps} steps: choose a "
+                f"Watch.every that divides TrainingSchedule.steps_per_epoch, not "
+                f"{self.watch.every}."
             )
 
     def _started_engine(self) -> Engine:
         engine = engine_for(self.mesh)
         engine.start()
         if self.mesh is not None:
-            self.mesh.check_batch(self.batch_size, engine.size)
+            self.mesh.check_batch(self.schedule.batch_size, engine.size)
             engine.check(self.model, self.optimizer, self.mesh.rules(self.model, engine.size))
         return engine
 
@@ -220,7 +166,9 @@ class Pretraining(Component):
         # A copy: the optimiser's step counter has to be made within the scope, too.
         optimizer = with_factors(copied(self.optimizer), self.learning_rates or {}, weights)
         self.model.compile(
-            optimizer=optimizer, loss=self.loss, steps_per_execution=self.steps_per_execution
+            optimizer=optimizer,
+            loss=self.loss,
+            steps_per_execution=self.schedule.steps_per_execution,
         )
         optimizer.build(weights)
         self.engine.distribute(self.model)
@@ -228,7 +176,7 @@ class Pretraining(Component):
     def run(
         self, run: RunDirectory, config_text: str, resume: bool = False, profile: int = 0
     ) -> Path:
-        """Trains (resumed: on from the last checkpoint, if there is one), saves and scores.
+        """Train (resumed: on from the last checkpoint, if there is one), saves and scores.
 
         Args:
             run: where to write.
@@ -243,7 +191,7 @@ class Pretraining(Component):
             Interrupted: where a signal asked to stop; the run can be resumed.
         """
         if profile:
-            check_profile(profile, self.steps, self.steps_per_epoch)
+            check_profile(profile, self.schedule)
         self.prepare()
         if self.source and self.engine.is_main:
             for line in self.source.summary(self.model):
@@ -251,22 +199,33 @@ class Pretraining(Component):
         try:
             return self._run(run, config_text, resume, profile)
         except Interrupted:
-            self.engine.stop()  # as all processes do
             raise
         except BaseException:
             self.engine.abort()
             raise
 
     def _run(self, run, config_text, resume, profile) -> Path:
-        loop = Loop(self, run, profile)
+        batches = self.batches()
+        loop = Loop(
+            self.model,
+            self.engine,
+            batches,
+            self.schedule,
+            run,
+            callbacks=self.callbacks,
+            watch=self.watch,
+            profile=profile,
+        )
         checkpoint = run.latest_checkpoint() if resume else None
+        seconds = 0.0
         if self.engine.is_main:
             if not resume:
-                loop.first_batch()
+                batches.check()
                 run.create(config_text)
-            self._record(run, loop, checkpoint)
+            seconds = self._record(run, checkpoint)
         self.engine.barrier()
-        loop.resume(checkpoint)
+        if checkpoint:
+            loop.resume(checkpoint, seconds)
         told = loop.run_callbacks if self.engine.is_main else []
         try:
             with telling(told, run, config_text, loop.start):
@@ -278,23 +237,29 @@ class Pretraining(Component):
         return run.model
 
     def _carry_out(self, run, loop) -> None:
-        seconds = loop.train()
+        try:
+            seconds = loop.train()
+        except Interrupted:
+            self.engine.stop()  # as all processes do
+            raise
         self.engine.collect(self.model)
         self.engine.stop()
         if self.engine.is_main:
             self._finish(run, {"training_seconds": round(seconds, 1)})
 
-    def _record(self, run, loop, checkpoint) -> None:
+    def _record(self, run, checkpoint) -> float:
+        """Cut off what came after the checkpoint; return the seconds that led to it."""
         clean(run.checkpoints)
-        loop.seconds = run.cut_history(checkpoint.step if checkpoint else 0)
+        start = checkpoint.step if checkpoint else 0
+        seconds = run.cut_history(start)
         if self.watch:
-            run.cut_watch(checkpoint.step if checkpoint else 0)
+            run.cut_watch(start)
         run.write_record(
             **({"resumed_from_step": checkpoint.step} if checkpoint else environment()),
             versions=versions(),
             seed=self.seed,
             store=self.model.provenance,
-            steps=self.steps,
+            steps=self.schedule.steps,
             mesh=list(self.engine.size),
             processes=self.engine.num_processes,
             bytes_per_device={
@@ -302,6 +267,7 @@ class Pretraining(Component):
                 "optimizer": self.engine.held_bytes(self.model.optimizer.variables),
             },
         )
+        return seconds
 
     def _finish(self, run: RunDirectory, timings: dict) -> None:
         # The optimiser's slots are twice the model's size and of no use to whoever predicts.
@@ -322,8 +288,3 @@ class Pretraining(Component):
             print_table(scores.table(), stderr=True)
         if self.source:
             self.source.conclude(self, run)
-
-
-def _meet(every: int, per_epoch: int, steps: int) -> bool:
-    """Returns whether an epoch ends within so many steps with a step that is watched."""
-    return steps >= math.lcm(every, per_epoch) or steps % every == 0

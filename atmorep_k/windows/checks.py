@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.packing import MISSING
 from atmorep_k.earth.times import gaps, iso
 from atmorep_k.errors import UserError, unknown

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import mean_spacing
 
 # Stands for no index: the window is not in the store.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.data.stores.statistics import area_weights
-from atmorep_k.earth import regions
+from atmorep_k.earth import places
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
 from atmorep_k.windows.randomness import below, bits, fraction, permutation
@@ -100,7 +100,7 @@ def allowed_corners(
         )
     inside = (np.ones(shape[0], bool), np.ones(shape[1], bool))
     if region is not None:
-        *inside, _ = regions.inside(latitude, longitude, region)
+        *inside, _ = places.inside(latitude, longitude, region)
     rows = _corners(inside[0], size[0], wrap=False)
     columns = _corners(inside[1], size[1], wrap=is_global)
     if not len(rows) or not len(columns):

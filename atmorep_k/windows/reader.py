@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.opening import Store
-from atmorep_k.data.stores.address import Address, Place
+from atmorep_k.data.stores.address import Address, Location
 from atmorep_k.data.stores.array_source import ArraySource
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.packing import Packing
 from atmorep_k.errors import UserError
 from atmorep_k.windows import damage
@@ -74,7 +74,7 @@ class Reader:
         self.in_flight = _IN_FLIGHT[isinstance(store.path, Address)]
         context = tensorstore.Context(_options(store, sources, threads))
         # Fields that lie in one array share it, and with it what of a chunk is decoded.
-        shared: dict[Place, Any] = {}
+        shared: dict[Location, Any] = {}
         for name, of in sources.items():
             shared[of.path] = shared.get(of.path) or self._opened(name, of, context)
         opened = {name: shared[of.path] for name, of in sources.items()}

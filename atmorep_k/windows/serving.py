@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from atmorep_k.data.linked.store import LinkedStore
-from atmorep_k.data.opening import Store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.packing import Packing
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError

@@ -10,8 +10,13 @@ from types import MappingProxyType
 
 import keras
 import numpy as np
-from keras.src.saving.keras_saveable import KerasSaveable
 
+from atmorep_k.backend.internals.keras import (
+    KerasSaveable,
+    all_layers,
+    dense_kernel,
+    stop_tracking,
+)
 from atmorep_k.backend.weight_paths import check, matches, within
 from atmorep_k.errors import UserError
 
@@ -33,7 +38,7 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
     Raises:
         UserError: where a pattern fits no kernel of a dense layer, or none is chosen.
     """
-    layers = {within(layer._kernel.path): layer for layer in _dense_layers(model)}
+    layers = {within(dense_kernel(layer).path): layer for layer in _dense_layers(model)}
     check(patterns, layers, "kernel of a dense layer")
     chosen = {path: layer for path, layer in layers.items() if matches(path, patterns)}
     if not chosen:
@@ -53,7 +58,7 @@ def detach(model: keras.Model) -> None:
 
 
 def _dense_layers(model: keras.Model) -> list[keras.layers.Dense]:
-    return [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.Dense)]
+    return [layer for layer in all_layers(model) if isinstance(layer, keras.layers.Dense)]
 
 
 def _forget_compiled(model: keras.Model) -> None:
@@ -72,7 +77,7 @@ class _LowRank(KerasSaveable):
     def __init__(self, layers: Mapping[str, keras.layers.Dense], rank: int, alpha: float):
         # No plain dict: Keras would save the layers again.
         self.layers = MappingProxyType(dict(layers))
-        self.trained = MappingProxyType({p: d._kernel.trainable for p, d in layers.items()})
+        self.trained = MappingProxyType({p: dense_kernel(d).trainable for p, d in layers.items()})
         for layer in layers.values():
             layer.enable_lora(rank, lora_alpha=alpha)
 
@@ -85,7 +90,7 @@ class _LowRank(KerasSaveable):
             f"{path}/{part}".replace("/", "."): variable
             for path, layer in self.layers.items()
             for part, variable in (
-                ("frozen", layer._kernel),
+                ("frozen", dense_kernel(layer)),
                 ("a", layer.lora_kernel_a),
                 ("b", layer.lora_kernel_b),
             )
@@ -115,11 +120,12 @@ class _LowRank(KerasSaveable):
     def merge(self) -> None:
         """Makes each layer a plain one whose kernel is W + alpha / rank * A B."""
         for path, layer in self.layers.items():
-            a, b, kernel = map(_exact, (layer.lora_kernel_a, layer.lora_kernel_b, layer._kernel))
-            layer._kernel.assign(kernel + layer.lora_alpha / layer.lora_rank * a @ b)
-            layer._kernel.trainable = self.trained[path]
+            kernel = dense_kernel(layer)
+            a, b, frozen = map(_exact, (layer.lora_kernel_a, layer.lora_kernel_b, kernel))
+            kernel.assign(frozen + layer.lora_alpha / layer.lora_rank * a @ b)
+            kernel.trainable = self.trained[path]
             for name in ("lora_kernel_a", "lora_kernel_b"):
-                layer._untrack_variable(getattr(layer, name))
+                stop_tracking(layer, getattr(layer, name))
                 setattr(layer, name, None)
             layer.lora_enabled, layer.lora_rank, layer.lora_alpha = False, None, None
 

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.replicas import is_random_state
 
 
 def run_block(block, remat: bool, *inputs, training=False, **named):

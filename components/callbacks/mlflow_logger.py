@@ -33,11 +33,11 @@ class MLflowLogger(RunLogger):
         self.run_name = run_name
 
     def check(self):
-        """Raises a `UserError` where MLflow is not installed."""
+        """Raise a `UserError` if MLflow is not installed."""
         _library()
 
     def open(self, known_as, path, settings):
-        """Makes a run with its parameters, or opens that which there is."""
+        """Make a run with its parameters, or opens that which there is."""
         mlflow = _library()
         try:
             self._client = mlflow.MlflowClient(tracking_uri=self.tracking_uri)
@@ -63,14 +63,14 @@ class MLflowLogger(RunLogger):
         return made
 
     def log(self, step, values):
-        """Sends metrics of a step."""
+        """Send metrics of a step."""
         metric, now = _library().entities.Metric, int(1000 * time.time())
         found = [metric(name, value, now, step) for name, value in values.items()]
         for part in _parts(found, _MOST_METRICS):
             self._client.log_batch(self._id, metrics=part)
 
     def keep(self, files, pictures):
-        """Sends artifacts; pictures into `plots`."""
+        """Send artifacts; pictures into `plots`."""
         for path in files:
             self._client.log_artifact(self._id, str(path))
         for path in pictures:

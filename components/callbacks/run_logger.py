@@ -23,14 +23,14 @@ class RunLogger(RunCallback, Component):
     """
 
     def begin(self, run: RunDirectory, config_text: str, start_step: int) -> None:
-        """Opens the run at the service: a new one, or that which a resumed run had."""
+        """Open the run at the service: a new one, or that which a resumed run had."""
         self._run = run
         known = run.read_record().get(type(self).__name__, {})
         self._sent = known.get("step", 0)
         self._remember(self.open(known.get("id"), run.path, parameters(config_text)))
 
     def on_epoch_end(self, epoch, logs=None):
-        """Sends the rows that are new."""
+        """Send the rows that are new."""
         last = self._sent
         for step, values in [*_history(self._run.history), *_watched(self._run.watch)]:
             if step > self._sent and values:
@@ -40,7 +40,7 @@ class RunLogger(RunCallback, Component):
         self._remember(self._id)
 
     def end(self, run: RunDirectory, finished: bool) -> None:
-        """Sends scores and files of a finished run, and closes it."""
+        """Send scores and files of a finished run, and closes it."""
         if finished:
             if scores := _final(run.scores):
                 self.log(self._sent, scores)
@@ -54,7 +54,7 @@ class RunLogger(RunCallback, Component):
 
     @abc.abstractmethod
     def open(self, known_as: str | None, path: Path, settings: dict[str, str]) -> str:
-        """Opens the run at the service and returns as what it is known there.
+        """Open the run at the service and returns as what it is known there.
 
         Args:
             known_as: what this returned before the run was resumed; None for a new run.
@@ -64,11 +64,11 @@ class RunLogger(RunCallback, Component):
 
     @abc.abstractmethod
     def log(self, step: int, values: dict[str, float]) -> None:
-        """Sends the values of one step."""
+        """Send the values of one step."""
 
     @abc.abstractmethod
     def keep(self, files: list[Path], pictures: list[Path]) -> None:
-        """Sends files and pictures."""
+        """Send files and pictures."""
 
     @abc.abstractmethod
     def close(self, finished: bool) -> None:
@@ -76,7 +76,7 @@ class RunLogger(RunCallback, Component):
 
 
 def parameters(config_text: str) -> dict[str, str]:
-    """Returns name -> value, as written, of a resolved configuration."""
+    """Return name -> value, as written, of a resolved configuration."""
     found: dict[str, str] = {}
     for line in config_text.splitlines():
         name, equals, value = line.partition(" = ")
@@ -108,14 +108,14 @@ def _rows(path: Path) -> Iterable[dict[str, str]]:
 
 
 def _name(record: dict) -> str:
-    """Returns `forecast/temperature/crps`, for one level `forecast/temperature/500/crps`."""
+    """Return `forecast/temperature/crps`, for one level `forecast/temperature/500/crps`."""
     level = [] if record["level"] == "all" else [str(record["level"])]
     model = [] if record["model"] == "ensemble" else [record["model"]]
     return "/".join([record["task"], record["field"], *level, record["metric"], *model])
 
 
 def _final(path: Path) -> dict[str, float]:
-    """Returns the scores of the finished model over all lead times."""
+    """Return the scores of the finished model over all lead times."""
     records = json.loads(path.read_text()) if path.is_file() else []
     return {
         f"final/{_name(r)}": r["value"]

@@ -33,11 +33,11 @@ class WandbLogger(RunLogger):
         self.mode = mode
 
     def check(self):
-        """Raises a `UserError` where Weights & Biases is not installed."""
+        """Raise a `UserError` if Weights & Biases is not installed."""
         _library()
 
     def open(self, known_as, path, settings):
-        """Makes a run with its configuration, or goes on with that which there is."""
+        """Make a run with its configuration, or goes on with that which there is."""
         self._logged = _library().init(
             project=self.project,
             entity=self.entity,
@@ -54,11 +54,11 @@ class WandbLogger(RunLogger):
         return self._logged.id
 
     def log(self, step, values):
-        """Sends values of a step."""
+        """Send values of a step."""
         self._logged.log({**values, "step": step})
 
     def keep(self, files, pictures):
-        """Sends files, and pictures to look at."""
+        """Send files, and pictures to look at."""
         for path in files:
             self._logged.save(str(path), base_path=str(path.parent), policy="now")
         images = {f"plots/{path.stem}": _library().Image(str(path)) for path in pictures}

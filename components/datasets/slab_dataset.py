@@ -165,7 +165,7 @@ class SlabDataset(WindowDataset):
         return Lanes(self.lanes, self.patches).most(samples) * slab
 
     def _source(self, split: Split, seed: int, samples, first: int) -> Source:
-        positions = self._period(split, self._positions)
+        positions = self._positions[split]
         start = functools.partial(self._start, positions, seed)
         slabs = Slabs(positions.lanes, samples, first, self.patches, start)
         return functools.partial(self._cut, positions, seed, samples, slabs)
@@ -175,8 +175,10 @@ class SlabDataset(WindowDataset):
         serving, corner = self._stores.reference, positions.slab(seed, slab)
         indices = serving.indices(corner, self.slab)
 
+        fields = {f.name: f for f in self.fields}
+
         def check(name: str, values: np.ndarray) -> None:
-            checks.check_values(serving.store, self._field(name), values, indices)
+            checks.check_values(serving.store, fields[name], values, indices)
 
         return Slab({f.name: serving.read(f.name, corner, self.slab) for f in self.fields}, check)
 

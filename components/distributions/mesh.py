@@ -182,7 +182,7 @@ class Mesh(Component):
         if batch_size % shape[0]:
             raise UserError(
                 f"a batch of {batch_size} cannot be spread over {shape[0]} devices: choose "
-                f"Pretraining.batch_size as a multiple."
+                f"TrainingSchedule.batch_size as a multiple."
             )
 
 

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from atmorep_k.data.stores.statistics import MONTHS
-from atmorep_k.data.stores.stored_statistics import Pair, Scope, StoredStatistics, usable
+from atmorep_k.data.stores.statistics import MONTHS, Pair, Scope, StoredStatistics, usable
 from atmorep_k.errors import UserError
 from atmorep_k.registry import Component, component
 

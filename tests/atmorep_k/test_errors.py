@@ -43,7 +43,7 @@ def test_unknown_lists_a_dozen_and_counts_the_rest():
 
 
 def test_unknown_where_there_is_none():
-    assert str(errors.unknown("variable", "t", [])) == "unknown variable 't': there is none."
+    assert str(errors.unknown("variable", "t", [])) == "unknown variable 't': none are registered."
 
 
 def test_missing_extra_says_what_to_install():

@@ -45,13 +45,13 @@ def test_a_window_has_three_positive_sizes(shape, step):
 
 @pytest.mark.parametrize("levels", [[], [500, 500], [850, 850.0]])
 def test_levels_differ(levels):
-    with pytest.raises(UserError, match="field 'temperature' needs different levels"):
+    with pytest.raises(UserError, match="field 'temperature' needs one or more levels"):
         FieldSpec("temperature", levels, (2, 2, 2), Window((4, 4, 8)))
 
 
 @pytest.mark.parametrize("size", [(2, 2), (2, 0, 2), (2, 2, 2, 2)])
 def test_a_token_has_three_positive_sizes(size):
-    with pytest.raises(UserError, match="a token has three sizes"):
+    with pytest.raises(UserError, match="a token needs three positive sizes"):
         FieldSpec("temperature", [850], size, Window((4, 4, 8)))
 
 

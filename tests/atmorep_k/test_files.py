@@ -1,10 +1,11 @@
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
 from atmorep_k.errors import UserError
-from atmorep_k.files import file_crc32c, file_sha256, write_whole, writing_whole
+from atmorep_k.files import check_output, file_crc32c, file_sha256, write_whole, writing_whole
 
 
 def failing(error, begun=True):
@@ -108,3 +109,52 @@ def test_crc32c_of_a_file_is_that_of_the_standard(tmp_path, monkeypatch):
     assert file_crc32c(path) == 0xE3069283  # the check value of CRC-32C (RFC 3720)
     monkeypatch.setattr(files, "_PIECE", 4)
     assert file_crc32c(path) == 0xE3069283
+
+
+@pytest.mark.parametrize(
+    ("name", "overwrite", "sentence"),
+    [
+        ("new.nc", False, None),
+        ("deep/new.zarr", False, None),
+        (
+            "new.txt",
+            False,
+            "cannot write a prediction to new.txt: the name must end in .nc or .zarr.",
+        ),
+        ("ours.nc", False, "ours.nc exists already; give another name or --overwrite."),
+        ("ours.nc", True, None),
+        ("thesis.nc", True, "thesis.nc exists and is not a prediction; it is not overwritten."),
+        (
+            "ours.nc/new.nc",
+            False,
+            "cannot write ours.nc/new.nc: ours.nc is not a writable directory.",
+        ),
+        (
+            "closed/a/new.nc",
+            False,
+            "cannot write closed/a/new.nc: closed is not a writable directory.",
+        ),
+    ],
+)
+def test_where_an_output_may_be_written(name, overwrite, sentence, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for there in ("ours.nc", "thesis.nc"):
+        Path(there).touch()
+    Path("closed").mkdir()
+    # The administrator, as whom tests may run, could write anywhere.
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "closed")
+    before = sorted(os.listdir())
+
+    def is_ours(path):
+        return path.name == "ours.nc"
+
+    def check():
+        check_output(Path(name), overwrite, (".nc", ".zarr"), "a prediction", is_ours)
+
+    if sentence is None:
+        check()
+    else:
+        with pytest.raises(UserError) as error:
+            check()
+        assert str(error.value).replace(f"{tmp_path}/", "") == sentence
+    assert sorted(os.listdir()) == before

@@ -17,6 +17,7 @@ from atmorep_k.evaluation.held_out.scoring import Scoring
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry.parameters import named_parameters
+from atmorep_k.training import TrainingSchedule
 from atmorep_k.training.watch.watch import Watch
 
 from component_arrays import assert_equal, random_arrays
@@ -85,8 +86,7 @@ def _pretraining_arguments():
         "masking": c.maskings.Forecast(),
         "loss": c.losses.KernelCRPS(),
         "optimizer": keras.optimizers.AdamW(c.schedules.WarmupDecay(), weight_decay=0.1),
-        "steps": 7,
-        "minutes": 2.5,
+        "schedule": TrainingSchedule(steps=7, minutes=2.5),
         "adapters": c.adapters.LowRankAdapters(rank=2),
         "learning_rates": {"*/coupled_*": 10.0},
         "callbacks": [c.callbacks.MLflowLogger("winds")],
@@ -328,6 +328,20 @@ CASES = {
         use=lambda mesh: str(mesh.rules(AtmoRep(**_model_arguments()), (2, 2))),
     ),
     "Pretraining": Case(_pretraining_arguments),
+    "TrainingSchedule": Case(
+        lambda: {
+            "steps": 9,
+            "minutes": 2.5,
+            "batch_size": 3,
+            "steps_per_epoch": 4,
+            "steps_per_execution": 1,
+            "checkpoint_every": 6,
+            "keep_checkpoints": 3,
+            "best": "val_loss",
+            "validation_batches": 2,
+        },
+        use=lambda schedule: str((schedule.spans(5), schedule.ends_epoch_with(3))),
+    ),
 }
 
 
@@ -394,6 +408,7 @@ def test_configuration_round_trip(entry):
     assert json.dumps(keras.saving.serialize_keras_object(copy)) == json.dumps(described)
 
 
+@pytest.mark.backend
 @_entry(lambda e: not issubclass(e.cls, keras.layers.Layer))
 def test_a_copy_does_the_same(entry):
     use, component = _case(entry).use, _make(entry)
@@ -406,6 +421,7 @@ def test_a_copy_does_the_same(entry):
         assert_equal(one, other)
 
 
+@pytest.mark.backend
 @layers
 def test_layer_in_a_saved_model(entry, randomize, tmp_path):
     inputs = random_arrays(_case(entry).inputs)
@@ -438,6 +454,7 @@ def _variables(layer):
     return layer.trainable_variables, layer.non_trainable_variables
 
 
+@pytest.mark.backend
 @layers
 def test_compiled_layer_equals_eager(entry, randomize):
     layer, inputs = _make(entry), random_arrays(_case(entry).inputs)
@@ -446,6 +463,7 @@ def test_compiled_layer_equals_eager(entry, randomize):
     assert_equal(layer(*inputs), _compiled(layer, inputs), tolerance=1e-5)
 
 
+@pytest.mark.backend
 @layers
 def test_layer_in_mixed_precision(entry, randomize):
     case, exact, mixed = _case(entry), _make(entry), _make(entry, dtype="mixed_bfloat16")
@@ -466,6 +484,7 @@ def _built(randomize, **changes):
     return randomize(model)
 
 
+@pytest.mark.backend
 def test_model_in_a_file(randomize, make_batch, tmp_path):
     model = _built(randomize)
     inputs, _, _ = make_batch(model.fields)
@@ -474,6 +493,7 @@ def test_model_in_a_file(randomize, make_batch, tmp_path):
     assert_equal(model(inputs), loaded(inputs))
 
 
+@pytest.mark.backend
 def test_compiled_model_equals_eager(randomize, make_batch):
     model = _built(randomize)
     inputs, _, _ = make_batch(model.fields)
@@ -481,6 +501,7 @@ def test_compiled_model_equals_eager(randomize, make_batch):
     assert_equal(model(inputs), model.predict_on_batch(inputs), tolerance=1e-5)
 
 
+@pytest.mark.backend
 def test_model_in_mixed_precision(randomize, make_batch, tmp_path):
     exact = _built(randomize)
     mixed = _built(randomize, dtype="mixed_bfloat16")

@@ -4,7 +4,8 @@ import google_crc32c
 import numpy as np
 import zarr
 
-from atmorep_k.data.opening import StoreDescription, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import variable_info
 
 HOURS = np.arange("2020-01-30T00", "2020-02-02T12", dtype="datetime64[h]")

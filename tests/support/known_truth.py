@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import xarray as xr
 
-from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.opening import StoreDescription, VariableInfo, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.windows.opened import StoreWindows
 
 WINDOW = Window((6, 4, 8))
 START = np.datetime64("2020-01-31T12", "h")
@@ -64,14 +66,14 @@ class Answers:
 
 def tell_the_truth(monkeypatch):
     """Hands the truth to a model among its inputs."""
-    plain = WindowDataset.sample
+    plain = StoreWindows.sample
 
     def sample(self, position, masking, rng, **options):
         found = plain(self, position, masking, rng, **options)
         told = {f"truth/{n}": v for n, v in found.targets.items()}
         return dataclasses.replace(found, inputs=found.inputs | told)
 
-    monkeypatch.setattr(WindowDataset, "sample", sample)
+    monkeypatch.setattr(StoreWindows, "sample", sample)
 
 
 def members(values):

@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import mesh_worker
 import numpy as np
@@ -17,14 +16,13 @@ from atmorep_k.runs.directory import RunDirectory
 RUNS = """
 import json, sys
 import mesh_worker
-mesh_worker.leave_tensorflow_out()
 from atmorep_k.distribution.devices import ask_for_devices
 ask_for_devices({"Mesh.shape": json.loads(sys.argv[2])})
-from atmorep_k.run_directory import RunDirectory
+from atmorep_k.runs.directory import RunDirectory
 
 for folder, mesh, resume in json.loads(sys.argv[1]):
     training = mesh_worker.make_training(mesh_worker._random_batch(), mesh)
-    training.checkpoint_every, training.steps_per_epoch = 10, 15
+    training.schedule.checkpoint_every, training.schedule.steps_per_epoch = 10, 15
     seen = mesh_worker.predicting(training)
     # Where weights are split, or fields placed; it takes a compilation.
     training.callbacks = [seen] if mesh and mesh["shape"] == [1, 2] and not resume else []
@@ -36,11 +34,7 @@ for folder, mesh, resume in json.loads(sys.argv[1]):
 
 def start(runs, shape, **variables):
     """Starts a process that carries out runs on as many devices as a mesh asks for."""
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(Path(mesh_worker.__file__).parent),
-        **variables,
-    }
+    environment = {**os.environ, **variables}
     command = [sys.executable, "-P", "-c", RUNS, json.dumps(runs), json.dumps(shape)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 

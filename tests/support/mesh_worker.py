@@ -40,15 +40,6 @@ class Batches:
             yield tuple({k: a[rows] for k, a in array.items()} for array in arrays)
 
 
-def leave_tensorflow_out():
-    """Hides TensorFlow from other backends.
-
-    Keras looks for it on each of them, and importing it takes longer than the training.
-    """
-    if os.environ["KERAS_BACKEND"] != "tensorflow":
-        sys.modules["tensorflow"] = None
-
-
 def make_training(random_batch, mesh=None, **options):
     """Returns a `Pretraining` of a small model on a mesh.
 
@@ -62,7 +53,7 @@ def make_training(random_batch, mesh=None, **options):
     from atmorep_k import components as c
     from atmorep_k.fields import FieldSpec, Window
     from atmorep_k.model import AtmoRep
-    from atmorep_k.training.pretraining import Pretraining
+    from atmorep_k.training import Pretraining, TrainingSchedule
 
     def field(name, other):
         tokens = {"token_size": (2, 2, 2), "embed_dim": 16}
@@ -90,8 +81,7 @@ def make_training(random_batch, mesh=None, **options):
         c.maskings.RandomTokens(),
         c.losses.KernelCRPS(),
         keras.optimizers.AdamW(1e-2, **settings),
-        steps=STEPS,
-        batch_size=BATCH,
+        TrainingSchedule(STEPS, batch_size=BATCH),
         mesh=c.distributions.Mesh(**mesh) if mesh else None,
     )
 
@@ -218,7 +208,6 @@ def _random_batch():
 
 
 if __name__ == "__main__":
-    leave_tensorflow_out()
     port = int(os.environ["MASTER_PORT"])
     for number, mesh in enumerate(map(json.loads, sys.argv[2:])):
         # `torchrun` has one address for all; otherwise each group of processes gets its own.

@@ -1,1 +1,5 @@
-"""What a training step would compute and keep, found by tracing it without computing."""
+"""A training step traced, not run: its operations and its memory."""
+
+from atmorep_k.costs.tracing.step import Cost, cost
+
+__all__ = ["Cost", "cost"]

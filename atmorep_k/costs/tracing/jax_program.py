@@ -25,7 +25,7 @@ _KEPT |= {"rsqrt", "sqrt", "div", "pow", "sin", "cos", "cbrt"}
 
 
 def trace(step: Callable, *arguments: Any) -> Program:
-    """Returns the program of a step.
+    """Return the program of a step.
 
     Args:
         step: a function of arrays.
@@ -115,7 +115,7 @@ def _add_call(equation, values, operations) -> None:
 
 
 def _loop(equation) -> tuple[float, int]:
-    """Returns the operations of all rounds of a loop and the memory of one."""
+    """Return the operations of all rounds of a loop and the memory of one."""
     bodies = [_program(body, {}) for body in _bodies(equation)]
     rounds = equation.params.get("length", 1)
     flops = rounds * max(body.flops for body in bodies)
@@ -145,6 +145,6 @@ def _product(equation, values, outputs) -> list[Operation]:
 
 
 def _is_turned(rank, contracted, num_batch, side) -> bool:
-    """Tells whether XLA turns an operand first: a left one sums over its last axes."""
+    """Return whether XLA turns an operand first: a left one sums over its last axes."""
     start = rank - len(contracted) if side == 0 else num_batch
     return sorted(contracted) != list(range(start, start + len(contracted)))

@@ -59,7 +59,7 @@ class Program:
         return sum(operation.flops for operation in self._needed())
 
     def peak_bytes(self) -> int:
-        """Returns the bytes of all that is stored at the time when this is most."""
+        """Return the bytes of all that is stored at the time when this is most."""
         operations = self._needed()
         stored = _stored(operations, set(self.inputs))
         last = self._last_reads(operations, stored)
@@ -76,7 +76,7 @@ class Program:
         return peak
 
     def _needed(self) -> list[Operation]:
-        """Returns the operations without those whose results nobody reads."""
+        """Return the operations without those whose results nobody reads."""
         wanted, needed = set(self.outputs), []
         for operation in reversed(self.operations):
             if not wanted.isdisjoint(operation.outputs):
@@ -85,7 +85,7 @@ class Program:
         return needed[::-1]
 
     def _last_reads(self, operations, stored) -> dict[Value, int]:
-        """Returns the position of the last operation that reads a stored value, fused ones past."""
+        """Return the position of the last operation that reads a stored value, fused ones past."""
         sources = {value: frozenset((value,)) for value in self.inputs}
         last: dict[Value, int] = {}
         for position, operation in enumerate(operations):
@@ -100,7 +100,7 @@ class Program:
 
 
 def _stored(operations: list[Operation], inputs: set[Value]) -> set[Value]:
-    """Returns the values that have memory of their own."""
+    """Return the values that have memory of their own."""
     viewed = {op.outputs[0]: op.inputs[0] for op in operations if op.kind == "view" and op.inputs}
     stored = set()
     for operation in operations:

@@ -35,7 +35,7 @@ class Cost:
 
 
 def cost(model: Any, loss: Any, masking: Any, batch_size: int) -> Cost:
-    """Returns what forward and backward pass of a step take, without computing or allocating it.
+    """Return what forward and backward pass of a step take, without computing or allocating it.
 
     JAX and TensorFlow trace it, and the memory is what a compiler that fuses makes of it; XLA
     packs its buffers less tightly than they would go, see `_PACKING`. PyTorch runs it operation by

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
-from tensorflow.python.ops import while_v2
 
+from atmorep_k.backend.internals.tensorflow import loop_body
 from atmorep_k.costs.tracing.program import Operation, Program, Value
 
 _VIEWS = {"Reshape", "Squeeze", "ExpandDims", "Identity", "StopGradient", "IdentityN", "Snapshot"}
@@ -18,7 +18,7 @@ _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin"
 
 
 def trace(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
-    """Returns the program of a loss and its gradients.
+    """Return the program of a loss and its gradients.
 
     Args:
         loss: function of the values of weights, those of other variables, and a batch.
@@ -65,7 +65,7 @@ def _program(graph) -> Program:
 
 def _loop(node) -> tuple[float, int]:
     """Returns the operations of all rounds of a loop and the memory of one."""
-    body = _program(while_v2._get_graph(node, "body", "_body_graph"))
+    body = _program(loop_body(node))
     # Its first two inputs are where it begins to count and how many rounds there are.
     rounds = tf.get_static_value(node.inputs[1])
     return float(rounds or 1) * body.flops, body.peak_bytes()

@@ -4,17 +4,23 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import torch
-from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode, sdpa_backward_flop_count, sdpa_flop_count
 
-_ATEN = torch.ops.aten
+from atmorep_k.backend.internals.torch import (
+    FakeTensorMode,
+    TorchDispatchMode,
+    attention_on_a_cpu,
+    key_of_storage,
+    read_of_one_number,
+)
+
+_ITEM = read_of_one_number()
 
 
 def count(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> tuple[float, int]:
-    """Returns the operations of a step and the bytes it needs at once beside weights and gradients.
+    """Return the operations of a step and the bytes it needs at once beside weights and gradients.
 
     Its own kernels run, fused attention among them, but on tensors that have shapes only.
 
@@ -29,7 +35,7 @@ def count(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> tu
     with FakeTensorMode():
         values = [_tensor(w).requires_grad_() for w in weights]
         state = [_tensor(v) for v in others]
-        data = tree_map(_tensor, batch)
+        data = keras.tree.map_structure(_tensor, batch)
         with operations, memory:
             gradients = torch.autograd.grad(loss(values, state, data), values, allow_unused=True)
         peak = memory.peak([g for g in gradients if g is not None])
@@ -49,16 +55,16 @@ class _Memory(TorchDispatchMode):
         self.known: dict[int, int] = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        if function is _ATEN._local_scalar_dense.default:
+        if function is _ITEM:
             return 0  # the seed of a dropout, which has no value here
         result = function(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
+        for tensor in keras.tree.flatten(result):
             if isinstance(tensor, torch.Tensor):
-                self._note(tensor.untyped_storage())
+                self._note(tensor)
         return result
 
-    def _note(self, storage) -> None:
-        key, number = storage._cdata, len(self.events)
+    def _note(self, tensor) -> None:
+        storage, key, number = tensor.untyped_storage(), key_of_storage(tensor), len(self.events)
         if key not in self.known:
             self.known[key] = number
             self.events.append((number, storage.nbytes()))
@@ -70,7 +76,7 @@ class _Memory(TorchDispatchMode):
 
     def peak(self, without: Sequence[torch.Tensor]) -> int:
         """Returns the most bytes held at once, those of some tensors left out."""
-        left_out = {self.known.get(t.untyped_storage()._cdata) for t in without}
+        left_out = {self.known.get(key_of_storage(t)) for t in without}
         held = peak = 0
         for number, nbytes in list(self.events):
             if number not in left_out:
@@ -80,7 +86,7 @@ class _Memory(TorchDispatchMode):
 
 
 def _attention_on_a_cpu() -> dict:
-    """Returns operations of the kernels that PyTorch's own table lacks, from shapes."""
+    """Return operations of the kernels that PyTorch's own table lacks, from shapes."""
 
     def forward(query, key, value, *args, out_shape=None, **kwargs):
         return sdpa_flop_count(query, key, value)
@@ -88,7 +94,4 @@ def _attention_on_a_cpu() -> dict:
     def backward(gradient, query, key, value, *args, out_shape=None, **kwargs):
         return sdpa_backward_flop_count(gradient, query, key, value)
 
-    return {
-        _ATEN._scaled_dot_product_flash_attention_for_cpu: forward,
-        _ATEN._scaled_dot_product_flash_attention_for_cpu_backward: backward,
-    }
+    return dict(zip(attention_on_a_cpu(), (forward, backward), strict=True))

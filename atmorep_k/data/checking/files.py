@@ -10,7 +10,7 @@ from atmorep_k.data.checking.findings import Finding
 from atmorep_k.data.checking.value_reader import Block, ValueReader
 from atmorep_k.data.checking.values import Tiles
 from atmorep_k.data.stores.base import Store
-from atmorep_k.data.writing.append import READY, STAGE
+from atmorep_k.data.writing.appending import READY, STAGE
 from atmorep_k.data.writing.executors import in_order
 from atmorep_k.earth.times import iso
 from atmorep_k.files import file_crc32c

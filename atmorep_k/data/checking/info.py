@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.data.checking.linked_values import values_of
+from atmorep_k.data.checking.value_reader import values_of
 from atmorep_k.data.linked.store import LinkedStore
-from atmorep_k.data.opening import Store, open_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import gaps, iso, usual_step
 
 # Up to so many bytes of values every value is looked at without being asked.

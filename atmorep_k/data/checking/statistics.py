@@ -8,8 +8,7 @@ from atmorep_k.data.checking.bounds import may_rest
 from atmorep_k.data.checking.findings import Finding
 from atmorep_k.data.checking.survey import Survey
 from atmorep_k.data.stores.base import Store
-from atmorep_k.data.stores.statistics import MONTHS
-from atmorep_k.data.stores.stored_statistics import StoredStatistics, varies
+from atmorep_k.data.stores.statistics import MONTHS, StoredStatistics, varies
 from atmorep_k.errors import UserError
 
 # Further from the values than this, in their standard deviations, or by such a factor of these,

@@ -8,11 +8,10 @@ import numpy as np
 from atmorep_k.data.checking.block_summary import BlockSummary, Limits, summarise
 from atmorep_k.data.checking.bounds import Bounds, bounds_of, may_rest
 from atmorep_k.data.checking.findings import Finding, Severity
-from atmorep_k.data.checking.linked_values import values_of
 from atmorep_k.data.checking.patches import Patch
 from atmorep_k.data.checking.survey import Survey
 from atmorep_k.data.checking.unit_slips import find_slips
-from atmorep_k.data.checking.value_reader import Block, ValueReader
+from atmorep_k.data.checking.value_reader import Block, ValueReader, values_of
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
 from atmorep_k.data.writing.executors import in_order

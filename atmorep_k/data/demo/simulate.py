@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.data.demo.atmosphere import HUMIDITY, Atmosphere
-from atmorep_k.data.opening import StoreDescription, check_output, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import is_store, write_store
 from atmorep_k.earth.variables import VariableInfo, variable_info
 from atmorep_k.errors import UserError
+from atmorep_k.files import check_output
 
 if TYPE_CHECKING:
     from dinosaur.primitive_equations import State
@@ -146,7 +148,7 @@ def demo_store(
     if days < 1:
         raise UserError(f"a demo store has at least 1 day, not {days}.")
     output = Path(output)
-    check_output(output, overwrite)
+    check_output(output, overwrite, kind="a store", is_ours=is_store)
     hours = 24 * int(days)
     return write_store(
         output, demo_description(hours), simulate(hours), overwrite=overwrite, progress=progress

@@ -3,7 +3,7 @@
 import numpy as np
 
 from atmorep_k.data.sources.joining import Joined
-from atmorep_k.data.stores.lazy_array import LazyArray
+from atmorep_k.data.stores.lazy_arrays import LazyArray
 
 
 class LinkedArray(LazyArray):

@@ -11,8 +11,8 @@ import numpy as np
 from atmorep_k.data.sources.joining import Joined
 from atmorep_k.data.sources.selection import Selection
 from atmorep_k.data.stores.array_source import ArraySource
+from atmorep_k.data.stores.base import lazy_dataset
 from atmorep_k.data.stores.layout import StoreDescription
-from atmorep_k.data.stores.lazy_dataset import lazy_dataset
 from atmorep_k.data.stores.own import OwnStore
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError

@@ -112,10 +112,10 @@ def _open_zarr(source: str) -> tuple[list[Piece], dict[str, str]]:
 
     from atmorep_k.data.sources.anemoi import anemoi_pieces, is_anemoi
     from atmorep_k.data.sources.cf import zarr_pieces
-    from atmorep_k.data.stores.cloud import open_group
+    from atmorep_k.data.stores.address import open_remote_group
 
     try:
-        group = open_group(source) if "://" in source else zarr.open_group(source, mode="r")
+        group = open_remote_group(source) if "://" in source else zarr.open_group(source, mode="r")
     except (OSError, ValueError, KeyError) as error:
         if isinstance(error, UserError):
             raise

@@ -4,11 +4,10 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from atmorep_k.data.sources.crop import crop
+from atmorep_k.data.sources.cutting import crop, within
 from atmorep_k.data.sources.derived import derive
 from atmorep_k.data.sources.finding import open_sources
 from atmorep_k.data.sources.joining import Joined, join
-from atmorep_k.data.sources.period import within
 from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown

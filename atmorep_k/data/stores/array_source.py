@@ -5,7 +5,7 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from atmorep_k.data.stores.address import Place, kvstore, open_array
+from atmorep_k.data.stores.address import Location, kvstore, open_array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,7 +19,7 @@ class ArraySource:
         has_level: whether there is an axis of levels.
     """
 
-    path: Place
+    path: Location
     zarr_format: int
     field: int | None
     has_level: bool

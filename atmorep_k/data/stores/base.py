@@ -1,15 +1,16 @@
 """What any store of training data is, whatever its files look like."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from atmorep_k.data.stores.address import Place
+from atmorep_k.data.stores.address import Location
 from atmorep_k.data.stores.array_source import ArraySource
+from atmorep_k.data.stores.layout import level_attributes
 from atmorep_k.data.stores.packing import Packing
-from atmorep_k.data.stores.stored_statistics import StoredStatistics
+from atmorep_k.data.stores.statistics import StoredStatistics
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import unknown
 
@@ -31,7 +32,7 @@ class Store:
         attributes: the global attributes.
     """
 
-    path: Place
+    path: Location
     time: np.ndarray
     level: np.ndarray
     latitude: np.ndarray
@@ -99,3 +100,29 @@ class Store:
         Variables are `(time, [level,] latitude, longitude)` float32, NaN where values are missing.
         """
         raise NotImplementedError
+
+
+def lazy_dataset(store: Store, values: Mapping[str, Any]) -> "xr.Dataset":
+    """Returns variables `(time, [level,] latitude, longitude)` of a store.
+
+    Args:
+        store: gives coordinates, names and units.
+        values: name -> what xarray takes for values.
+    """
+    import xarray as xr
+
+    coordinates = {
+        "time": ("time", store.time),
+        "latitude": ("latitude", store.latitude, {"units": "degrees_north"}),
+        "longitude": ("longitude", store.longitude, {"units": "degrees_east"}),
+    }
+    if len(store.level):
+        attributes = level_attributes(store.attributes["level_type"])
+        coordinates["level"] = ("level", store.level, attributes)
+    variables = {}
+    for name, info in store.variables.items():
+        level = ("level",) if info.has_level else ()
+        dimensions = ("time", *level, "latitude", "longitude")
+        attributes = {"units": info.units, "long_name": info.long_name}
+        variables[name] = xr.Variable(dimensions, values[name], attributes)
+    return xr.Dataset(variables, coordinates, store.attributes)

@@ -17,11 +17,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from atmorep_k.data.stores.array_source import ArraySource
-from atmorep_k.data.stores.base import Store
+from atmorep_k.data.stores.base import Store, lazy_dataset
 from atmorep_k.data.stores.layout import decode_time, mean_spacing
-from atmorep_k.data.stores.lazy_dataset import lazy_dataset
-from atmorep_k.data.stores.statistics import MONTHS
-from atmorep_k.data.stores.stored_statistics import Pair, Scope, StoredStatistics, fill_constant
+from atmorep_k.data.stores.statistics import MONTHS, Pair, Scope, StoredStatistics, fill_constant
 from atmorep_k.earth.axes import level_type
 from atmorep_k.earth.variables import VariableInfo, canonical_name, variable_info
 from atmorep_k.errors import UserError
@@ -151,7 +149,7 @@ class OriginalStore(Store):
 
     def dataset(self) -> "xr.Dataset":
         """Opens the store with xarray, as if each field had an array of its own."""
-        from atmorep_k.data.stores.field_array import FieldArray
+        from atmorep_k.data.stores.lazy_arrays import FieldArray
 
         places = {n: (self.path / array, field) for n, (array, field) in self.places.items()}
         return lazy_dataset(self, {n: FieldArray(*place).lazy() for n, place in places.items()})

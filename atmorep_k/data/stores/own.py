@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atmorep_k.data.stores.address import Place, open_group_at
+from atmorep_k.data.stores.address import Location, open_group_at
 from atmorep_k.data.stores.array_source import ArraySource
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import decode_time
 from atmorep_k.data.stores.packing import Packing
-from atmorep_k.data.stores.statistics import MONTHS
-from atmorep_k.data.stores.stored_statistics import Pair, Scope, StoredStatistics, fill_constant
+from atmorep_k.data.stores.statistics import MONTHS, Pair, Scope, StoredStatistics, fill_constant
 from atmorep_k.earth.variables import VariableInfo
 
 if TYPE_CHECKING:
@@ -42,7 +41,7 @@ class OwnStore(Store):
         return is_marked and all(name in group for name in arrays)
 
     @classmethod
-    def open(cls, path: Place, group) -> "OwnStore":
+    def open(cls, path: Location, group) -> "OwnStore":
         """Returns the store that a Zarr group, which is recognised, holds."""
         arrays = dict(group.arrays())
         level = arrays["level"][:] if "level" in arrays else np.zeros(0)
@@ -92,7 +91,7 @@ class OwnStore(Store):
         """Opens the store with xarray, see `Store.dataset`."""
         import xarray as xr
 
-        from atmorep_k.data.stores.packed_array import PackedArray
+        from atmorep_k.data.stores.lazy_arrays import PackedArray
 
         # Values are unpacked by us: CF, which xarray follows, knows no scale for each level.
         files = open_group_at(self.path).store

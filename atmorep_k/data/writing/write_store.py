@@ -20,7 +20,7 @@ from atmorep_k.data.writing.finishing import finish
 from atmorep_k.data.writing.skeleton import SCRATCH, create_skeleton
 from atmorep_k.data.writing.variable_writer import VariableWriter
 from atmorep_k.errors import UserError
-from atmorep_k.files import new_parents, put_in_place
+from atmorep_k.files import check_output, new_parents, put_in_place
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -54,7 +54,7 @@ def write_store(
             missing or not finite. Nothing is left behind.
     """
     output = Path(output)
-    check_output(output, overwrite)
+    check_output(output, overwrite, kind="a store", is_ours=is_store)
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     with contextlib.ExitStack() as made:
         with writing_to(output):
@@ -78,22 +78,8 @@ def write_store(
     return output
 
 
-def check_output(output: Path, overwrite: bool) -> None:
-    """Checks that `output` may be written, before any work.
-
-    Raises:
-        UserError: where it exists (and is not to be replaced), or the place cannot be written.
-    """
-    if output.exists() and not overwrite:
-        raise UserError(f"{output} exists already; give another name or --overwrite.")
-    if output.exists() and not _is_store(output):
-        raise UserError(f"{output} exists and is no store; it is not overwritten.")
-    place = next(p for p in output.absolute().parents if p.exists())
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"cannot write {output}: {place} is no directory one may write into.")
-
-
-def _is_store(path: Path) -> bool:
+def is_store(path: Path) -> bool:
+    """Return whether a directory holds a store, so that another may replace it."""
     try:
         attributes = json.loads((path / "zarr.json").read_text())["attributes"]
     except (OSError, ValueError, KeyError):

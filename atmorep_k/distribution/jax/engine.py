@@ -13,6 +13,7 @@ import jax
 import keras
 import numpy as np
 
+from atmorep_k.backend.internals.keras import place, put_value
 from atmorep_k.distribution.devices import join
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.processes import Processes
@@ -117,11 +118,12 @@ class JaxEngine(Engine):
     def fill(self, variable: Any, read: Callable[[Block], np.ndarray]) -> None:
         """Reads for each device what it holds."""
         shape = tuple(variable.shape)
-        variable._value = jax.make_array_from_callback(
+        array = jax.make_array_from_callback(
             shape,
             variable.value.sharding,
             lambda index: np.asarray(read(_block(index, shape)), variable.dtype),
         )
+        put_value(variable, array)
 
     def collect(self, model: Any) -> None:
         """Gathers all weights; afterwards the model is on one device of each process."""
@@ -178,8 +180,7 @@ def _exit_failed() -> None:
 
 
 def _bring_home(variable, value) -> None:
-    variable._layout = None
-    variable._value = jax.device_put(value, jax.local_devices()[0])
+    place(variable, jax.device_put(value, jax.local_devices()[0]), None)
 
 
 def _is_here(device) -> bool:
@@ -187,21 +188,21 @@ def _is_here(device) -> bool:
 
 
 def _pass_through(variables) -> None:
-    """Makes values anew: JAX 0.10 cannot take apart local ones that it has put on the mesh."""
+    """Copy values by a compiled identity: JAX 0.10 cannot take apart local arrays on the mesh."""
     wanted = [v.value.sharding for v in variables]
     held = [n for n, s in enumerate(wanted) if not isinstance(s, jax.sharding.SingleDeviceSharding)]
     shardings = [wanted[n] for n in held]
     values = jax.jit(lambda a: a, out_shardings=shardings)([variables[n].value for n in held])
     for number, value in zip(held, values, strict=True):
-        variables[number]._value = value
+        put_value(variables[number], value)
 
 
 def _place(variable, sharding) -> None:
-    # Keras assigns by the layout: without it a metric that is reset would leave the mesh.
-    variable._layout = sharding
-    variable._value = jax.make_array_from_callback(
+    array = jax.make_array_from_callback(
         tuple(variable.shape), sharding, np.asarray(variable.value).__getitem__
     )
+    # Keras assigns by the layout: without it a metric that is reset would leave the mesh.
+    place(variable, array, sharding)
 
 
 def _block(index, shape) -> Block:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from atmorep_k.backend.internals.keras import renew
 from atmorep_k.distribution.engine import Engine, as_numpy
 from atmorep_k.distribution.tensorflow import workers
 from atmorep_k.errors import UserError
@@ -56,7 +57,7 @@ class TensorFlowEngine(Engine):
         model.optimizer = None
         model.train_function = model.test_function = model.predict_function = None
         for variable in (*model.variables, *model.metrics_variables):
-            variable._initialize(self._whole(variable))
+            renew(variable, self._whole(variable))
 
     def _whole(self, variable):
         """Returns the whole value of a variable as a numpy array."""

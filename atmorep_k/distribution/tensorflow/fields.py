@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from atmorep_k.backend.internals.keras import renew
 from atmorep_k.distribution.tensorflow.engine import TensorFlowEngine
 from atmorep_k.distribution.weights import slots
 from atmorep_k.errors import UserError
@@ -34,7 +35,7 @@ class TensorFlowFields(TensorFlowEngine):
         model.jit_compile = False
         for slot, weight in slots(model.optimizer):
             with tf.device(weight.value.device):
-                slot._initialize(slot.numpy())
+                renew(slot, slot.numpy())
 
     def collect(self, model: Any) -> None:
         """Brings all fields to one device."""
@@ -45,8 +46,8 @@ class TensorFlowFields(TensorFlowEngine):
 def _placed(device: str, function, states: tuple):
     """Returns the tensor that a function makes of its states on a device.
 
-    TensorFlow runs gradients on the first device, wherever what they are of was run; hence a
-    gradient that says where.
+    TensorFlow runs gradients on the first device, wherever the forward pass ran. A custom gradient
+    records its own tape and replays it on the device of the field.
     """
     if not states:
         with tf.device(device):

@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from atmorep_k.backend import replicas
-from atmorep_k.backend.random_states import SEED_STEP, is_random_state
+from atmorep_k.backend.internals.keras import put_value, renew
+from atmorep_k.backend.internals.optimizers import take_sums
+from atmorep_k.backend.replicas import SEED_STEP, is_random_state
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.launch import BROKEN
 from atmorep_k.distribution.tensorflow import steps, workers
@@ -67,21 +69,21 @@ class TensorFlowReplicas(TensorFlowEngine):
             if is_random_state(variable):
                 self._spread_seed(variable, variable.numpy())
             elif not isinstance(variable.value, tf.distribute.DistributedValues):
-                variable._initialize(variable.numpy())
-        # They are summed before, so that they can be clipped.
-        optimizer._all_reduce_sum_gradients = list
+                renew(variable, variable.numpy())
+        take_sums(optimizer)
         self._distributed = True
         steps.install(model, self._compiled, lambda gradients, weights: _sum(gradients))
 
     def _spread_seed(self, variable, value: np.ndarray) -> None:
-        """Lets each replica draw numbers of its own; the first those of one device."""
+        """Let each replica draw its own random numbers, the first those of a single device."""
         with self._strategy.scope():
-            variable._value = tf.Variable(
+            made = tf.Variable(
                 value,
                 trainable=False,
                 synchronization=tf.VariableSynchronization.ON_READ,
                 aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA,
             )
+            put_value(variable, made)
         here = self._strategy.experimental_local_results(variable.value)
         for number, own in enumerate(here, self.process * len(here)):
             own.assign(value + np.array([number * SEED_STEP, 0], value.dtype))
@@ -110,9 +112,10 @@ class TensorFlowReplicas(TensorFlowEngine):
         return self._strategy.experimental_local_results(value)[0]
 
     def feed(self, batches: Iterable) -> Iterable:
-        """Returns a dataset that does not tune itself: Keras's does, and its end is waited for.
+        """Return a dataset without autotuning.
 
-        The tuner sleeps twice as long each time, and ten seconds and more after a step was traced.
+        Keras's dataset tunes itself, and deleting it waits for the tuner, which sleeps twice as
+        long each time: ten seconds and more by the time a step has been traced.
         """
         first, again = _peeked(batches)
         spec = tf.nest.map_structure(lambda a: tf.TensorSpec(a.shape, a.dtype), first)
@@ -160,7 +163,7 @@ class TensorFlowReplicas(TensorFlowEngine):
 
 @contextlib.contextmanager
 def _told() -> Iterator[None]:
-    """Says in a sentence that another process is gone; TensorFlow notices within two minutes."""
+    """Turn the error of a lost process, noticed within two minutes, into a `UserError`."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError) as error:

@@ -12,6 +12,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from atmorep_k.backend.internals import optimizers
+from atmorep_k.backend.internals.keras import record_loss
 from atmorep_k.errors import UserError
 
 Step = Callable[[Any], dict]
@@ -61,7 +63,7 @@ def _repeated(model, step):
 
 def _alternating(optimizer, keep, update, number):
     def step(batch):
-        done = int(optimizer._iterations.numpy()) + 1
+        done = optimizers.steps_made(optimizer) + 1
         return keep(batch) if done % number else update(batch)
 
     return step
@@ -87,7 +89,7 @@ def _test(model, batch):
 
 
 def _logs(model, loss):
-    model._loss_tracker.update_state(loss)
+    record_loss(model, loss)
     return model.get_metrics_result()
 
 
@@ -96,24 +98,18 @@ def _update(settle, optimizer, gradients, weights) -> None:
 
 
 def _keep(settle, optimizer, gradients, weights) -> None:
-    held = _held(optimizer, weights)
-    optimizer._backend_increment_gradient_accumulators(settle(gradients, weights), held)
-    optimizer._iterations.assign_add(1)
+    held = optimizers.accumulators(optimizer, weights)
+    optimizers.accumulate(optimizer, settle(gradients, weights), held)
+    optimizers.count_step(optimizer)
 
 
 def _update_by_mean(settle, optimizer, gradients, weights) -> None:
     """Updates the weights by the mean of kept gradients and these, and keeps zeros."""
-    held, number = _held(optimizer, weights), optimizer.gradient_accumulation_steps
+    number = optimizer.gradient_accumulation_steps
+    held = optimizers.accumulators(optimizer, weights)
     before = [tf.identity(slot.value) for slot in held]
     gradients = settle(gradients, weights)
     mean = [(g + h) / number for g, h in zip(gradients, before, strict=True)]
-    mean = optimizer._clip_gradients(mean)
-    optimizer._apply_weight_decay(weights)
-    optimizer._backend_update_step(mean, weights, optimizer.learning_rate)
-    optimizer._backend_increment_gradient_accumulators([-h for h in before], held)
-    optimizer._iterations.assign_add(1)
-
-
-def _held(optimizer, weights) -> list:
-    slots = optimizer._accumulated_gradients
-    return [slots[optimizer._get_variable_index(weight)] for weight in weights]
+    optimizers.update(optimizer, mean, weights)
+    optimizers.accumulate(optimizer, [-h for h in before], held)
+    optimizers.count_step(optimizer)

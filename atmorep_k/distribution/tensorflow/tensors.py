@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.experimental import dtensor
-from tensorflow.python.framework import error_interpolation
 
+from atmorep_k.backend.internals.keras import all_layers, layers_within, put_value
+from atmorep_k.backend.internals.tensorflow import plain_errors, take_identity
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.tensorflow import steps
@@ -57,18 +58,18 @@ class TensorFlowTensors(TensorFlowEngine):
         value = self._on_mesh(variable.value)
         value = dtensor.relayout(value, dtensor.Layout(names, self._mesh))
         made = dtensor.DVariable(value, dtype=value.dtype, trainable=variable.value.trainable)
-        # An optimiser finds what belongs to a weight by it.
-        made._unique_id = variable.value._unique_id
-        variable._value = made
+        take_identity(made, variable.value)
+        put_value(variable, made)
 
     def _let_heads_meet(self, model) -> list:
-        """Lets heads be whole on all devices where they are put side by side; returns the layers.
+        """Replicate heads before concatenating them; return the layers whose calls changed.
 
-        Left to itself, DTensor splits them there as the rows of the kernel that they meet, but puts
-        the parts of each device together, in another order, without an error (TensorFlow 2.21).
+        Left to itself, DTensor shards the concatenation like the rows of the kernel that follows,
+        but joins each device's parts in another order, without an error (TensorFlow 2.21).
         """
-        attention = [part for part in model._flatten_layers() if hasattr(part, "num_heads")]
-        linear = [p for a in attention for p in a._layers if isinstance(p, keras.layers.Dense)]
+        attention = [part for part in all_layers(model) if hasattr(part, "num_heads")]
+        parts = [part for layer in attention for part in layers_within(layer)]
+        linear = [part for part in parts if isinstance(part, keras.layers.Dense)]
         for part in attention:
             part.call = functools.partial(_then, part.call, self._whole_over_model)
         for part in linear:
@@ -141,7 +142,7 @@ class TensorFlowTensors(TensorFlowEngine):
         """Returns each block once."""
         parts = dtensor.unpack(variable.value.read_value())
         found = zip(self._blocks(variable), parts, strict=True)
-        # Slices are no keys of a dict.
+        # Slices cannot be keys of a dict.
         return list({str(block): (block, part.numpy()) for block, part in found}.values())
 
     def fill(self, variable: Any, read: Callable[[Block], np.ndarray]) -> None:
@@ -164,14 +165,10 @@ class TensorFlowTensors(TensorFlowEngine):
 
 @contextlib.contextmanager
 def _told(size) -> Iterator[None]:
-    """Says in a sentence what DTensor cannot split.
-
-    Its message has a million characters, which TensorFlow would search for names for hours.
-    """
-    search = error_interpolation.parse_message
-    error_interpolation.parse_message = lambda message: (message, [], [])
+    """Say in one sentence what DTensor cannot split."""
     try:
-        yield
+        with plain_errors():
+            yield
     except tf.errors.OpError as error:
         if "dtensor" not in error.message:
             raise
@@ -180,8 +177,6 @@ def _told(size) -> Iterator[None]:
             f"TensorFlow cannot split this model over {size[1]} devices ({reason}): choose "
             f"Mesh.shape = ({math.prod(size)}, 1), which splits samples, or KERAS_BACKEND=jax."
         ) from error
-    finally:
-        error_interpolation.parse_message = search
 
 
 def _then(call, change, *args, **options):

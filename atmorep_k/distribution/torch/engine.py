@@ -12,11 +12,13 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor.experimental import implicit_replication
 
 from atmorep_k.backend import replicas
-from atmorep_k.backend.random_states import SEED_STEP, is_random_state
+from atmorep_k.backend.internals.keras import all_layers, held_value
+from atmorep_k.backend.internals.torch import follow_values
+from atmorep_k.backend.replicas import SEED_STEP, is_random_state
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.torch import group
-from atmorep_k.distribution.torch.layers import SplitLayers, follow_values, held
+from atmorep_k.distribution.torch.layers import SplitLayers, held
 from atmorep_k.distribution.torch.optimizer import ELEMENTWISE, Shares, spread
 from atmorep_k.distribution.torch.split import Split
 from atmorep_k.distribution.weights import check_heads, slots
@@ -77,17 +79,17 @@ class TorchEngine(Engine):
     def distribute(self, model: Any) -> None:
         """Splits weights and slots, lets the optimiser sum gradients."""
         for variable in model.variables:
-            dist.broadcast(variable._value.detach(), 0)
+            dist.broadcast(held_value(variable).detach(), 0)
             self._splits[id(variable)] = self._split(variable)
         for part in (p for n in model.networks.values() for p in n.parts().values()):
             if any(self._splits[id(v)].model is not None for v in part.variables):
                 self._layers.add(part, lambda variable: self._splits[id(variable)])
-        follow_values(model._flatten_layers())
+        follow_values(all_layers(model))
         self._spread(model.optimizer)
         self._seeds = {id(v) for v in model.variables if is_random_state(v)}
         for variable in model.variables:
             if id(variable) in self._seeds:
-                self._set(variable, keras.ops.convert_to_numpy(variable._value))
+                self._set(variable, keras.ops.convert_to_numpy(held_value(variable)))
 
     def _split(self, variable) -> Split:
         axes = self._rules.get(within(variable.path), ())
@@ -123,7 +125,7 @@ class TorchEngine(Engine):
 
     def _set(self, variable, value: np.ndarray) -> None:
         if id(variable) in self._seeds:
-            # Each replica draws its own dropout, those that share its rows the same.
+            # Each replica draws its own dropout; processes that share its rows draw the same.
             value = value.astype("int64") + SEED_STEP * self._place[0] * np.array([1, 0])
             value %= 2**31
         tensor = keras.ops.convert_to_tensor(value, dtype=variable.dtype)
@@ -134,7 +136,7 @@ class TorchEngine(Engine):
         """Makes all weights whole in every process, and the model one of a single device."""
         with group.told():
             self._layers.clear()
-        follow_values(model._flatten_layers())
+        follow_values(all_layers(model))
         model.optimizer = None
         model.train_function = model.test_function = model.predict_function = None
 

@@ -83,7 +83,7 @@ def first_host(nodes: str) -> str:
 
 @contextlib.contextmanager
 def told() -> Iterator[None]:
-    """Says in a sentence that another process has gone."""
+    """Turn the error of a lost process into a `UserError`."""
     try:
         yield
     except RuntimeError as error:

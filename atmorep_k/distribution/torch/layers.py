@@ -1,7 +1,7 @@
 """Layers whose weights PyTorch splits: DTensor within them, plain tensors between them."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import keras
 import torch
@@ -9,7 +9,9 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Replicate, Shard, distribute_tensor
 from torch.distributed.tensor.experimental import register_sharding
 
-from atmorep_k.backend.random_states import is_random_state
+from atmorep_k.backend.internals.keras import all_layers, held_value, put_value
+from atmorep_k.backend.internals.torch import attention_on_a_cpu
+from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.distribution.torch.split import Split
 
 
@@ -31,7 +33,7 @@ class SplitLayers:
         _teach_attention()
 
     def add(self, part: keras.layers.Layer, splits: Callable[[keras.Variable], Split]) -> None:
-        """Splits the weights of a part and marks its borders.
+        """Split the weights of a part and mark its borders.
 
         All of its weights become DTensors, the whole ones too, so that their gradients are summed.
 
@@ -42,7 +44,9 @@ class SplitLayers:
         for variable in part.variables:
             if not is_random_state(variable):
                 self._distribute(variable, splits(variable).model)
-        for layer in part._flatten_layers():
+        # Every layer is wrapped, as any of them may be called first; the depth tells which one is
+        # outermost. Set past Keras's `__setattr__`, which would track the partial.
+        for layer in all_layers(part):
             layer.__dict__["call"] = functools.partial(self._call, layer.call)
             self._layers.append(layer)
 
@@ -50,9 +54,9 @@ class SplitLayers:
         placement = Replicate() if dimension is None else Shard(dimension)
         # Each process cuts its part out of the value, which is the same everywhere.
         value = distribute_tensor(
-            variable._value.detach(), self._devices, [placement], src_data_rank=None
+            held_value(variable).detach(), self._devices, [placement], src_data_rank=None
         )
-        variable._value = torch.nn.Parameter(value, requires_grad=variable.trainable)
+        put_value(variable, torch.nn.Parameter(value, requires_grad=variable.trainable))
 
     def _call(self, call, *args, **kwargs):
         if self._depth:
@@ -74,23 +78,17 @@ class SplitLayers:
         for layer in self._layers:
             layer.__dict__.pop("call", None)
             for variable in layer.variables:
-                if isinstance(variable._value, DTensor):
-                    value = variable._value.detach().full_tensor()
-                    variable._value = torch.nn.Parameter(value, requires_grad=variable.trainable)
+                value = held_value(variable).detach()
+                if isinstance(value, DTensor):
+                    value = torch.nn.Parameter(value.full_tensor(), variable.trainable)
+                    put_value(variable, value)
         self._layers = []
 
 
 def held(variable: keras.Variable) -> torch.Tensor:
     """Returns what this process holds of a variable, without a gradient."""
-    value = variable._value.detach()
+    value = held_value(variable).detach()
     return value.to_local() if isinstance(value, DTensor) else value
-
-
-def follow_values(layers: Iterable[keras.layers.Layer]) -> None:
-    """Tells layers that values of their variables are other tensors than before."""
-    for layer in layers:
-        if hasattr(layer, "_torch_params"):
-            layer._track_variables()
 
 
 def _map(function, structure):
@@ -101,9 +99,9 @@ def _map(function, structure):
 
 
 def _summed(value):
-    """Returns a value whose parts, if these are terms of a sum, have been added.
+    """Return a value with its partial sums added.
 
-    Otherwise all that read it later would add them, each for itself.
+    DTensor adds lazily: each of several readers would exchange the same sum once more.
     """
     if isinstance(value, DTensor) and value.placements[0].is_partial():
         return value.redistribute(placements=[Replicate()])
@@ -113,14 +111,18 @@ def _summed(value):
 def _leave(value):
     if not isinstance(value, DTensor):
         return value
+    # The gradient that comes back is whole on each device already; as partial sums it would be
+    # counted once for each device.
     return value.redistribute(placements=[Replicate()]).to_local(grad_placements=[Replicate()])
 
 
 @functools.cache
 def _teach_attention() -> None:
-    """Tells DTensor that PyTorch's fused attention on a CPU acts on each head for itself."""
-    forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
-    backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward.default
+    """Tell DTensor that PyTorch's fused attention on a CPU treats each head separately.
+
+    PyTorch brings such rules for the kernels of GPUs only.
+    """
+    forward, backward = (operator.default for operator in attention_on_a_cpu())
     # Whole, or split by samples or heads: (batch, head, token, channel).
     placements = (Replicate(), Shard(0), Shard(1))
 

@@ -1,4 +1,9 @@
-"""Optimisers of PyTorch whose gradients, slots and weights are spread over processes."""
+"""Optimizers of PyTorch that update only this process's shard of the weights.
+
+Slots are sharded over the samples' axis as in ZeRO stage 1 (Rajbhandari et al. 2020,
+arXiv:1910.02054): gradients are reduce-scattered, each process updates its shard, and weights are
+all-gathered. Any optimizer of Keras that works element by element runs unchanged on a shard.
+"""
 
 import contextlib
 import dataclasses
@@ -9,11 +14,13 @@ import torch
 import torch.distributed as dist
 from torch.distributed.tensor import DTensor
 
+from atmorep_k.backend.internals.keras import give_shape, held_value, put_value
+from atmorep_k.backend.internals.optimizers import become, weights_of
 from atmorep_k.distribution.torch.layers import held
 from atmorep_k.distribution.torch.split import Split
 from atmorep_k.distribution.weights import slots
 
-# Whose change of a value follows from this value, its gradient and its slots alone.
+# Optimizers whose update is element-wise: a shard is updated as it would be within the whole.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "RMSprop", "Adagrad", "Adadelta")
 
 
@@ -77,7 +84,8 @@ class Shares:
             _together(_without(shared, local), self._sum(0)),
         )
         if self.size[1] > 1:
-            # Equal but for kernels that add in any order; so that weights stay equal to the bit.
+            # Processes that hold the same weight got the same gradient but for rounding: kernels
+            # add in any order. Their mean keeps the replicas of a weight equal to the bit.
             split = [self.of(v).model is not None for v in variables]
             means = _together(_without(split, result), self._mean_over_model)
             result = _merge(split, *_chosen(split, result), means)
@@ -133,29 +141,32 @@ class Shares:
 
     @contextlib.contextmanager
     def updating(self) -> Iterator[None]:
-        """Lets variables be this process's shares; at the end weights are complete."""
-        kept = [(v, v._value, v._shape) for v in (*self.weights, *self.slots)]
+        """Let variables hold only this process's shards; at the end weights are complete."""
+        # Shards are views of the weights, so an update in place reaches them. Shapes change with
+        # the values, as optimizers of Keras look at `variable.shape`.
+        kept = [(v, held_value(v), v.shape) for v in (*self.weights, *self.slots)]
         for weight in self.weights:
-            weight._value = self.cut(held(weight), weight)
+            put_value(weight, self.cut(held(weight), weight))
         for variable, _, _ in kept:
-            variable._shape = tuple(variable._value.shape)
+            give_shape(variable, tuple(held_value(variable).shape))
         try:
             yield
         finally:
             for variable, value, shape in kept:
-                variable._value, variable._shape = value, shape
+                put_value(variable, value)
+                give_shape(variable, shape)
         if self.size[0] > 1:
             self.gather()
 
 
 class _Spread:
-    """Stands before the class of an optimiser and hands it this process's share of the weights."""
+    """Mixin that gives an optimizer only this process's shard."""
 
     _shares: Shares
 
     def apply(self, grads, trainable_variables=None):
-        """Updates the weights by gradients of this process's samples."""
-        variables = trainable_variables or self._trainable_variables
+        """Update the weights by gradients of this process's samples."""
+        variables = trainable_variables or weights_of(self)
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
         with torch.no_grad():
             gradients = self._shares.reduce([g for g, _ in pairs], [v for _, v in pairs])
@@ -170,7 +181,7 @@ class _Spread:
             return super()._clip_gradients(grads)
         squares = self._shares.squares(grads, self._shares.updated)
         norms = torch.sqrt(squares.sum() if self.global_clipnorm else squares)
-        # A norm that is not finite has to show.
+        # Adds NaN if a norm is infinite, which would otherwise scale the gradients to 0 unseen.
         scales = bound / torch.clamp(norms, min=bound) + (norms - norms)
         return [g * s for g, s in zip(grads, scales.expand(len(grads)), strict=True)]
 
@@ -181,31 +192,27 @@ class _Spread:
 
 
 def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
-    """Makes a built optimiser one of many processes, each of which updates its shares.
-
-    Its slots keep only what belongs to them.
-    """
-    shares.weights = list(optimizer._trainable_variables) if shares.anything_split else []
+    """Let a built optimizer update only this process's shards, and cut its slots to them."""
+    shares.weights = list(weights_of(optimizer)) if shares.anything_split else []
     shares.slots = []
     for slot, weight in slots(optimizer):
         if shares.anything_split:
             block = shares.of(weight).block(shares.size, shares.place)
-            slot._value = slot._value.detach()[block].clone()
+            put_value(slot, held_value(slot).detach()[block].clone())
             shares.slots.append(slot)
-    kind = type(optimizer)
-    # In place: the model, its checkpoints and its schedule know this optimiser.
-    object.__setattr__(optimizer, "__class__", type(kind.__name__, (_Spread, kind), {}))
+    become(optimizer, _Spread)
     optimizer._shares = shares
 
 
 def _local(gradient, variable) -> torch.Tensor:
     if isinstance(gradient, DTensor):
-        gradient = gradient.redistribute(placements=variable._value.placements).to_local()
+        gradient = gradient.redistribute(placements=held_value(variable).placements).to_local()
     return gradient
 
 
 def _together(tensors: Sequence, function: Callable, like: Sequence | None = None) -> list:
-    """Applies a function of one flat tensor to many, those of each type at once."""
+    """Apply a function of one flat tensor to many tensors, those of each type at once."""
+    # One exchange per type: hundreds of small ones would wait for the network hundreds of times.
     like = tensors if like is None else like
     result: list = [None] * len(like)
     for kind in dict.fromkeys(t.dtype for t in like):

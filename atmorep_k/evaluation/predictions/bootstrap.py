@@ -1,26 +1,28 @@
-"""How sure a score is: intervals from times drawn again in blocks."""
+"""Confidence intervals of scores, from times that are drawn again in blocks."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-# With fewer times the spread of the draws says little: there is no interval.
+from atmorep_k.evaluation.sums import WEIGHT, Sums
+
+# With fewer times the spread of the draws says little, and no interval is given.
 FEWEST_TIMES = 8
 DRAWS = 500
 SHARE = 0.95
 
 
 def block_length(times: int) -> int:
-    """Returns the usual length of a block, the cube root of the number of times."""
+    """Return the usual length of a block, the cube root of the number of times."""
     return max(1, round(times ** (1 / 3)))
 
 
 def draws(times: int, block: int, seed: int = 0) -> np.ndarray:
-    """Returns how often each time is in each draw, (draw, time).
+    """Return how often each time is in each draw, (draw, time).
 
     A draw consists of blocks of consecutive times, which go round from the last time to the first
     so that each time is as likely as any other: the circular block bootstrap of Politis and Romano
-    (1992). Values that follow each other resemble each other; blocks keep that.
+    (1992). Consecutive values resemble each other, and blocks keep that.
 
     Args:
         times: their number.
@@ -34,29 +36,27 @@ def draws(times: int, block: int, seed: int = 0) -> np.ndarray:
 
 
 def intervals(
-    sums: Mapping[str, np.ndarray],
-    score: Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]],
-    block: int,
+    sums: Sums, score: Callable[[Sums], dict[str, np.ndarray]], block: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Returns the lower and the upper end of the 95 % interval of each score.
+    """Return the lower and the upper end of the 95 % interval of each score.
 
     Args:
-        sums: name -> sums of each time (time, model, level, ...).
+        sums: sums of each time (time, model, level, ...).
         score: function sums over times -> scores.
         block: times in a block.
     """
-    times = len(next(iter(sums.values())))
+    times, _, levels = sums[WEIGHT].shape[:3]
     counts = draws(times, block)
     low, high = {}, {}
-    for level in range(next(iter(sums.values())).shape[2]):  # so that draws need little memory
-        drawn = {n: np.tensordot(counts, v[:, :, level], 1) for n, v in sums.items()}
+    for level in range(levels):  # so that draws need little memory
+        drawn = sums.map(lambda total, level=level: np.tensordot(counts, total[:, :, level], 1))
         for name, values in score(drawn).items():
             ends = _ends(values)
             low.setdefault(name, []).append(ends[0])
             high.setdefault(name, []).append(ends[1])
-    return tuple({n: np.stack(v, axis=1) for n, v in found.items()} for found in (low, high))
+    return tuple({n: np.stack(v, axis=1) for n, v in ends.items()} for ends in (low, high))
 
 
 def _ends(values: np.ndarray) -> np.ndarray:
-    """Returns the ends of the interval of draws (draw, ...); NaN where a draw has no score."""
+    """Return the ends of the interval of draws (draw, ...); NaN where a draw has no score."""
     return np.quantile(values, [(1 - SHARE) / 2, (1 + SHARE) / 2], axis=0)

@@ -1,4 +1,4 @@
-"""`evaluate`: a prediction against a store, scored beside baselines."""
+"""`evaluate`: scores of a prediction against a store, with those of baselines."""
 
 import itertools
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ import xarray as xr
 
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.sources.period import limits
+from atmorep_k.data.sources.cutting import limits
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import area_weights
-from atmorep_k.earth.regions import inside
+from atmorep_k.earth.places import inside
 from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.evaluation.predictions.field_scores import FieldScores
 from atmorep_k.evaluation.predictions.matched_field import MatchedField
@@ -31,9 +31,9 @@ def evaluate(
     block: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> xr.Dataset:
-    """Scores a prediction and its baselines where a store has the truth.
+    """Score a prediction and its baselines where a store has the truth.
 
-    A point counts, by its area, where the truth, the prediction and all baselines have a value. One
+    A point counts by its area if the truth, the prediction and all baselines have a value. One
     reference time of one field is in memory at a time, and some 30 + 4 M sums for each time, model,
     level, lead time and region, for M members.
 
@@ -42,7 +42,7 @@ def evaluate(
             `longitude` and, where they apply, `number` and `level`.
         truth: a store, its path, or `"demo"`.
         fields: names; all of the prediction if None.
-        regions: (south, north, west, east) in degrees, beside the whole grid of the prediction.
+        regions: (south, north, west, east) in degrees, besides the whole grid of the prediction.
         climatology: first and last day, month, year or time that the climatology averages over;
             the whole record of the store if None.
         block: consecutive reference times in a block of the bootstrap; the cube root of their
@@ -57,7 +57,7 @@ def evaluate(
         (of, level, prediction_timedelta, wavenumber). A field at the surface has no `level`.
 
     Raises:
-        UserError: where something does not fit, before work begins, or no point counts.
+        UserError: if something does not fit (before work begins), or no point counts.
     """
     _check_options(block)
     opened = open_forecast(prediction)
@@ -72,15 +72,15 @@ def evaluate(
 
 
 def _scored(field: FieldScores, advance: Callable[[], None], block: int | None) -> xr.Dataset:
-    """Adds all reference times, one after the other, and returns the scores."""
+    """Add all reference times one by one, and return the scores."""
     for number in range(field.field.values.sizes["time"]):
         field.add(number)
         advance()
     if not len(field.times):
-        of = field.field
+        scored = field.field
         raise UserError(
-            f"nothing can be scored: at no point have {of.name} of the prediction, its baselines "
-            f"({', '.join(of.models[1:])}) and {of.store.path} all a value."
+            f"nothing can be scored: at no point do {scored.name} of the prediction, its baselines "
+            f"({', '.join(scored.models[1:])}) and {scored.store.path} all have a value."
         )
     return field.dataset(block)
 
@@ -96,7 +96,7 @@ def _check_options(block: int | None) -> None:
     except ImportError as error:
         raise missing_extra("scores", "score") from error
     if block is not None and block < 1:
-        raise UserError(f"a block has at least 1 time, not {block}.")
+        raise UserError(f"a block must have at least 1 time, not {block}.")
 
 
 def _attributes(prediction, opened: xr.Dataset, store: Store, climatology) -> dict[str, str]:
@@ -112,10 +112,10 @@ def _attributes(prediction, opened: xr.Dataset, store: Store, climatology) -> di
 
 
 def _weights(field: MatchedField, regions) -> dict[str, np.ndarray]:
-    """Returns region -> (lat, lon) weights of points, the whole grid first.
+    """Return region -> (lat, lon) weights of points, the whole grid first.
 
     Raises:
-        UserError: where a region is none, or has no point of the prediction.
+        UserError: if a region is not valid, or has no point of the prediction.
     """
     latitude = field.store.latitude[field.rows]
     longitude = field.store.longitude[field.columns]
@@ -137,7 +137,7 @@ def _weights(field: MatchedField, regions) -> dict[str, np.ndarray]:
 
 
 def _times(store: Store, period: Sequence[str] | None) -> np.ndarray:
-    """Returns the indices of the times of a store that lie in a period; all if there is none."""
+    """Return the indices of the times of a store that lie in a period; all times without one."""
     if period is None:
         return np.arange(len(store.time))
     first, end = limits(period)

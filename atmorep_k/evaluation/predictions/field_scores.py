@@ -10,22 +10,44 @@ import xarray as xr
 from atmorep_k.errors import missing_extra
 from atmorep_k.evaluation import metrics
 from atmorep_k.evaluation.baselines import Climatology
+from atmorep_k.evaluation.case import Case
+from atmorep_k.evaluation.events import Event
+from atmorep_k.evaluation.metrics import Metric, statistics_of
 from atmorep_k.evaluation.predictions import bootstrap
-from atmorep_k.evaluation.predictions.case import Case
-from atmorep_k.evaluation.predictions.events import Events
-from atmorep_k.evaluation.predictions.from_sums import from_sums
+from atmorep_k.evaluation.predictions.events import events_of_truth
 from atmorep_k.evaluation.predictions.matched_field import MatchedField
-from atmorep_k.evaluation.predictions.parts import parts
 from atmorep_k.evaluation.predictions.spectra import Spectra
 from atmorep_k.evaluation.predictions.spherical_spectra import SphericalSpectra, rings_of
 from atmorep_k.evaluation.predictions.tables import WAVENUMBERS
 from atmorep_k.evaluation.predictions.zonal_spectra import ZonalSpectra
+from atmorep_k.evaluation.sums import WEIGHT, Sums
 
 _CELL = ("level", "prediction_timedelta", "region")
+# The quantiles of the members that are scored.
+QUANTILES = (0.1, 0.5, 0.9)
+# Points along latitude and longitude of the neighbourhoods in which events are looked for.
+NEIGHBOURHOODS = (3, 9)
+
+
+def field_metrics(number: int, events: Sequence[Event], grid: Sequence[int]) -> list[Metric]:
+    """Return the metrics of a field, in the order of files.
+
+    Args:
+        number: members; a single forecast has no spread.
+        events: the events.
+        grid: numbers of rows and columns; neighbourhoods that are larger are left out.
+    """
+    found = [*metrics.PREDICTIONS, *([metrics.SpreadSkill()] if number > 1 else [])]
+    found += [metrics.QuantileScore(share) for share in QUANTILES]
+    for event in events:
+        found += [metrics.EquitableThreatScore(event), metrics.ROCArea(event)]
+        widths = [width for width in NEIGHBOURHOODS if width <= min(grid)]
+        found += [metrics.FractionsSkillScore(event, width) for width in widths]
+    return found
 
 
 class FieldScores:
-    """Sums of one field by time, model, level, lead time and region, and the scores from them.
+    """The scores of one field, from sums by time, model, level, lead time and region.
 
     Args:
         field: the prediction and its place in the store.
@@ -37,12 +59,16 @@ class FieldScores:
         self.field = field
         self.regions = list(regions)
         self._weight = np.stack(list(regions.values()))
-        self.events = Events.of_truth(field, self._weight[0])
+        self.events = events_of_truth(field, self._weight[0])
+        grid = len(field.rows), len(field.columns)
+        self.metrics = field_metrics(field.number, self.events, grid)
+        self._of_members = statistics_of(self.metrics)
+        self._of_single = statistics_of(field_metrics(1, self.events, grid))
         self._climatology: Climatology = field.climatology(times)
         self._times = field.values.sizes["time"]
         self._shape = len(field.levels), len(field.leads), len(regions)
-        self.sums: dict[str, np.ndarray] = {}
-        self.ranks = np.zeros((*self._shape, field.number + 1))
+        self._totals: dict[str, np.ndarray] = {}
+        self._ranks = np.zeros((*self._shape, field.number + 1))
         self._known = self._predicted = 0
         self._area = self._weight[0].sum(axis=-1)
         self.spectra: dict[str, Spectra] = {}
@@ -56,7 +82,7 @@ class FieldScores:
         self.spectra["spectra"] = ZonalSpectra(field.models, self._area, shape, grid[1])
         place = field.store.latitude[field.rows], field.store.longitude[field.columns]
         if not (rings := rings_of(*place)):
-            self._without = "its grid is no global one of equidistant or Gaussian rows"
+            self._without = "its grid is not a global one of equidistant or Gaussian rows"
         elif not importlib.util.find_spec("ducc0"):
             self._without = str(missing_extra("ducc0", "derive"))
         else:
@@ -64,7 +90,7 @@ class FieldScores:
             self.spectra["spherical_spectra"] = of_sphere
 
     def add(self, number: int) -> None:
-        """Adds the reference time of an index."""
+        """Add the reference time at an index."""
         one = self.field.one(number, self._climatology)
         known, predicted = one.coverage()
         if not known:
@@ -73,44 +99,39 @@ class FieldScores:
         self._predicted += predicted
         for lead in range(len(self.field.leads)):
             for model, (name, case) in enumerate(one.cases(lead, self._weight)):
-                for part, values in parts(case, self.events).items():
-                    self._sum(part)[number, model, :, lead] = values
+                self._keep(number, model, lead, case)
                 for spectra in self.spectra.values():
                     spectra.add(lead, name, case)
-                if case.number > 1:
-                    self._add_ranks(lead, case)
 
-    def _sum(self, part: str) -> np.ndarray:
-        if part not in self.sums:
-            self.sums[part] = np.zeros((self._times, len(self.field.models), *self._shape))
-        return self.sums[part]
-
-    def _add_ranks(self, lead: int, case: Case) -> None:
-        below, equal = (r.values for r in metrics.point_ranks(case.forecast, case.truth))
-        level = np.arange(len(below))[:, None, None]
-        for region in range(len(self.regions)):
-            weight = case.weight[:, region]
-            there = weight > 0
-            group = np.broadcast_to(level, weight.shape)[there]
-            arguments = below[there], equal[there], case.number, group, len(below), weight[there]
-            self.ranks[:, lead, region] += metrics.rank_counts(*arguments)
+    def _keep(self, number: int, model: int, lead: int, case: Case) -> None:
+        """Keep the sums of one case, those of each time by themselves: intervals need them."""
+        statistics = self._of_members if case.number > 1 else self._of_single
+        for name, total in Sums.of(statistics, case).items():
+            if name not in self._totals:  # the first is the prediction, which has the most members
+                shape = self._times, len(self.field.models), *self._shape, *total.shape[2:]
+                self._totals[name] = np.zeros(shape)
+            there = tuple(slice(size) for size in total.shape[2:])
+            self._totals[name][(number, model, slice(None), lead, slice(None), *there)] = total
+        if case.number > 1:
+            ranks = metrics.RankHistogram().statistics
+            self._ranks[:, lead] += Sums.of(ranks, case)["ranks"]
 
     @property
     def times(self) -> np.ndarray:
-        """Indices of the reference times of which any point counts."""
-        if not self.sums:
+        """Indices of the reference times that have a point that counts."""
+        if not self._totals:
             return np.zeros(0, np.int64)
-        return np.flatnonzero(self.sums["weight"].any(axis=(1, 2, 3, 4)))
+        return np.flatnonzero(self._totals[WEIGHT].any(axis=(1, 2, 3, 4)))
 
     def dataset(self, block: int | None) -> xr.Dataset:
-        """Returns all scores, labelled, see `prediction_scores.evaluate`.
+        """Return all scores with labels, see `evaluate`.
 
         Args:
-            block: times in a block of the bootstrap; a usual number if None.
+            block: times in a block of the bootstrap; `block_length` if None.
         """
-        sums = {name: values[self.times] for name, values in self.sums.items()}
-        score = functools.partial(from_sums, number=self.field.number)
-        found = score({name: values.sum(axis=0) for name, values in sums.items()})
+        sums = Sums(self._totals).map(lambda total: total[self.times])
+        score = functools.partial(metrics.scores_of, metrics=self.metrics)
+        found = score(sums.map(lambda total: total.sum(axis=0)))
         name = self.field.name
         made = {name: self._labelled(found)}
         if len(self.times) >= bootstrap.FEWEST_TIMES:
@@ -145,14 +166,13 @@ class FieldScores:
         return dict(zip(_CELL, (self.field.levels, self.field.leads, self.regions), strict=True))
 
     def _more(self) -> dict[str, xr.DataArray]:
-        """Returns rank histogram, thresholds and spectra, as far as there are any."""
+        """Return the thresholds, and the rank histogram and spectra if the field has them."""
         places = {"level": self.field.levels}
-        values = np.stack(list(self.events.thresholds.values()))
-        events = {"event": list(self.events.thresholds), **places}
+        values = np.stack([event.threshold for event in self.events])
+        events = {"event": [event.name for event in self.events], **places}
         found = {"threshold": xr.DataArray(values, events, ("event", "level"))}
         if self.field.number > 1:
-            total = self.ranks.sum(axis=-1, keepdims=True)
-            shares = self.ranks / np.where(total > 0, total, np.nan)
+            shares = metrics.RankHistogram().of(Sums({"ranks": self._ranks}))
             coordinates = {**self._coordinates, "rank": np.arange(self.field.number + 1)}
             found["ranks"] = xr.DataArray(shares, coordinates, (*_CELL, "rank"))
         for name, spectra in self.spectra.items():

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.evaluation.predictions.tables import WAVENUMBERS, fields_of, levelled
+from atmorep_k.figures.maps import evenly
 from atmorep_k.figures.plots import COLOURS, new_figure, rank_histograms, save
 
 _PANELS = {"rmse": "RMSE", "crps": "CRPS", "acc": "ACC", "spread_skill": "spread / skill"}
@@ -16,7 +17,7 @@ _ONE = np.timedelta64(1, "h")
 
 
 def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
-    """Draws scores, ranks and spectra of each field over the whole grid; returns the paths."""
+    """Draw scores, ranks and spectra of each field over the whole grid; return the paths."""
     made = []
     for field in fields_of(scores):
         made.append(save(by_lead_time(scores, field), directory / f"scores_{field}.png"))
@@ -29,13 +30,13 @@ def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
 
 
 def by_lead_time(scores: xr.Dataset, field: str):
-    """Returns the figure of scores by lead time: a row per level (three at most), a column each.
+    """Return the figure of scores by lead time: a row per level (three at most), a column each.
 
     Bars, or a band where there are several lead times, are 95 % intervals.
     """
     values = [levelled(scores[n]).isel(region=0) for n in _with_ends(scores, field)]
     names = [n for n in _PANELS if n in values[0]["score"].values]
-    levels = _some(values[0]["level"].values)
+    levels = values[0]["level"].values[evenly(values[0].sizes["level"], _MOST_LEVELS)]
     figure = new_figure(0.6 + 3.2 * len(names), 0.9 + 2.5 * len(levels))
     figure.suptitle(f"{_words(field)}: scores by lead time")
     panels = figure.subplots(len(levels), len(names), sharex=True, squeeze=False)
@@ -78,7 +79,7 @@ def _finish(axes, name: str) -> None:
 
 
 def ranks(scores: xr.Dataset, field: str):
-    """Returns the figure of the rank histograms of the first and the last lead time."""
+    """Return the figure of the rank histograms of the first and the last lead time."""
     shares = levelled(scores[f"{field}_ranks"]).isel(region=0)
     shares = shares.dropna("prediction_timedelta", how="all").dropna("level", how="all")
     leads = _ends(shares["prediction_timedelta"].values)
@@ -87,7 +88,7 @@ def ranks(scores: xr.Dataset, field: str):
 
 
 def spectra(scores: xr.Dataset, field: str, kind: str):
-    """Returns the figure of power by wavenumber, first and last lead time, middle level.
+    """Return the figure of power by wavenumber, first and last lead time, middle level.
 
     Args:
         scores: as `evaluate` gives them.
@@ -127,13 +128,6 @@ def _style(name: str) -> dict[str, object]:
 def _with_ends(scores: xr.Dataset, field: str) -> list[str]:
     names = [field, f"{field}_low", f"{field}_high"]
     return [name for name in names if name in scores]
-
-
-def _some(levels: np.ndarray) -> np.ndarray:
-    """Returns three levels at most: first, middle and last."""
-    if len(levels) <= _MOST_LEVELS:
-        return levels
-    return levels[np.linspace(0, len(levels) - 1, _MOST_LEVELS).astype(int)]
 
 
 def _ends(values: np.ndarray) -> list:

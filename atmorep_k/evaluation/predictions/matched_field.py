@@ -27,10 +27,10 @@ class MatchedField:
         level_index: `(level,)` indices of levels in the store.
         rows: `(lat,)` indices of latitudes.
         columns: `(lon,)` indices of longitudes.
-        hidden: where it was predicted, like `values` without members; elsewhere there may be what
-            the model saw, which does not count. None where all was predicted.
-        given: what the prediction was made of, like `values` without members; it is a baseline.
-            None where it is not known.
+        hidden: where it was predicted, like `values` without members; elsewhere `values` may hold
+            what the model saw, which does not count. None if all was predicted.
+        given: the input of the prediction, like `values` without members; it is a baseline. None
+            if it is not known.
     """
 
     store: Store
@@ -53,7 +53,7 @@ class MatchedField:
 
     @property
     def has_level(self) -> bool:
-        """Whether it lies on levels, not at the surface."""
+        """Whether it is on levels, not at the surface."""
         return "level" in self.values.dims
 
     @property
@@ -92,16 +92,16 @@ class MatchedField:
         return len(np.unique(np.diff(self.leads, prepend=np.timedelta64(0, "ns")))) == 1
 
     def valid_times(self) -> np.ndarray:
-        """Returns the hours that were predicted and that the store has, `(hour,)` ascending."""
+        """Return the hours that were predicted and that the store has, `(hour,)` ascending."""
         valid = np.unique(self.values["time"].values[:, None] + self.leads)
         return valid[np.isin(valid, self.store.time)]
 
     def read(self, times: np.ndarray) -> np.ndarray:
-        """Returns the truth (hour, level, lat, lon) float32, NaN where the store lacks an hour."""
+        """Return the truth (hour, level, lat, lon) float32, NaN where the store lacks an hour."""
         return np.moveaxis(cube(self.store, self, times, self.rows, self.columns), 1, 0)
 
     def one(self, number: int, climatology: Climatology) -> OneTime:
-        """Returns what is known of the reference time `number`; it alone is in memory."""
+        """Return forecasts and truth of the reference time `number`; it alone is in memory."""
         values = self.values.isel(time=number)
         time = values["time"].values
         if self.hidden is not None:
@@ -119,7 +119,7 @@ class MatchedField:
         return OneTime(known[1:-1], forecasts)
 
     def _levelled(self, values: xr.DataArray) -> np.ndarray:
-        """Returns (lead, member, level, lat, lon) of one reference time."""
+        """Return (lead, member, level, lat, lon) of one reference time."""
         if "number" not in values.dims:
             values = values.expand_dims("number")
         if not self.has_level:
@@ -137,7 +137,7 @@ class MatchedField:
         return np.argsort(np.argsort(self.level_index))
 
     def _baseline(self, name: str, known: np.ndarray) -> np.ndarray:
-        """Returns persistence or linear interpolation (lead, level, lat, lon).
+        """Return persistence or linear interpolation (lead, level, lat, lon).
 
         Args:
             name: of the baseline.
@@ -146,13 +146,13 @@ class MatchedField:
         if name == "persistence":
             return np.broadcast_to(known[:1], known[1:-1].shape)
         known = np.moveaxis(known, 0, 1)
-        hidden = np.zeros(known.shape, bool)
-        hidden[:, 1:-1] = True
-        filled = baselines.linear_interpolation(known, hidden, np.zeros_like(known))
+        masked = np.zeros(known.shape, bool)
+        masked[:, 1:-1] = True
+        filled = baselines.linear_interpolation(known, masked, np.zeros_like(known))
         return np.moveaxis(filled, 1, 0)[1:-1]
 
     def climatology(self, times: np.ndarray) -> Climatology:
-        """Returns the mean by month and hour of day, of the months that were predicted.
+        """Return the mean by month and hour of day, of the months that were predicted.
 
         Args:
             times: indices of the times of the store to average over.

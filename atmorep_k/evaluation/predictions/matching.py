@@ -1,4 +1,4 @@
-"""The points of a prediction found again in a store; what does not fit is said before any work."""
+"""The points of a prediction located in a store; what does not fit is reported before any work."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ from atmorep_k.evaluation.predictions.matched_field import MatchedField
 from atmorep_k.evaluation.truth import nearest as nearest_index
 from atmorep_k.inference.output import ENDINGS, open_prediction
 
-# What predictions have beside a field, called `<field>_<what>`.
+# What a prediction may hold besides a field, called `<field>_<what>`.
 _BESIDE = ("spread", "hidden", "input", "difference")
 _NEEDED = ("time", "prediction_timedelta", "latitude", "longitude")
 _ALLOWED = (*_NEEDED, "number", "level")
-# Grid points that are closer than this, in degrees, are the same: float32 has such noise.
+# Grid points closer than this, in degrees, are the same: float32 rounds by as much.
 _TOLERANCE = 1e-3
 
 
 def open_forecast(prediction: str | Path | xr.Dataset) -> xr.Dataset:
-    """Returns a prediction with its dimensions checked and `prediction_timedelta` as a time span.
+    """Return a prediction with its dimensions checked and `prediction_timedelta` as a time span.
 
     Raises:
-        UserError: where there is none.
+        UserError: if it cannot be opened, or is not a forecast.
     """
     name = "the prediction"
     if not isinstance(prediction, xr.Dataset):
@@ -38,7 +38,7 @@ def open_forecast(prediction: str | Path | xr.Dataset) -> xr.Dataset:
     lacking = [dim for dim in _NEEDED if dim not in prediction.dims or dim not in prediction.coords]
     if lacking:
         raise UserError(
-            f"{name} is no forecast: it needs the dimensions {', '.join(_NEEDED)} with their "
+            f"{name} is not a forecast: it needs the dimensions {', '.join(_NEEDED)} with their "
             f"coordinates, and lacks {', '.join(lacking)}."
         )
     prediction = _with_time_spans(prediction)
@@ -48,20 +48,20 @@ def open_forecast(prediction: str | Path | xr.Dataset) -> xr.Dataset:
 
 
 def _with_time_spans(prediction: xr.Dataset) -> xr.Dataset:
-    """Decodes lead times that are numbers with units, as WeatherBench 2's own files have them."""
+    """Decode lead times that are numbers with units, as WeatherBench 2's own files have them."""
     leads = prediction["prediction_timedelta"]
     if leads.dtype.kind not in "iuf" or "units" not in leads.attrs:
         return prediction
     try:
         decoded = xr.decode_cf(leads.to_dataset(name="leads"), decode_timedelta=True)
-    except ValueError:  # units that are none of time
+    except ValueError:  # units that are not of time
         return prediction
     return prediction.assign_coords(prediction_timedelta=decoded["prediction_timedelta"])
 
 
 def _open(path: Path) -> xr.Dataset:
     if path.suffix not in ENDINGS:
-        raise UserError(f"{path} is no prediction: its name ends in {' or '.join(ENDINGS)}.")
+        raise UserError(f"{path} is not a prediction: its name must end in {' or '.join(ENDINGS)}.")
     if not path.exists():
         parent = path.absolute().parent
         names = [p.name for p in parent.iterdir()] if parent.is_dir() else []
@@ -76,7 +76,7 @@ def _open(path: Path) -> xr.Dataset:
 def match(
     prediction: xr.Dataset, store: Store, fields: Sequence[str] | None = None
 ) -> list[MatchedField]:
-    """Returns the fields of a prediction, each with its place in a store.
+    """Return the fields of a prediction, each with its place in a store.
 
     Args:
         prediction: as `open_forecast` gives it.
@@ -84,7 +84,7 @@ def match(
         fields: names; all of the prediction if None.
 
     Raises:
-        UserError: where a field, its levels, units, grid or hours do not fit.
+        UserError: if a field, its levels, units, grid or hours do not fit.
     """
     found = _fields(prediction)
     for name in fields or ():
@@ -100,14 +100,14 @@ def match(
 
 
 def _fields(prediction: xr.Dataset) -> list[str]:
-    """Returns the names of what was predicted: neither its spread nor other things beside it."""
+    """Return the names of the predicted fields, without their spread and the like."""
     found = [n for n, v in prediction.data_vars.items() if set(_NEEDED) <= set(v.dims)]
     extra = {f"{name}_{what}" for name in found for what in _BESIDE}
     return [name for name in found if name not in extra]
 
 
 def _place(prediction: xr.Dataset, store: Store, axis: str, period: float | None) -> np.ndarray:
-    """Returns the indices of rows or columns in the store."""
+    """Return the indices of rows or columns in the store."""
     values, known = prediction[axis].values, getattr(store, axis)
     index = nearest_index(known, values, period)
     distance = np.abs(known[index] - values)
@@ -147,7 +147,7 @@ def _field(prediction: xr.Dataset, name: str, store: Store, rows, columns) -> Ma
         raise UserError(f"{name} has the dimension {strange[0]}; allowed: {', '.join(_ALLOWED)}.")
     given, wanted = (cf_units(u) for u in (values.attrs.get("units", ""), _units(store, name)))
     if given and wanted and given != wanted:
-        raise UserError(f"{name} is in {given} in the prediction and in {wanted} in {store.path}.")
+        raise UserError(f"{name} is in {given} in the prediction but in {wanted} in {store.path}.")
     levels = _levels(values, store)
     beside = (prediction.get(f"{name}_{what}") for what in ("hidden", "input"))
     return MatchedField(store, values, levels, rows, columns, *beside)
@@ -158,12 +158,12 @@ def _units(store: Store, name: str) -> str:
 
 
 def _levels(values: xr.DataArray, store: Store) -> np.ndarray:
-    """Returns the indices of levels in the store; `[0]` at the surface."""
+    """Return the indices of levels in the store; `[0]` at the surface."""
     has_level = store.variables[values.name].has_level
     if has_level != ("level" in values.dims):
-        words = ("has levels", "has none")
+        words = ("levels", "no levels")
         raise UserError(
-            f"{values.name} {words[has_level]} in the prediction and {words[not has_level]} in "
+            f"{values.name} has {words[has_level]} in the prediction but {words[not has_level]} in "
             f"{store.path}."
         )
     if not has_level:

@@ -4,11 +4,9 @@ import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
-import xarray as xr
 
-from atmorep_k.evaluation.predictions.case import Case
-
-_POINTS = ("level", "latitude", "longitude")
+from atmorep_k.evaluation.case import Case
+from atmorep_k.evaluation.weights import GridWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,13 +23,13 @@ class OneTime:
     forecasts: dict[str, np.ndarray]
 
     def coverage(self) -> tuple[int, int]:
-        """Returns how many points have a truth, and how many of them a prediction."""
+        """Return how many points have a truth, and how many of them a prediction."""
         known = np.isfinite(self.truth)
         predicted = np.isfinite(next(iter(self.forecasts.values()))).all(axis=1)
         return int(known.sum()), int((known & predicted).sum())
 
     def cases(self, lead: int, weight: np.ndarray) -> Iterator[tuple[str, Case]]:
-        """Yields each model with its `Case` at a lead time.
+        """Yield each model with its `Case` at a lead time.
 
         A point counts where the truth and all models have values, so that all are scored on the
         same points.
@@ -41,24 +39,14 @@ class OneTime:
             weight: (region, lat, lon) of points.
         """
         truth = self.truth[lead].astype(np.float64)
-        values = {n: v[lead].astype(np.float64) for n, v in self.forecasts.items()}
+        forecasts = {n: v[lead].astype(np.float64) for n, v in self.forecasts.items()}
         counted = np.isfinite(truth)
-        for forecast in values.values():
-            counted &= np.isfinite(forecast).all(axis=0)
-        weight = weight * counted[:, None]
-        truth, *known = (np.where(counted, v, 0.0) for v in (truth, *values.values()))
-        climatology = known[list(values).index("climatology")][0]
-        for name, forecast in zip(values, known, strict=True):
-            dims = ("number", *_POINTS)
-            if len(forecast) == 1:
-                forecast, dims = forecast[0], _POINTS
-            yield (
-                name,
-                Case(
-                    xr.DataArray(forecast, dims=dims),
-                    xr.DataArray(truth, dims=_POINTS),
-                    xr.DataArray(climatology, dims=_POINTS),
-                    counted,
-                    weight,
-                ),
-            )
+        for members in forecasts.values():
+            counted &= np.isfinite(members).all(axis=0)
+        weights = GridWeights(weight * counted[:, None], counted)
+        # 0 in place of NaN, which would survive a weight of 0.
+        truth = np.where(counted, truth, 0.0)
+        forecasts = {n: np.where(counted, v, 0.0) for n, v in forecasts.items()}
+        climatology = forecasts["climatology"][0]
+        for name, members in forecasts.items():
+            yield name, Case(members, truth, weights, climatology)

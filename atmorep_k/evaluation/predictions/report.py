@@ -1,40 +1,36 @@
-"""The scores of a prediction written into a directory."""
+"""Write the scores of a prediction into a directory."""
 
 from pathlib import Path
 
 import xarray as xr
 
-from atmorep_k.errors import UserError
 from atmorep_k.evaluation.predictions.figures import draw
 from atmorep_k.evaluation.predictions.tables import write_tables
-from atmorep_k.files import writing_whole
+from atmorep_k.files import check_output, writing_whole
 
 _MARK = "scores.csv"
 
 
 def check_directory(directory: Path, overwrite: bool) -> None:
-    """Checks that scores may be written into a directory, before any work.
+    """Check that scores may be written into a directory, before any work.
 
     Raises:
-        UserError: where it exists (and is not to be replaced), or holds something else.
+        UserError: if it exists and is not to be replaced, or holds anything but scores.
     """
-    if not directory.exists():
-        return
-    if not overwrite:
-        raise UserError(f"{directory} exists already; give another --output or --overwrite.")
-    if not (directory / _MARK).is_file():
-        raise UserError(f"{directory} exists and holds no scores; it is not overwritten.")
+    check_output(
+        directory, overwrite, kind="an evaluation", is_ours=lambda p: (p / _MARK).is_file()
+    )
 
 
 def write_scores(scores: xr.Dataset, directory: Path) -> Path:
-    """Writes tables and pictures into a directory, which appears when it is complete.
+    """Write tables and pictures into a directory, which appears when it is complete.
 
     Args:
         scores: as `evaluate` gives them.
         directory: where to.
 
     Raises:
-        UserError: where it cannot be written.
+        UserError: if it cannot be written.
     """
     with writing_whole(directory) as partial:
         partial.mkdir()

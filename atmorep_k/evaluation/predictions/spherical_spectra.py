@@ -7,7 +7,7 @@ from atmorep_k.evaluation.predictions.spectra import Spectra
 
 
 def spherical_power(values: np.ndarray, rings: str) -> np.ndarray:
-    """Returns the power (total wavenumber,) of values (lat, lon) on the sphere.
+    """Return the power (total wavenumber,) of values (lat, lon) on the sphere.
 
     sum_m |a_lm|^2 / (4 pi) with orthonormal spherical harmonics: where the grid resolves all of
     the values, the sum over l is their mean square by area (Parseval).
@@ -42,14 +42,14 @@ class SphericalSpectra(Spectra):
         self._rings = rings
 
     def power_of(self, values):
-        """Returns the power of each level."""
+        """Return the power of each level."""
         return np.stack([spherical_power(level, self._rings) for level in values])[:, None]
 
     def weight_of(self, counted):
-        """Returns 1 where a level is whole."""
+        """Return 1 where a level is whole."""
         return counted.all(axis=(1, 2)).astype(np.float64)[:, None]
 
 
 def rings_of(latitude: np.ndarray, longitude: np.ndarray) -> str:
-    """Returns what `spherical.geometry` does, whichever pole and meridian a grid begins with."""
+    """Return what `spherical.geometry` does, whichever pole and meridian a grid begins with."""
     return spherical.geometry(np.sort(latitude)[::-1], np.unwrap(longitude, period=360.0))

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from atmorep_k.console import new_table
+from atmorep_k.evaluation.metrics import in_units
 from atmorep_k.evaluation.predictions.bootstrap import FEWEST_TIMES
 
 _CELL = ("level", "prediction_timedelta", "region")
@@ -17,30 +19,29 @@ _RANKS = ("field", "level", "lead_hours", "region", "rank", "share")
 _SPECTRA = ("field", "level", "lead_hours", "of")
 # Kind of spectra -> the dimension by which it goes.
 WAVENUMBERS = {"spectra": "wavenumber", "spherical_spectra": "total_wavenumber"}
-_WITHOUT_UNITS = ("acc", "spread_skill", "ets", "roc", "fss")
 _SHOWN = ("rmse", "acc", "crps", "spread_skill")
 _ONE = np.timedelta64(1, "h")
 
 
 def fields_of(scores: xr.Dataset) -> list[str]:
-    """Returns the names of the fields that `evaluate` has scored."""
+    """Return the names of the fields that `evaluate` has scored."""
     return [name for name, v in scores.data_vars.items() if "times_scored" in v.attrs]
 
 
 def levelled(values: xr.DataArray) -> xr.DataArray:
-    """Returns an array with the dimension `level`, 0 at the surface."""
+    """Return an array with the dimension `level`, 0 at the surface."""
     return values if "level" in values.dims else values.expand_dims(level=[0])
 
 
 def write_tables(scores: xr.Dataset, directory: Path) -> list[Path]:
-    """Writes scores, ranks and spectra as CSV and `summary.json`, see docs/tasks.md.
+    """Write scores, ranks and spectra as CSV and `summary.json`, see docs/tasks.md.
 
     Args:
         scores: as `evaluate` gives them.
         directory: an existing directory.
 
     Returns:
-        The paths; of what the scores do not have there is no file.
+        The paths; what the scores lack has no file.
     """
     fields = fields_of(scores)
     made = [_write(directory / "scores.csv", (*_SCORES, "units"), _score_rows(scores, fields))]
@@ -66,7 +67,7 @@ def _write(path: Path, columns: Iterable[str], rows: Iterable[Iterable]) -> Path
 
 
 def _rows(field: str, values: xr.DataArray, keys: Iterable[str]) -> Iterator[list]:
-    """Yields a row for each finite value: field, level, lead hours, more keys, value."""
+    """Yield a row for each finite value: field, level, lead hours, more keys, value."""
     dims = ("level", "prediction_timedelta", *keys)
     values = levelled(values).transpose(*dims)
     labels = [_labels(values, dim) for dim in dims]
@@ -84,8 +85,8 @@ def _score_rows(scores: xr.Dataset, fields: list[str]) -> Iterator[list]:
         values = levelled(scores[field]).transpose(*_CELL, "model", "score")
         places = np.argwhere(np.isfinite(values.values))
         for row, where in zip(_rows(field, values, keys), places, strict=True):
-            of = "1" if row[5].startswith(_WITHOUT_UNITS) else units
-            yield [*row, *(_text(a[tuple(where)]) for a in ends), of]
+            of_score = units if in_units(row[5]) else "1"
+            yield [*row, *(_text(a[tuple(where)]) for a in ends), of_score]
 
 
 def _labels(values: xr.DataArray, dim: str) -> list[str]:
@@ -100,7 +101,7 @@ def _text(value: float) -> str:
 
 
 def _summary(scores: xr.Dataset, fields: list[str]) -> dict[str, Any]:
-    """Returns what the numbers are of: files, times, members, thresholds, intervals."""
+    """Return what the numbers describe: files, times, members, thresholds, intervals."""
     return {**scores.attrs, "fields": {name: _about(scores, name) for name in fields}}
 
 
@@ -117,7 +118,7 @@ def _about(scores: xr.Dataset, field: str) -> dict[str, Any]:
 
 
 def _thresholds(values: xr.DataArray) -> dict[str, dict[str, float]]:
-    """Returns event -> level -> value, of those levels that the field has."""
+    """Return event -> level -> value, for the levels that the field has."""
     return {
         str(event): {
             f"{float(value['level']):g}": float(_text(float(value)))
@@ -129,7 +130,7 @@ def _thresholds(values: xr.DataArray) -> dict[str, dict[str, float]]:
 
 
 def remarks(scores: xr.Dataset) -> Iterator[str]:
-    """Yields sentences on what the numbers lack: intervals, predictions of points, spectra."""
+    """Yield a sentence for each thing that the scores lack: intervals, predictions, spectra."""
     for name in fields_of(scores):
         about = scores[name].attrs
         if "times_in_a_block" not in about:
@@ -147,15 +148,12 @@ def remarks(scores: xr.Dataset) -> Iterator[str]:
 
 
 def table(scores: xr.Dataset):
-    """Returns a `rich` table of the whole grid: first and last lead time of each level."""
-    from rich.box import SIMPLE
-    from rich.table import Table
-
-    shown = Table(title="Scores over the whole grid of the prediction", box=SIMPLE)
-    for name in ("field", "level", "lead", "model"):
-        shown.add_column(name, no_wrap=True)
-    for name in ("RMSE", "ACC", "CRPS", "spread/skill"):
-        shown.add_column(name, justify="right", no_wrap=True)
+    """Return a `rich` table of the whole grid: first and last lead time of each level."""
+    shown = new_table(
+        "Scores over the whole grid of the prediction",
+        ("field", "level", "lead", "model"),
+        ("RMSE", "ACC", "CRPS", "spread/skill"),
+    )
     for field in fields_of(scores):
         values = levelled(scores[field]).isel(region=0)
         first = f"{field} ({values.attrs['units']})"
@@ -166,7 +164,7 @@ def table(scores: xr.Dataset):
 
 
 def _shown(values: xr.DataArray) -> Iterator[tuple[list[str], list[str]]]:
-    """Yields level, lead time and model in words, where they change, and the scores."""
+    """Yield level, lead time and model in words, where they change, and the scores."""
     before = None
     for here, of in _first_and_last(values):
         for model in of["model"].values:
@@ -178,7 +176,7 @@ def _shown(values: xr.DataArray) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def _first_and_last(values: xr.DataArray) -> Iterator[tuple[tuple[str, str], xr.DataArray]]:
-    """Yields the first and the last lead time that was scored of each level, with their names."""
+    """Yield the first and the last lead time that was scored of each level, with their names."""
     for level in values["level"].values:
         of_level = values.sel(level=level).dropna("prediction_timedelta", how="all")
         leads = of_level["prediction_timedelta"].values

@@ -6,7 +6,7 @@ from atmorep_k.evaluation.predictions.spectra import Spectra
 
 
 def zonal_power(values: np.ndarray) -> np.ndarray:
-    """Returns the power (..., wavenumber) of values (..., lon) on a circle of latitude.
+    """Return the power (..., wavenumber) of values (..., lon) on a circle of latitude.
 
     |c_k|^2 for k = 0 and half the number of points, else 2 |c_k|^2, with Fourier coefficients
     c_k = 1/n sum_j x_j exp(-2 pi i j k / n): the sum over k is the mean square on the circle
@@ -33,9 +33,9 @@ class ZonalSpectra(Spectra):
         self._area = area
 
     def power_of(self, values):
-        """Returns the power of each circle."""
+        """Return the power of each circle."""
         return zonal_power(values)
 
     def weight_of(self, counted):
-        """Returns the areas of whole circles."""
+        """Return the areas of whole circles."""
         return counted.all(axis=-1) * self._area

@@ -11,7 +11,7 @@ _EXCHANGE = re.compile(
 
 
 def busy(events: Iterable[tuple[str, float, float]]) -> tuple[float, float]:
-    """Returns the time in which something computes, and that in which values are only exchanged.
+    """Return the time in which something computes, and that in which values are only exchanged.
 
     Args:
         events: name, begin and end of what ran; they may overlap.
@@ -24,7 +24,7 @@ def busy(events: Iterable[tuple[str, float, float]]) -> tuple[float, float]:
 
 
 def covered(intervals: Iterable[tuple[float, float]]) -> float:
-    """Returns the length of the union of intervals."""
+    """Return the length of the union of intervals."""
     total, reached = 0.0, float("-inf")
     for begin, end in sorted(intervals):
         total += max(0.0, end - max(begin, reached))

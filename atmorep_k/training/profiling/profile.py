@@ -9,11 +9,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from atmorep_k.console import print_table
+from atmorep_k.console import new_table, print_table
 from atmorep_k.errors import UserError
 from atmorep_k.files import write_whole
 from atmorep_k.training.callbacks import StepCallback
-from atmorep_k.training.profiling.tracers import tracer
+from atmorep_k.training.schedule import TrainingSchedule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,17 +40,15 @@ class Shares:
     batch_bytes: int
 
     def table(self):
-        """Returns a table of the parts."""
-        from rich.table import Table
-
-        made = Table("part", "ms/step", "share")
+        """Return a table of the parts."""
+        made = new_table("", ("part",), ("ms/step", "share"))
         for part in ("loader", "host", "device", "communication"):
             share = getattr(self, part)
             made.add_row(part, f"{1e3 * self.seconds * share:.2f}", f"{share:.3f}")
         return made
 
     def sentence(self) -> str:
-        """Returns what else is to be known."""
+        """Return what else is to be known."""
         calls = "runs uncompiled" if self.traces is None else f"traced {self.traces} times anew"
         return f"{calls}, {self.batch_bytes:,} bytes to the device per step"
 
@@ -71,7 +69,7 @@ class Profile(StepCallback):
         self.folder = Path(folder)
         self.steps = steps
         self.shares: Shares | None = None
-        self._tracer = tracer()
+        self._tracer = _tracer()
         self._tracing_since: float | None = None
         self._seen = self._calls = self._bytes = 0
         self._waited = 0.0
@@ -130,7 +128,7 @@ class Profile(StepCallback):
         self.model.call = counted
 
     def report(self) -> None:
-        """Prints the table and where the trace is."""
+        """Print the table and where the trace is."""
         import click
 
         if self.shares is None:
@@ -141,14 +139,32 @@ class Profile(StepCallback):
         click.echo(f"{self._tracer.viewer}: {self.folder}", err=True)
 
 
-def check_profile(steps: int, total: int, epoch: int) -> None:
-    """Raises a `UserError` where a training has no epoch with so many steps after its first."""
-    longest = min(total, epoch) - 1
+def check_profile(steps: int, schedule: TrainingSchedule) -> None:
+    """Check that a training has an epoch with so many steps after its first.
+
+    Raises:
+        UserError: if it has none.
+    """
+    longest = min(schedule.steps, schedule.steps_per_epoch) - 1
     if not 1 <= steps <= longest:
         raise UserError(
             f"--profile takes 1 to {longest} steps, those of an epoch after its first (STEPS = "
-            f"{total}, Pretraining.steps_per_epoch = {epoch}), not {steps}."
+            f"{schedule.steps}, TrainingSchedule.steps_per_epoch = {schedule.steps_per_epoch}), "
+            f"not {steps}."
         )
+
+
+def _tracer():
+    """Return the profiler of the backend in use.
+
+    It has `start(folder)`, `stop(folder)`, which writes the trace and returns the seconds in which
+    a device computed and those in which it only exchanged values, and `viewer`: what opens it.
+    """
+    if keras.backend.backend() == "torch":
+        from atmorep_k.training.profiling.torch_trace import Tracer
+    else:
+        from atmorep_k.training.profiling.xplane_trace import Tracer
+    return Tracer()
 
 
 def _shares(seconds, waited, computing, exchanging, steps) -> Shares:

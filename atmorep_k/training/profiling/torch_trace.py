@@ -26,7 +26,7 @@ class Tracer:
         self._profile.start()
 
     def stop(self, folder: Path) -> tuple[float, float]:
-        """Writes the trace; returns seconds of computing and of exchanging alone."""
+        """Write the trace; returns seconds of computing and of exchanging alone."""
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         self._profile.stop()

@@ -30,7 +30,7 @@ class Tracer:
             tf.profiler.experimental.start(str(folder))
 
     def stop(self, folder: Path) -> tuple[float, float]:
-        """Writes the trace; returns seconds of computing and of exchanging alone."""
+        """Write the trace; returns seconds of computing and of exchanging alone."""
         if keras.backend.backend() == "jax":
             import jax
 

@@ -12,10 +12,10 @@ from atmorep_k.training.watch.windows import WatchedWindows
 
 
 class Watching(StepCallback):
-    """Appends rows to watch.csv every n steps, and tells scores at the end of an epoch.
+    """Append rows to watch.csv every n steps, and log scores at the end of an epoch.
 
-    It comes before `Checkpointing` in the list of callbacks: what a checkpoint has seen is written
-    down. The training goes on as if nothing had been predicted.
+    It comes before `Checkpointing` in the list of callbacks: the scores of a step are written
+    before its checkpoint. Predicting leaves no trace in the training.
 
     Args:
         run: where to write.
@@ -43,12 +43,12 @@ class Watching(StepCallback):
         self._predict: dict[str, Any] = {}
 
     def on_train_batch_end(self, batch, logs=None):
-        """Predicts and scores where it is time to."""
+        """Predict and score every n steps."""
         super().on_train_batch_end(batch)
         self.scores = {}
         if self.step // self.every == (self.step - self.done) // self.every:
             return
-        model = self.model  # asking for it puts values in their place, which JAX's steps move on
+        model = self.model  # copies into its variables what JAX's steps hold apart
         records = [r for windows in self.windows for r in self._records(model, windows)]
         self._with_baselines = False
         self.scores = {
@@ -70,6 +70,6 @@ class Watching(StepCallback):
             rows.writerows({"step": self.step, **record} for record in records)
 
     def on_epoch_end(self, epoch, logs=None):
-        """Adds the scores of an epoch's last step to its logs, by which a state can be the best."""
+        """Add the scores of an epoch's last step to its logs, by which a state can be the best."""
         if logs is not None:
             logs.update({k: v for k, v in self.scores.items() if v is not None})

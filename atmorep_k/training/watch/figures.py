@@ -1,4 +1,4 @@
-"""Pictures of the scores that a training was watched by."""
+"""Plots of the scores during a training."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _ROWS = {
 
 
 def draw(watch: Path, directory: Path) -> list[Path]:
-    """Draws `watch_<field>.png` into a directory, made if need be; nothing without a score.
+    """Draw `watch_<field>.png` of each field with scores into a directory, made if need be.
 
     Args:
         watch: `watch.csv` of a run.
@@ -34,7 +34,7 @@ def draw(watch: Path, directory: Path) -> list[Path]:
 
 
 def scores_by_step(table):
-    """Returns the figure of one field's scores by step: a row per score, a column per task.
+    """Return the figure of one field's scores by step: a row per score, a column per task.
 
     Args:
         table: rows of `watch.csv` of one field, over all levels.
@@ -51,7 +51,7 @@ def scores_by_step(table):
         of_row[0].set_ylabel(_ROWS[metric] + (f" [{units}]" if units != "1" else ""))
         for axes, task in zip(of_row, tasks, strict=True):
             _draw(axes, of_metric[of_metric["task"] == task], metric)
-        of_row[0].set_ylim(bottom=0)  # of all in the row, now that all is drawn
+        of_row[0].set_ylim(bottom=0)  # of the whole row, now that all is drawn
     for axes, task in zip(panels[0], tasks, strict=True):
         axes.set_title(TASK_TITLES[task], fontsize=10)
     for axes in panels[-1]:

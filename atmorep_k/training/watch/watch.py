@@ -3,12 +3,12 @@
 from typing import Any
 
 from atmorep_k.errors import UserError
-from atmorep_k.evaluation.held_out.evaluate import check_tasks
+from atmorep_k.evaluation.held_out.scoring import check_tasks
 from atmorep_k.evaluation.held_out.windows import HeldOut
 from atmorep_k.registry import Component, component
 from atmorep_k.training.watch.windows import WatchedWindows
 
-# Of these less is better, and means over fields' windows say something of a model.
+# The less of these the better; a state of a model can be the best by them.
 METRICS = ("normalised_mse", "rmse", "crps")
 
 
@@ -16,9 +16,8 @@ METRICS = ("normalised_mse", "rmse", "crps")
 class Watch(Component):
     """Scores a model every n steps of its training on held-out windows, each task a masking.
 
-    The maskings may be others than the one trained with. What is read stays in memory: for each
-    task and window the inputs of the model and, of each predicted field, the truth and three
-    baselines.
+    The maskings may differ from the one trained with. What is read stays in memory: for each task
+    and window the inputs of the model, and the truth and three baselines of each predicted field.
 
     Args:
         maskings: task (`masked`, `forecast`, `interpolate`, `infill`) -> masking.
@@ -26,10 +25,10 @@ class Watch(Component):
         num_samples: held-out windows per task, always the same.
         batch_size: windows predicted at once.
         baselines: whether baselines are scored, once; the climatology reads the training period.
-        seed: which windows are drawn; other ones than `Scoring` draws at the end by default.
+        seed: which windows are drawn; by default not those that `Scoring` draws at the end.
 
     Raises:
-        UserError: where there is no masking, or a number is not positive.
+        UserError: if `maskings` is empty, or a number is not positive.
     """
 
     def __init__(
@@ -54,20 +53,20 @@ class Watch(Component):
                 raise UserError(f"Watch.{name} must be at least 1, not {getattr(self, name)}.")
 
     def names(self, fields: list) -> list[str]:
-        """Returns the scores by which a state can be the best: `<task>.<field>.<metric>`.
+        """Return the scores by which a state can be the best: `<task>.<field>.<metric>`.
 
         Args:
             fields: the `FieldSpec`s of the model.
 
         Raises:
-            UserError: where a task is unknown or its masking does not suit a field's window.
+            UserError: if a task is unknown, or its masking does not suit a field's window.
         """
         check_tasks(self.maskings, fields)
         predicted = [f.name for f in fields if f.predicted]
         return [f"{t}.{f}.{m}" for t in self.maskings for f in predicted for m in METRICS]
 
     def windows(self, model, dataset) -> list[WatchedWindows]:
-        """Reads the windows of all tasks.
+        """Read the windows of all tasks.
 
         Args:
             model: has `fields` and `normalizers`.

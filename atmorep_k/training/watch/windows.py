@@ -1,4 +1,4 @@
-"""The held-out windows of one task that a training is scored on again and again."""
+"""The held-out windows of one task that a training is scored on repeatedly."""
 
 import dataclasses
 from collections.abc import Callable, Iterator
@@ -6,19 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.evaluation.held_out.evaluate import add_window, records_of
+from atmorep_k.evaluation.held_out.field_sums import FieldSums
+from atmorep_k.evaluation.held_out.scores import records_of
 from atmorep_k.evaluation.held_out.windows import HeldOut
-from atmorep_k.evaluation.sums import ScoreSums
 from atmorep_k.inference.batches import hidden_points, hidden_tokens, scatter, stacked
 
 
 class WatchedWindows:
-    """Windows of one task, read once, with the truth where they are hidden.
+    """Windows of one task, read once, with the truth where they are masked.
 
     Args:
         held_out: where truth and baselines come from.
         task: name of the task.
-        samples: the windows, masked.
+        samples: the masked windows.
         batch_size: windows predicted at once.
     """
 
@@ -35,17 +35,17 @@ class WatchedWindows:
         return samples, windows, stacked(samples, size)
 
     def _window(self, field, sample):
-        hidden = hidden_points(field, *hidden_tokens(field, sample))
-        return self._held_out.window(self.task, field, sample, hidden)
+        masked = hidden_points(field, *hidden_tokens(field, sample))
+        return self._held_out.window(self.task, field, sample, masked)
 
     def records(self, predict: Callable[[dict], dict], baselines: bool) -> Iterator[dict[str, Any]]:
-        """Yields the scores over all hours, see `evaluation.records_of`.
+        """Yield the scores over all hours, see `scores.records_of`.
 
         Args:
             predict: inputs of a batch -> field -> members (batch, level, masked, member, value).
-            baselines: whether baselines are scored, too.
+            baselines: whether baselines are scored too.
         """
-        sums: dict[str, ScoreSums] = {}
+        sums = {field.name: FieldSums(field.levels) for field in self._held_out.fields}
         for samples, windows, inputs in self._batches:
             predictions = predict(inputs)
             for field in self._held_out.fields:
@@ -55,7 +55,7 @@ class WatchedWindows:
                     if not baselines:
                         window = dataclasses.replace(window, baselines={})
                     members = scatter(field, *hidden_tokens(field, sample), of_sample)[1]
-                    add_window(sums, field, window, window.physical(members))
+                    sums[field.name].add(window, window.physical(members))
         for field in self._held_out.fields:
             data = sums[field.name].data.assign_attrs(self._held_out.attributes(field.name))
             yield from records_of(self.task, field.name, data)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(
 
 STEP = """
 import atmorep_k, jax
-from atmorep_k.compile_cache import use_compile_cache
+from atmorep_k.backend.compile_cache import use_compile_cache
 folder = use_compile_cache()
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 heard = []
@@ -39,6 +39,7 @@ def call(**environment):
     return folder, int(hits)
 
 
+@pytest.mark.slow
 def test_another_process_takes_what_one_has_compiled(tmp_path):
     first, none = call(ATMOREP_K_CACHE=str(tmp_path))
     again, hits = call(ATMOREP_K_CACHE=str(tmp_path))

@@ -1,5 +1,6 @@
 """Commands that ask a model, as tasks of gin files."""
 
+import inspect
 import os
 from pathlib import Path
 
@@ -7,10 +8,10 @@ import pytest
 import xarray as xr
 from click.testing import CliRunner
 
-from atmorep_k import cli, config
-from atmorep_k.cli.forecast import forecast
-from atmorep_k.cli.questions import COMMANDS, Question
+import atmorep_k
+from atmorep_k import cli, config, registry
 from atmorep_k.errors import UserError
+from atmorep_k.tasks import QUESTIONS, Forecast
 
 GIN = Path(__file__).parents[3] / "gin" / "tasks"
 
@@ -29,20 +30,39 @@ def call(model, tiny_store, tmp_path, monkeypatch):
 
 
 def test_there_is_a_file_for_each_task():
-    assert sorted(file.stem for file in GIN.glob("*.gin")) == sorted(COMMANDS)
+    assert sorted(file.stem for file in GIN.glob("*.gin")) == sorted(
+        question.name for question in QUESTIONS
+    )
 
 
-@pytest.mark.parametrize("task", COMMANDS)
-def test_a_file_asks_by_the_command_of_its_name(task):
-    question = config.load([GIN / f"{task}.gin"]).build()
-    assert isinstance(question, Question) and question.command.name == task
-    names = {parameter.name for parameter in question.command.params}
-    assert set(question.arguments) <= names
-    # What is given suits the command: numbers, choices, how many of them.
-    with question.command.make_context(task, [], default_map=question.arguments) as context:
-        for name, value in question.arguments.items():
-            given = context.params[name]
-            assert given == type(given)(value)
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_a_file_asks_the_question_of_its_name(question):
+    asked = config.load([GIN / f"{question.name}.gin"]).build()
+    assert type(asked) is question
+    # What is given suits the command, too: numbers, choices, how many of them.
+    command = cli.main.commands[question.name]
+    given = {name: value for name, value in vars(asked).items() if value is not None}
+    given.pop("progress", None)
+    with command.make_context(question.name, [], default_map=given) as context:
+        for name, value in given.items():
+            taken = context.params[name]
+            if taken is not None and not isinstance(taken, Path):
+                assert taken == type(taken)(value), name
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_function_command_and_file_take_the_same(question):
+    parameters = set(inspect.signature(question).parameters)
+    assert parameters == set(inspect.signature(getattr(atmorep_k, question.name)).parameters)
+    of_command = {parameter.name for parameter in cli.main.commands[question.name].params}
+    assert of_command - {"dry_run"} == parameters - {"progress"}
+    (entry,) = (e for e in registry.entries("task", borrowed=True) if e.name == question.name)
+    assert set(entry.parameters) == parameters
+
+
+def test_a_misspelt_parameter_gets_the_nearest_name():
+    with pytest.raises(UserError, match=r"of forecast 'regions'; did you mean 'region'\?"):
+        atmorep_k.forecast("model", "demo", ["2000-01-19"], regions=(0, 1, 2, 3))
 
 
 def test_the_answer_is_that_of_the_command(call, model, tiny_store, tmp_path):
@@ -60,30 +80,27 @@ def test_the_answer_is_that_of_the_command(call, model, tiny_store, tmp_path):
     with xr.open_dataset("f.nc") as one, xr.open_dataset("g.nc") as other:
         assert one.identical(other)
     # What is kept runs again as it is: nothing of it depends on the file it came from.
-    assert config.load(["f_config.gin"]).build() == Question(
-        forecast,
-        {
-            "model": str(model),
-            "store": str(tiny_store),
-            "times": ["2020-01-03T06"],
-            "output": "f.nc",
-            "tokens": 1,
-            "overlap": (1, 0),
-        },
+    assert config.load(["f_config.gin"]).build() == Forecast(
+        str(model),
+        str(tiny_store),
+        ["2020-01-03T06"],
+        output="f.nc",
+        tokens=1,
+        overlap=(1, 0),
     )
 
 
 def test_a_dry_run_is_that_of_the_command_and_leaves_nothing(call, tmp_path, monkeypatch):
     told = []
 
-    def estimate(model, store, times, **options):
-        told.append((model, times))
+    def estimate(question):
+        told.append((question.model, question.times))
         return ["a second"]
 
     monkeypatch.setattr("atmorep_k.costs.prediction.estimate_forecast", estimate)
     result = call("forecast", "--dry-run")
     assert (result.exit_code, result.stdout) == (0, "a second\n"), result.output
-    assert told[0][1] == ("2020-01-03T06",) and not os.listdir(tmp_path)
+    assert told[0][1] == ["2020-01-03T06"] and not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -101,11 +118,11 @@ def test_a_dry_run_is_that_of_the_command_and_leaves_nothing(call, tmp_path, mon
         ),
         ("forecast", ("--set", "forecast.tokens=2"), "tokens must be 1 to 1, for this model"),
         ("rollout", ("--dry-run",), "'rollout' has no --dry-run: it checks everything before"),
-        ("forecast", ("--profile", "3"), "--profile measures the steps of trainings; 'forecast'"),
+        ("forecast", ("--profile", "3"), "--profile measures the steps of a training; 'forecast'"),
         (
             "infill",
             ("--set", "infill.block=(0, 60)"),
-            "infill: Invalid value for '--block': Takes 4 values but 2 were given.",
+            "a region needs (south, north, west, east) in degrees",
         ),
         ("point", ("--set", "point.file='p.csv'"), "point: give either --at LAT LON or --places"),
     ],

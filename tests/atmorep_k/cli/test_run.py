@@ -85,6 +85,7 @@ def test_scores_are_records(done):
     assert all(keys <= set(s) <= keys | {"lead_time_hours"} for s in scores)
 
 
+@pytest.mark.slow
 def test_the_configuration_runs_again_to_the_same_losses(done, call, tmp_path):
     run, _ = done
     assert call("config", "show", run.config).stdout == run.config.read_text()
@@ -122,7 +123,7 @@ def test_inspect_draws(done, call, tmp_path):
 def test_inspect_draws_no_other_kinds_of_files(done, call, tmp_path):
     run, _ = done
     sentence = one_sentence(call("inspect", run.path, "--diagram", "model.jpg"))
-    assert ".svg, .png, .pdf" in sentence
+    assert ".svg, .png or .pdf" in sentence
     assert "cannot write" in one_sentence(call("inspect", run.path, "--diagram", "no/model.svg"))
     assert not list(tmp_path.iterdir())
 
@@ -162,7 +163,13 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(("name", "count"), PUBLISHED.items(), ids=PUBLISHED)
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        pytest.param(*item, id=item[0], marks=[pytest.mark.slow] if item[1] > 3e8 else [])
+        for item in PUBLISHED.items()
+    ],
+)
 def test_published_models(name, count):
     task = config.load([f"published/{name}.gin"]).build()
     assert count_parameters(task.model) == count - 144
@@ -184,7 +191,7 @@ MISTAKES = {
     "TOKEN_SIZE=(3,2,4)": "do not tile the window",
     "STORE=absent.zarr": "absent.zarr",
     "WindowDataset.train_period=('2021-01','2021-02')": "validation_period is not",
-    "STEPS=0": "Pretraining.steps must be at least 1",
+    "STEPS=0": "TrainingSchedule.steps must be at least 1",
     "EMBED_DIM=25": "25 channels do not divide by 2 heads",
     "Forecast.num_tokens=2": "would hide the whole window",
 }
@@ -200,11 +207,11 @@ def test_one_mistake_is_one_line_and_leaves_nothing(override, call, top, tmp_pat
 def test_an_output_that_cannot_be_written(call, top, tmp_path):
     (tmp_path / "file").write_text("")
     message = one_sentence(call("run", top, "--output", "file/run"))
-    assert "cannot write a run to file/run" in message
+    assert "cannot write file/run" in message
 
 
 def test_only_a_run_can_be_resumed(call, tmp_path):
-    assert "is no run" in one_sentence(call("run", "--resume", tmp_path))
+    assert "is not a run" in one_sentence(call("run", "--resume", tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ from atmorep_k.components.blocks import AxialBlock, TransformerBlock
 from atmorep_k.config import load
 from atmorep_k.errors import UserError
 
-pytestmark = pytest.mark.once("configurations know no backend")
-
 TOY = """
 run.task = @ToyTask()
 ToyTask.parts = [@ToyPart(), @b/ToyPart()]

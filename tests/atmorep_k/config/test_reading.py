@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from atmorep_k.config import reading
-from atmorep_k.config.reading import Macro, Reference, read
+from atmorep_k.config.reading import read
+from atmorep_k.config.statements import Macro, Reference
 from atmorep_k.errors import UserError
 
 

@@ -4,7 +4,7 @@ import pytest
 from atmorep_k import components
 from atmorep_k.costs.dry_run import dry_run, size_lines
 from atmorep_k.model.declared import count_parameters
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, TrainingSchedule
 
 
 @pytest.fixture
@@ -16,13 +16,14 @@ def make_task(make_model, tiny_store):
             masking=components.maskings.RandomTokens(),
             loss=components.losses.EnsembleMSE(),
             optimizer=keras.optimizers.AdamW(1e-3),
-            batch_size=3,
+            schedule=TrainingSchedule(batch_size=3),
             mesh=mesh,
         )
 
     return make
 
 
+@pytest.mark.backend
 def test_sizes_follow_from_shapes(make_task, tmp_path):
     task = make_task(store=tmp_path / "absent.zarr")
     lines = "\n".join(size_lines(task))
@@ -40,6 +41,7 @@ def test_both_counts_where_the_original_has_a_weight_more(make_task):
     assert f"{count + 45:,} as the original counts: its files hold 45 more" in with_unused
 
 
+@pytest.mark.backend
 def test_a_mesh_is_counted_per_device(make_task, tmp_path, capsys):
     mesh = components.distributions.Mesh((3, 2))
     parts = {"tail": components.tails.LinearEnsemble(num_members=4)}
@@ -66,6 +68,7 @@ def test_a_store_that_is_not_there_is_said_and_no_failure(make_task, tmp_path, c
     assert "absent.zarr" in last
 
 
+@pytest.mark.backend
 def test_rates_are_measured_where_the_store_is_there(make_task, capsys):
     task = make_task()
     dry_run(task)

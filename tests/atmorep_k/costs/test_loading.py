@@ -10,8 +10,6 @@ from atmorep_k.cli import main
 from atmorep_k.costs import loading
 from atmorep_k.errors import UserError
 
-pytestmark = pytest.mark.once("the dry run measures steps on every backend")
-
 
 @pytest.fixture
 def call(tmp_path, monkeypatch, tiny_config):
@@ -54,5 +52,5 @@ def test_what_the_limit_is(rate, step, wait, wanted):
 
 
 def test_a_task_without_training():
-    with pytest.raises(UserError, match="bench-data needs a training; dict is none"):
+    with pytest.raises(UserError, match="bench-data measures trainings, not dict"):
         loading.measure({}, 1)

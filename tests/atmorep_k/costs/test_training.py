@@ -6,9 +6,7 @@ import pytest
 from atmorep_k import components
 from atmorep_k.costs.training import estimate, sample_bytes
 from atmorep_k.errors import UserError
-from atmorep_k.training.pretraining import Pretraining
-
-once = pytest.mark.once("how shapes divide does not depend on the backend")
+from atmorep_k.training import Pretraining, TrainingSchedule
 
 
 @pytest.fixture
@@ -29,7 +27,7 @@ def make_task(make_model, make_field, tiny_store):
             masking=components.maskings.RandomTokens(),
             loss=components.losses.EnsembleMSE(),
             optimizer=optimizer or keras.optimizers.AdamW(1e-3),
-            batch_size=batch_size,
+            schedule=TrainingSchedule(batch_size=batch_size),
             mesh=mesh,
         )
 
@@ -43,6 +41,7 @@ def test_bytes_of_a_sample_are_those_of_the_dataset(make_task):
     assert 4 * sample_bytes(task) == sum(a.nbytes for part in batch for a in part.values())
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -64,7 +63,6 @@ def test_bytes_are_those_of_what_is_built(make_task, optimizer):
     assert 4 * found.trained == found.gradients
 
 
-@once
 def test_samples_divide_all_but_the_model(make_task):
     one = estimate(make_task())
     two = estimate(make_task(mesh=components.distributions.Mesh((2, 1))))
@@ -75,7 +73,6 @@ def test_samples_divide_all_but_the_model(make_task):
     assert two.activations == pytest.approx(one.activations / 2, rel=0.1)
 
 
-@once
 def test_the_axis_of_the_model_divides_weights_and_what_they_make(make_task):
     one = estimate(make_task())
     two = estimate(make_task(mesh=components.distributions.Mesh((1, 2))))
@@ -88,7 +85,6 @@ def test_the_axis_of_the_model_divides_weights_and_what_they_make(make_task):
     assert two.batch == one.batch
 
 
-@once
 def test_a_sharded_optimizer_is_divided_by_both_axes(make_task):
     plain, sharded = (
         estimate(make_task(mesh=components.distributions.Mesh((2, 2), shard_optimizer=flag)))
@@ -98,7 +94,6 @@ def test_a_sharded_optimizer_is_divided_by_both_axes(make_task):
     assert sharded.slots == pytest.approx(plain.slots / 2, rel=0.05)
 
 
-@once
 def test_fields_on_places_divide_by_the_fullest(make_task):
     fields = ("temperature", "vorticity")
     one = estimate(make_task(fields=fields))
@@ -109,7 +104,6 @@ def test_fields_on_places_divide_by_the_fullest(make_task):
     assert two.activations == pytest.approx(one.activations / 2, rel=0.01)
 
 
-@once
 def test_heads_that_do_not_divide_stay_whole(make_task):
     one, two, four = (
         estimate(make_task(mesh=components.distributions.Mesh((1, n)))) for n in (1, 2, 4)
@@ -120,7 +114,6 @@ def test_heads_that_do_not_divide_stay_whole(make_task):
     assert two.device_flops < four.device_flops < one.device_flops
 
 
-@once
 def test_what_cannot_be_traced_in_parts_counts_as_whole(make_task):
     layout = {"tokenizer/*/kernel": (None, "model")}
     mesh = components.distributions.Mesh((1, 2), layout=layout)

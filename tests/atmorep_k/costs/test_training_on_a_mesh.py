@@ -22,7 +22,7 @@ ask_for_devices(configuration.bindings)
 task = configuration.build()
 import jax
 from keras.src.backend.jax.trainer import _distribute_data
-from atmorep_k.estimates import estimate
+from atmorep_k.costs.training import estimate
 
 found = estimate(task)
 task.prepare()
@@ -48,6 +48,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_a_device_of_a_mesh_holds_what_is_foretold(tiny_config, tmp_path):
     bindings = {"decoder/TransformerBlock.num_heads": 4, "LinearEnsemble.num_members": 4}
     sizes = {"window": (12, 8, 16), "token_size": (1, 2, 2), "embed_dim": 64, "batch_size": 4}

@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from atmorep_k.cli import main
 from atmorep_k.data.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -89,7 +91,7 @@ def test_a_part_of_arco(era5, tmp_path, monkeypatch):
         },
     ).to_zarr(tmp_path / "arco", zarr_format=2)
     group = zarr.open_group(tmp_path / "arco", mode="r")
-    monkeypatch.setattr("atmorep_k.data.stores.cloud.open_group", lambda address: group)
+    monkeypatch.setattr("atmorep_k.data.stores.address.open_remote_group", lambda address: group)
     monkeypatch.chdir(tmp_path)
     arco, weatherbench = _commands("From ARCO-ERA5")
     _run(arco)

@@ -8,10 +8,11 @@ import pytest
 import xarray as xr
 import zarr
 
-from atmorep_k.data.opening import StoreDescription, open_store, write_store
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import Packing
 from atmorep_k.data.writing.shards import ShardWriter
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.earth.variables import VariableInfo, variable_info
 from atmorep_k.errors import UserError
 
@@ -166,7 +167,7 @@ def test_what_is_no_store_is_never_overwritten(fields, tmp_path):
     (tmp_path / "thesis" / "chapter.tex").write_text("dear")
     zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=3)
     for name in ("thesis", "other.zarr"):
-        with pytest.raises(UserError, match="is no store"):
+        with pytest.raises(UserError, match="is not a store"):
             write_store(tmp_path / name, _description(), _blocks(fields, 48), overwrite=True)
     assert (tmp_path / "thesis" / "chapter.tex").read_text() == "dear"
     assert (tmp_path / "other.zarr" / "zarr.json").is_file()

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from atmorep_k.data.sources.crop import crop
+from atmorep_k.data.sources.cutting import crop
 from atmorep_k.data.sources.derived import derive
 from atmorep_k.data.sources.finding import open_sources
 

@@ -7,7 +7,7 @@ import zarr
 
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.fields import FieldSpec, Window
 
 TIME = np.datetime64("2020-01-30T12", "ns") + np.arange(72) * np.timedelta64(1, "h")

@@ -6,6 +6,8 @@ from atmorep_k.components.distributions import Mesh
 from atmorep_k.distribution import engine_for
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.mark.parametrize("mesh", [None, Mesh((1, 1))])
 def test_several_processes_for_one_device_are_refused(mesh, monkeypatch):

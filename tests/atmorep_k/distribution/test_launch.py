@@ -86,6 +86,12 @@ def test_a_batch_systems_warning_is_handed_on(tmp_path):
     assert ended.value.code == 75
 
 
+def test_ctrl_c_in_any_process_tells():
+    with pytest.raises(SystemExit) as ended:
+        launch(2, python("sys.exit(130 if os.environ['RANK'] == '1' else 75)"))
+    assert ended.value.code == 130
+
+
 def test_processes_end_with_the_launcher(tmp_path):
     follow = "from atmorep_k.distribution.launch import launched; launched({})"
     pid = f"open({str(tmp_path / 'pid')!r} + os.environ['RANK'], 'w').write(str(os.getpid()))"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from atmorep_k.earth.regions import inside
+from atmorep_k.earth.places import inside
 from atmorep_k.errors import UserError
 
 LATITUDE, LONGITUDE = np.arange(90, -91, -30.0), np.arange(0, 360, 45.0)

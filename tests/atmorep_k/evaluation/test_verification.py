@@ -7,8 +7,11 @@ import pytest
 import xarray as xr
 
 from atmorep_k.components.normalizers import MonthlyNormalizer
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.statistics import area_weights
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.evaluation.verification import verify
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.figures import maps

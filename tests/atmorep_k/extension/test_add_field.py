@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import signal
 from pathlib import Path
 
 import keras
@@ -18,7 +19,6 @@ from atmorep_k.saved.fingerprints import differences, fingerprints
 from atmorep_k.training import callbacks
 
 # What is new to a model is proved on every backend; the rest is told once.
-once = pytest.mark.once("training and what is resumed are tested on every backend elsewhere")
 TOP = """
 include 'add_field.gin'
 STORE = {store!r}
@@ -30,9 +30,9 @@ TOKEN_SIZE = (2, 2, 4)
 EMBED_DIM = 24
 STEPS = 6
 BATCH_SIZE = 2
-Pretraining.steps_per_epoch = 3
-Pretraining.checkpoint_every = 3
-Pretraining.validation_batches = 1
+TrainingSchedule.steps_per_epoch = 3
+TrainingSchedule.checkpoint_every = 3
+TrainingSchedule.validation_batches = 1
 WarmupDecay.warmup_steps = 4
 Scoring.num_samples = 2
 Scoring.batch_size = 2
@@ -133,7 +133,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
-@once
+@pytest.mark.slow
 def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypatch):
     run, _ = added
     save = callbacks.Checkpointing.on_train_batch_end
@@ -161,7 +161,28 @@ def test_an_interrupted_one_goes_on_to_the_same_numbers(added, folder, monkeypat
     assert fingerprints(output) == fingerprints(run.path)
 
 
-@once
+@pytest.mark.slow
+def test_ctrl_c_while_the_field_trains_alone(folder, monkeypatch):
+    output, save = folder / "stopped", callbacks.Checkpointing.on_train_batch_end
+
+    def pressed(self, batch, logs=None):
+        if (output / "alone").exists():
+            signal.raise_signal(signal.SIGINT)
+        save(self, batch, logs)
+
+    monkeypatch.setattr(callbacks.Checkpointing, "on_train_batch_end", pressed)
+    result = call("add-field", folder / "old", folder / "add.gin", "--output", output)
+    assert result.exit_code == 130, result.output
+    assert result.stderr.splitlines()[-1] == (
+        "Interrupted: stopped while temperature trained alone, which a resumed run starts again. "
+        f"Resume it with  atmorep-k run --resume {output}"
+    )
+    monkeypatch.undo()
+    assert call("run", "--resume", output).exit_code == 0
+    assert (output / "comparison.json").exists()
+
+
+@pytest.mark.slow
 def test_both_ways_with_adapters_and_rates(folder):
     settings = {
         "ExtendedModel.couple": "both",
@@ -183,7 +204,7 @@ def test_both_ways_with_adapters_and_rates(folder):
     assert "predictions of vorticity: changed by" in result.stdout
 
 
-@once
+@pytest.mark.slow
 def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     coarse = write_tiny_store(folder / "coarse.zarr", levels=(300.0, 700.0, 1000.0), points=(4, 8))
     settings = {
@@ -203,7 +224,7 @@ def test_the_new_field_comes_from_another_store(folder, write_tiny_store):
     assert model.provenance["stores"]["temperature"]["store"] == str(coarse)
 
 
-@once
+@pytest.mark.slow
 def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_store):
     later = write_tiny_store(
         folder / "later.zarr", ("temperature", "vorticity"), start="2021-01-01T00"
@@ -223,7 +244,7 @@ def test_statistics_of_another_year_travel_with_the_field(folder, write_tiny_sto
     assert not np.array_equal(dataset.normalizers["vorticity"].mean, means[0])
 
 
-@once
+@pytest.mark.slow
 def test_saved_models_are_coupled_by_a_run(added, folder):
     lines = TOP.format(store=str(folder / "two.zarr")).splitlines()
     kept = [line for line in lines if line.split(" ")[0] in _COMMON]
@@ -246,9 +267,9 @@ _COMMON = (
     "STORE",
     "STEPS",
     "BATCH_SIZE",
-    "Pretraining.steps_per_epoch",
-    "Pretraining.checkpoint_every",
-    "Pretraining.validation_batches",
+    "TrainingSchedule.steps_per_epoch",
+    "TrainingSchedule.checkpoint_every",
+    "TrainingSchedule.validation_batches",
     "WarmupDecay.warmup_steps",
     "Scoring.num_samples",
     "Scoring.batch_size",
@@ -266,7 +287,6 @@ MISTAKES = {
 }
 
 
-@once
 @pytest.mark.parametrize("override", MISTAKES)
 def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     output = folder / "mistake"
@@ -280,7 +300,6 @@ def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
     assert not output.exists()
 
 
-@once
 def test_a_model_that_is_not_there(folder):
     result = call("add-field", "absent", folder / "add.gin", "--output", folder / "none")
     assert result.exit_code == 1
@@ -288,7 +307,6 @@ def test_a_model_that_is_not_there(folder):
     assert not Path(folder / "none").exists()
 
 
-@once
 def test_a_dry_run_says_what_it_would_take(folder):
     output = folder / "dry"
     result = call("add-field", folder / "old", folder / "add.gin", "--output", output, "--dry-run")

@@ -10,6 +10,8 @@ from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
 from atmorep_k.extension.coupled import CoupledModel
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2)
 NAMES = ("vorticity", "temperature", "divergence")
 

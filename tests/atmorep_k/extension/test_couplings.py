@@ -8,6 +8,8 @@ from keras import ops
 from atmorep_k import components
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys")
 AXIAL = {
     "encoder": components.encoders.Encoder(
@@ -158,5 +160,5 @@ def test_mistakes(make_model, make_field):
         make_model([coupled, make_field()])
     with pytest.raises(UserError, match=r"none of the fields \['temperature'\] is predicted"):
         make_model([make_field(predicted=False)])
-    with pytest.raises(UserError, match=r"different other fields, not to \['temperature'\]"):
+    with pytest.raises(UserError, match=r"to each once, not to \['temperature'\]"):
         make_field(couplings=["temperature"])

@@ -11,6 +11,8 @@ from atmorep_k.errors import UserError
 from atmorep_k.extension.extended import ExtendedModel
 from atmorep_k.fields import FieldSpec
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2)
 LOSS = components.losses.EnsembleMSE()
 
@@ -124,6 +126,7 @@ def _equal_to_vorticity(found):
     return {p for p in same if p.split("/")[0] not in ("tokenizer", "tail")}
 
 
+@pytest.mark.slow
 def test_one_field_after_the_other(extend, make_field, make_batch, three_fields, tmp_path):
     _, model = extend(couple="both")
     batch = make_batch(model.fields)
@@ -152,6 +155,7 @@ def test_one_field_after_the_other(extend, make_field, make_batch, three_fields,
     assert history["provenance"]["sources"][0]["fields"] == ["vorticity"]
 
 
+@pytest.mark.slow
 def test_visible_encoders_are_extended_too(extend, make_model, make_field, make_batch, tmp_path):
     old = make_model([make_field("vorticity")], encode="visible")
     old.build()

@@ -9,6 +9,8 @@ from atmorep_k.backend.weight_paths import within
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import count_parameters
 
+pytestmark = pytest.mark.backend
+
 COUPLER = components.couplers.CrossFieldAttention()
 OLD = ["*/vorticity/*"]
 LOSS = components.losses.EnsembleMSE()

@@ -17,8 +17,6 @@ from atmorep_k.saved.fingerprints import differences, fingerprints
 
 COUPLER = components.couplers.CrossFieldAttention()
 
-pytestmark = pytest.mark.once("it works on files")
-
 
 def config(path):
     with zipfile.ZipFile(path) as archive:
@@ -47,7 +45,7 @@ def extended(three_fields, make_field, make_batch, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("couple", ["new", "both"])
+@pytest.mark.parametrize("couple", [pytest.param("new", marks=pytest.mark.slow), "both"])
 def test_an_added_field_leaves_no_trace(couple, extended, three_fields, tmp_path):
     path, old, back = extended(couple), three_fields / "vorticity.keras", tmp_path / "back.keras"
     lines = remove_to_file(path, "t", back)
@@ -91,6 +89,6 @@ def test_mistakes(three_fields, tmp_path):
         remove_to_file(path, "vorticity", output)
     with pytest.raises(UserError, match=r"ends in \.keras"):
         remove_to_file(path, "vorticity", tmp_path / "out.h5")
-    with pytest.raises(UserError, match="exists; choose another name"):
+    with pytest.raises(UserError, match="exists already; give another name"):
         remove_to_file(path, "vorticity", path)
     assert not output.exists()

@@ -73,12 +73,12 @@ def test_signed_fields_have_zero_in_the_middle(target, symmetric):
 def test_outline_surrounds_what_is_hidden():
     hidden = np.zeros((4, 5), bool)
     hidden[1:3, 2:4] = True
-    segments = maps.hidden_outline(hidden, np.arange(6.0), np.arange(5.0))
+    segments = maps.masked_outline(hidden, np.arange(6.0), np.arange(5.0))
     lengths = np.abs(np.diff(segments, axis=1)).sum(axis=(1, 2))
     assert lengths.sum() == 8  # the perimeter of 2 x 2 cells
     assert segments[..., 0].min() == 2 and segments[..., 0].max() == 4
     assert segments[..., 1].min() == 1 and segments[..., 1].max() == 3
-    assert len(maps.hidden_outline(~np.zeros((4, 5), bool), np.arange(6.0), np.arange(5.0))) == 0
+    assert len(maps.masked_outline(~np.zeros((4, 5), bool), np.arange(6.0), np.arange(5.0))) == 0
 
 
 def test_shown_time_is_the_hardest():

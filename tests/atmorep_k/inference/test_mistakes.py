@@ -38,12 +38,12 @@ MISTAKES = [
         "forecast",
         [T],
         {"hours": 4, "tokens": 2},
-        "a forecast is given its tokens or its hours, not both.",
+        "give a forecast either tokens or hours, not both.",
     ),
     ("forecast", [T], {"hours": 0}, "the hours to forecast must be more than 0, not 0."),
     ("forecast", [T], {"tokens": 0}, "tokens must be 1 to 2, for this model, not 0."),
     ("forecast", [], {}, "at least one time must be given."),
-    ("forecast", ["noon"], {}, "'noon' is no time; write it like '2021-02-10T06'."),
+    ("forecast", ["noon"], {}, "'noon' is not a valid time; write it like '2021-02-10T06'."),
     ("forecast", [T], {"batch_size": 0}, "the batch size must be at least 1, not 0."),
     (
         "forecast",
@@ -97,7 +97,7 @@ MISTAKES = [
         {"ratio": 0.0},
         "the ratio must be greater than 0 and less than 1, not 0.",
     ),
-    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 hides all 24 tokens of a window."),
+    ("reconstruct", [T], {"ratio": 0.99}, "a ratio of 0.99 masks all 24 tokens of a window."),
     ("reconstruct", [T], {"seed": -1}, "the seed must be 0 or greater, not -1."),
 ]
 
@@ -158,9 +158,12 @@ def test_what_is_not_there_is_told(store, tmp_path):
     for arguments, sentence in [
         ((tmp_path / "m.keras", store), f"there is no model at {tmp_path / 'm.keras'}."),
         ((answers, f"{store[:-5]}.zar"), "; did you mean 'global.zarr'?"),
-        ((answers, store), "the ending of p.txt is unknown: an output ends in .zarr or .nc."),
+        (
+            (answers, store),
+            "cannot write a prediction to p.txt: the name must end in .zarr or .nc.",
+        ),
     ]:
-        output = "p.txt" if "ending" in sentence else None
+        output = "p.txt" if "end in" in sentence else None
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(*arguments, [T], output=output)
         assert sentence in str(error.value)
@@ -185,7 +188,7 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
     output.mkdir()
     for overwrite, sentence in (
         (False, f"{output} exists already; give another name or --overwrite."),
-        (True, f"{output} exists and is no prediction; it is not overwritten."),
+        (True, f"{output} exists and is not a prediction; it is not overwritten."),
     ):
         with pytest.raises(UserError) as error:
             atmorep_k.forecast(model, store, [T], output=output, overwrite=overwrite)

@@ -270,6 +270,7 @@ def model(make_model, randomize):
     return randomize(made)
 
 
+@pytest.mark.backend
 def test_a_real_model_predicts_alike_in_batches_of_any_size(model, store):
     one = atmorep_k.forecast(model, store, ["2020-02-01T00"], overlap=(1, 1), batch_size=1)
     many = atmorep_k.forecast(model, store, ["2020-02-01T00"], overlap=(1, 1), batch_size=8)
@@ -277,6 +278,7 @@ def test_a_real_model_predicts_alike_in_batches_of_any_size(model, store):
     xr.testing.assert_allclose(one, many, rtol=1e-5)
 
 
+@pytest.mark.backend
 def test_a_saved_model_predicts_as_it_did(model, store, tmp_path):
     path = tmp_path / "model.keras"
     expected = atmorep_k.forecast(model, store, ["2020-02-01T00"])
@@ -287,6 +289,7 @@ def test_a_saved_model_predicts_as_it_did(model, store, tmp_path):
     xr.testing.assert_equal(atmorep_k.forecast(tmp_path, store, ["2020-02-01T00"]), found)
 
 
+@pytest.mark.backend
 def test_a_field_that_is_input_only_is_seen_whole(make_model, store):
     from atmorep_k.components.couplers import CrossFieldAttention
 

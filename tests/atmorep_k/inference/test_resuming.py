@@ -11,8 +11,6 @@ from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, write
 
-pytestmark = pytest.mark.once("what is on disk does not depend on who has predicted it")
-
 TIMES = ["2020-01-31T20", "2020-02-01T00", "2020-02-01T06"]
 
 
@@ -122,5 +120,5 @@ def test_another_prediction_does_not_go_on(store, tmp_path, stop, monkeypatch):
 def test_nothing_to_go_on_with(store, tmp_path):
     forecast(store, tmp_path / "new.zarr", resume=True)
     assert names(tmp_path) == ["new.zarr"]
-    with pytest.raises(UserError, match=r"only an output that ends in .zarr can be gone on with"):
+    with pytest.raises(UserError, match=r"only an output that ends in .zarr can be resumed"):
         forecast(store, tmp_path / "new.nc", resume=True)

@@ -20,8 +20,6 @@ T = "2020-02-01T00"
 # Half the points along each axis of the others: the same 6 h x 90 x 144 degrees.
 COARSE = Window((3, 2, 4), step_hours=2)
 
-pytestmark = pytest.mark.once("stores know no backend")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory):

@@ -5,10 +5,12 @@ from keras import ops
 
 import atmorep_k
 from atmorep_k import components
-from atmorep_k.backend.versions import versions
+from atmorep_k.backend.installed import versions
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import count_parameters
 from atmorep_k.model.tokens import token_latitudes, visible_first
+
+pytestmark = pytest.mark.backend
 
 ENCODE = pytest.mark.parametrize("encode", ["all", "visible", "apart"])
 
@@ -216,7 +218,12 @@ def test_counting_leaves_the_model_alone(make_model, make_batch):
             117_656_336,
             {"values": 972, "dim": 1024, "layers": 6, "head_norms": 64},
         ),
-        ("vorticity_2023", 679_739_664, {"values": 243, "dim": 2048, "layers": 10}),
+        pytest.param(
+            "vorticity_2023",
+            679_739_664,
+            {"values": 243, "dim": 2048, "layers": 10},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_published_sizes_are_counted_without_allocating(name, total, sizes):
@@ -274,7 +281,7 @@ def test_token_latitudes_are_those_of_the_store(tiny_store, make_field):
     sample = dataset.window("train", 0, 3, components.maskings.RandomTokens())
     index = sample.inputs["temperature/masked_index"][None]
     info = sample.inputs["temperature/token_info"][None]
-    _, latitude, _ = dataset.coordinates(sample.position)
+    _, latitude, _ = dataset.windows.coordinates(sample.position)
     grid = np.broadcast_to(latitude[:, None], (2, *field.window.shape))
     tokens = tokenize(grid, field.token_size).reshape(1, 2, field.tokens_per_level, -1)
     expected = np.take_along_axis(tokens, index[..., None], 2)

@@ -9,7 +9,6 @@ from atmorep_k.errors import UserError
 from atmorep_k.original.importing import import_checkpoint
 
 pytest.importorskip("torch")
-once = pytest.mark.once("files are read without a backend; test_parity computes on each")
 U, V, T = "velocity_u", "velocity_v", "temperature"
 
 
@@ -52,6 +51,10 @@ CASES = {
 COUPLED_AXIAL = {**AXIAL, "encoder_num_heads": 4, "coupling_num_heads_per_field": 2}
 
 
+def _slow(changes):
+    return pytest.param(changes, marks=pytest.mark.slow)
+
+
 def compare(network, folder, write_run, inputs_of, tolerance=2e-5, **options):
     write_run(folder, network, **options)
     model, report = import_checkpoint([folder])
@@ -64,20 +67,28 @@ def compare(network, folder, write_run, inputs_of, tolerance=2e-5, **options):
     return model, report
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.backend
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name in ("plain", "axial") else [pytest.mark.slow])
+        for name in CASES
+    ],
+)
 def test_one_field(name, original, write_run, inputs_of, tmp_path):
     values = original.options([original.field(U, dim=24)], **CASES[name])
     compare(original.Original(values), tmp_path, write_run, inputs_of)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"with_qk_lnorm": True, "coupling_num_heads_per_field": 2},
-        {"with_layernorm": False, "decoder_num_layers": 3},
-        COUPLED_AXIAL,
-        {**COUPLED_AXIAL, "encoder_att_type": "axial_parallel"},
+        _slow({"with_qk_lnorm": True, "coupling_num_heads_per_field": 2}),
+        _slow({"with_layernorm": False, "decoder_num_layers": 3}),
+        _slow(COUPLED_AXIAL),
+        _slow({**COUPLED_AXIAL, "encoder_att_type": "axial_parallel"}),
     ],
 )
 def test_three_coupled_fields(changes, original, write_run, inputs_of, tmp_path):
@@ -92,13 +103,13 @@ def test_three_coupled_fields(changes, original, write_run, inputs_of, tmp_path)
     assert not report.of("new")
 
 
-@once
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"with_qk_lnorm": True, "coupling_num_heads_per_field": 2},
-        {"decoder_self_att": True, "encoder_num_layers": 1},
+        _slow({"with_qk_lnorm": True, "coupling_num_heads_per_field": 2}),
+        _slow({"decoder_self_att": True, "encoder_num_layers": 1}),
     ],
 )
 def test_projections_per_head_of_2023(changes, original, write_run, inputs_of, tmp_path):
@@ -108,7 +119,6 @@ def test_projections_per_head_of_2023(changes, original, write_run, inputs_of, t
     assert "2023 layout" in report.runs[0]
 
 
-@once
 def test_predicted_fields_in_any_order_and_fields_at_the_surface(
     original, write_run, inputs_of, tmp_path
 ):
@@ -125,14 +135,13 @@ def test_predicted_fields_in_any_order_and_fields_at_the_surface(
     assert not model.fields[1].predicted
 
 
-@once
+@pytest.mark.slow
 def test_many_levels(original, write_run, inputs_of, tmp_path):
     levels = tuple(range(100, 110))  # the original fails from the eighth on
     values = original.options([original.field(U, levels=levels, tokens=(1, 2, 2))])
     compare(original.Original(values), tmp_path, write_run, lambda m, n: inputs_of(m, n, slots=2))
 
 
-@once
 def test_a_net_of_token_information_that_all_fields_share(original, write_run, inputs_of, tmp_path):
     network = original.Original(original.options(three(original.field)))
     network.state["embed_token_info.weight"] *= 1e-3
@@ -161,7 +170,6 @@ def test_a_net_of_token_information_that_all_fields_share(original, write_run, i
         assert kept is not expected
 
 
-@once
 def test_missing_options_take_the_originals_defaults(original, write_run, inputs_of, tmp_path):
     values = original.options([original.field(U)])
     optional = ("with_qk_lnorm", "with_layernorm", "decoder_att_type", "time_sampling")
@@ -178,7 +186,6 @@ def test_missing_options_take_the_originals_defaults(original, write_run, inputs
     np.testing.assert_allclose(ours, network.members(*theirs)[U], atol=1e-4)
 
 
-@once
 def test_a_model_put_together_from_files_of_blocks(original, write_run, inputs_of, tmp_path):
     network = original.Original(original.options(three(original.field)))
     _, report = compare(network, tmp_path, write_run, inputs_of, whole=False, blocks=True)
@@ -196,7 +203,6 @@ def singles(original, write_run, folder):
     return fields
 
 
-@once
 def test_a_coupled_model_from_runs_of_single_fields(original, write_run, inputs_of, tmp_path):
     values = original.options(singles(original, write_run, tmp_path))
     shell = original.Original(values)
@@ -227,7 +233,6 @@ def _alone(entry):
     return [entry[0], [*entry[1][:2], [], 0], *entry[2:]]
 
 
-@once
 def test_several_runs_side_by_side(original, write_run, inputs_of, tmp_path):
     networks = [
         original.Original(original.options([original.field(name)]), seed=seed)
@@ -246,7 +251,6 @@ def test_several_runs_side_by_side(original, write_run, inputs_of, tmp_path):
     assert len(report.runs) == 2
 
 
-@once
 def test_runs_that_cannot_be_one_model(original, write_run, tmp_path):
     def run(name, field, per_head=False, **changes):
         network = original.Original(original.options([field], **changes), per_head)
@@ -263,7 +267,6 @@ def test_runs_that_cannot_be_one_model(original, write_run, tmp_path):
         import_checkpoint([first, run("e", original.field(V, size=(2, 2, 4)))])
 
 
-@once
 def test_epochs(original, write_run, tmp_path):
     values = original.options([original.field(U)])
     for epoch, seed in ((None, 0), (7, 1), (12, 2)):

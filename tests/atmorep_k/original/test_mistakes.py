@@ -171,13 +171,13 @@ def test_outputs_that_cannot_be(folder, original, tmp_path):
         result = CliRunner().invoke(main, arguments)
         return result.exit_code, result.output
 
-    assert "ends in .keras, not to" in run(tmp_path / "model.h5")[1]
+    assert "must end in .keras" in run(tmp_path / "model.h5")[1]
     assert "there is no directory" in run(tmp_path / "nowhere" / "model.keras")[1]
     output = tmp_path / "model.keras"
     output.write_text("mine")
     code, text = run(output)
     assert code == 1
-    assert "exists; choose another name, or replace it with --overwrite." in text
+    assert "exists already; give another name or --overwrite." in text
     assert output.read_text() == "mine"
     assert run(output, "--overwrite")[0] == 0
 

@@ -18,6 +18,8 @@ from atmorep_k.original.importing import find_layout, import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.runs import one_source
 
+pytestmark = pytest.mark.backend
+
 WORST = 1e-5  # of an array's largest value; the fixtures' own rounding reaches 5e-7
 _SHARED = Path(os.environ.get("ATMOREP_K_SHARED", Path(__file__).parents[4] / "shared"))
 SETS = sorted(path.parent for path in (_SHARED / "parity").glob("*/outputs.npz"))
@@ -38,7 +40,13 @@ LOSSES = {
 }
 
 
-@pytest.fixture(scope="module", params=SETS, ids=[path.name for path in SETS])
+def _tiers(path):
+    return [] if path.name == "tiny_single" else [pytest.mark.slow]
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(path, id=path.name, marks=_tiers(path)) for path in SETS]
+)
 def case(request):
     """A set: its model, its batch in our shapes and in theirs, what was recorded."""
     folder = request.param

@@ -34,8 +34,6 @@ VELOCITY = {
     TP: (1536, [U, V, W, Q]),
 }
 
-pytestmark = pytest.mark.once("sizes are counted without a backend")
-
 
 def count(original, fields, year, **changes):
     """Returns the weights as the original counts them."""
@@ -84,10 +82,10 @@ def of_2024(names):
 @pytest.mark.parametrize(
     ("dim", "tiling", "total"),
     [
-        (2048, FINE, 679_739_664),
-        (1536, FINE, 383_975_696),
+        pytest.param(2048, FINE, 679_739_664, marks=pytest.mark.slow),
+        pytest.param(1536, FINE, 383_975_696, marks=pytest.mark.slow),
         (1024, FINE, 172_097_808),
-        (1536, WIDEST, 434_737_424),
+        pytest.param(1536, WIDEST, 434_737_424, marks=pytest.mark.slow),
     ],
 )
 def test_single_fields_of_2023(dim, tiling, total, original):
@@ -101,6 +99,7 @@ def test_single_fields_of_2024(name, tiling, total, original):
     assert single(original, 2024, name, 1024, **tiling) == total
 
 
+@pytest.mark.slow
 def test_several_fields_of_2024(original):
     sizes, tilings = of_2024([U, V, Q, W, T])
     assert several(original, 2024, sizes, tilings) == 629_879_056
@@ -111,6 +110,7 @@ def test_several_fields_of_2024(original):
 WIND_AND_TEMPERATURE = {U: (2048, [V, T]), V: (2048, [U, T]), T: (1024, [U, V])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sizes", "tilings", "totals"),
     [
@@ -133,6 +133,7 @@ PUBLISHED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_files_wire_what_is_imported(name, original):
     year, sizes, tilings = PUBLISHED[name]

@@ -25,8 +25,6 @@ AXIAL = {
     "decoder_att_type": "axial_parallel",
 }
 
-pytestmark = pytest.mark.once("weights go from NumPy to NumPy")
-
 
 def fields(original):
     return [
@@ -90,14 +88,18 @@ def test_statistics_of_each_grid_point_and_year(
         np.testing.assert_array_equal(mean[:, 0], expected)
 
 
+def _slow(changes):
+    return pytest.param(changes, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize("per_head", [False, True])
 @pytest.mark.parametrize(
     "changes",
     [
         {},
-        {"with_qk_lnorm": True, "net_tail_num_layers": 1, "encoder_num_mlp_layers": 3},
-        {"decoder_self_att": True, "decoder_num_layers": 3, "with_layernorm": False},
-        AXIAL,
+        _slow({"with_qk_lnorm": True, "net_tail_num_layers": 1, "encoder_num_mlp_layers": 3}),
+        _slow({"decoder_self_att": True, "decoder_num_layers": 3, "with_layernorm": False}),
+        _slow(AXIAL),
     ],
 )
 def test_there_and_back(changes, per_head, original, write_run, tmp_path):

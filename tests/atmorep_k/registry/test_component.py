@@ -139,7 +139,7 @@ def test_a_plugin_cannot_take_a_name(toys, tmp_path, monkeypatch, caplog):
     assert registry.lookup("ToyPart") is toys["ToyPart"]
 
 
-@pytest.mark.once("what is imported does not depend on the backend")
+@pytest.mark.slow
 @pytest.mark.parametrize("first", ["atmorep_k.fields", "atmorep_k.model"])
 def test_everything_saved_is_known_to_keras_whatever_is_imported_first(first, tmp_path):
     code = (
@@ -153,7 +153,6 @@ def test_everything_saved_is_known_to_keras_whatever_is_imported_first(first, tm
     assert run.stdout.strip() == "[True, True, True]"
 
 
-@pytest.mark.once("what is imported does not depend on the backend")
 def test_a_component_that_needs_no_keras_imports_none(tmp_path):
     code = "import sys, atmorep_k.fields; print('keras' in sys.modules)"
     run = subprocess.run(

@@ -10,6 +10,8 @@ import pytest
 
 import atmorep_k
 
+pytestmark = pytest.mark.slow
+
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _WIDTH = 390
 # Runs in a copy of the page, whose policy lets it, and tells the frame what it has found.

@@ -176,7 +176,7 @@ def test_what_is_nothing_to_report(make_run, tmp_path):
     ):
         result = call(tmp_path / name)
         assert result.exit_code == 1 and sentence in result.stderr
-    with pytest.raises(UserError, match="there is nothing to report"):
+    with pytest.raises(UserError, match="nothing to report"):
         atmorep_k.report([])
 
 

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from atmorep_k.runs import checkpoints
-from atmorep_k.runs.checkpoints import Checkpoint, CheckpointWriter, clean, path_of
 from atmorep_k.distribution.engine import Engine
 from atmorep_k.errors import UserError
+from atmorep_k.runs import checkpoints
+from atmorep_k.runs.checkpoints import Checkpoint, CheckpointWriter, clean, path_of
 
 
 class Variable:
@@ -171,6 +171,7 @@ for step in itertools.count(int(sys.argv[3])):
 """
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_whole_checkpoints(tmp_path, request):
     rng = random.Random(0)
     process = None

@@ -5,8 +5,8 @@ import os
 import keras
 import pytest
 
-from atmorep_k.runs.checkpoints import Checkpoint, path_of
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import Checkpoint, path_of
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory, environment
 
 
@@ -42,7 +42,7 @@ def test_a_place_for_a_new_run(tmp_path, name):
 
 
 def test_an_existing_output_is_refused(run, tmp_path):
-    with pytest.raises(UserError, match="exists already: choose another --output, or continue"):
+    with pytest.raises(UserError, match="exists already: choose another --output, or resume"):
         run.check_new()
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="exists already"):
@@ -51,16 +51,16 @@ def test_an_existing_output_is_refused(run, tmp_path):
 
 def test_an_output_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write a run to .*run: .*file is not writable"):
+    with pytest.raises(UserError, match=r"cannot write .*: .*file is not a writable directory"):
         RunDirectory(tmp_path / "file" / "run").check_new()
     # The administrator, as whom tests may run, could write anywhere.
     monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
-    with pytest.raises(UserError, match="is not writable"):
+    with pytest.raises(UserError, match="is not a writable directory"):
         RunDirectory(tmp_path / "deep" / "run").check_new()
 
 
 def test_only_a_run_can_be_resumed(run, tmp_path):
-    with pytest.raises(UserError, match=r"is no run: it has no config\.gin"):
+    with pytest.raises(UserError, match=r"is not a run: it has no config\.gin"):
         RunDirectory(tmp_path).check_resumable()
     run.check_resumable()  # without a checkpoint it starts anew
 

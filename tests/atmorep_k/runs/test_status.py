@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from atmorep_k.runs.checkpoints import path_of
 from atmorep_k.errors import UserError
+from atmorep_k.runs.checkpoints import path_of
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
 from atmorep_k.runs.status import describe_run, is_run, print_run
 
@@ -53,7 +53,7 @@ def test_a_run_that_has_ended(run, capsys):
 def test_a_run_before_its_first_step(tmp_path, capsys):
     run = RunDirectory(tmp_path / "run")
     run.create("A = 1\n")
-    with pytest.raises(UserError, match="is no whole run"):
+    with pytest.raises(UserError, match="is not a complete run"):
         describe_run(run.path)
     run.write_record(steps=10)
     print_run(describe_run(run.path))

@@ -37,6 +37,7 @@ def saved(make_model, make_field, make_batch, tmp_path_factory):
     return path, count_parameters(model)
 
 
+@pytest.mark.backend
 def test_description(saved, monkeypatch):
     path, count = saved
     monkeypatch.setattr(AtmoRep, "__init__", None)  # it is not built
@@ -97,6 +98,7 @@ def extended(make_model, make_field, tmp_path_factory):
     return path
 
 
+@pytest.mark.backend
 def test_a_frozen_model(extended):
     old, source, new = describe(extended)["fields"]
     assert 0 < old["parts"]["encoder"]["frozen"] < old["parts"]["encoder"]["weights"]

@@ -76,6 +76,7 @@ def _edited(data, change):
     return file.getvalue()
 
 
+@pytest.mark.backend
 def test_all_weights_are_there_with_their_places(two):
     path, model = two
     found = list(arrays(path))
@@ -93,6 +94,7 @@ def test_all_weights_are_there_with_their_places(two):
     assert not weights  # neither optimiser nor metrics nor states of dropout
 
 
+@pytest.mark.backend
 def test_values_are_those_of_the_model(two):
     path, model = two
     found = {name: array for _, _, name, array in arrays(path)}
@@ -219,6 +221,7 @@ def test_what_is_added_is_no_difference(save):
     assert there and all("/coupled_u_component_of_wind/" in name for name in there)
 
 
+@pytest.mark.backend
 def test_half_precision_is_compared_as_it_is(save):
     path, _ = save("temperature", dtype="bfloat16")
     kernel = next(a for _, r, _, a in arrays(path) if r == "tokenizer")

@@ -9,6 +9,8 @@ from saved_models import FREEZE
 from atmorep_k import components
 from atmorep_k.saved.frozen import frozen_weights
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def model(make_model, make_field):

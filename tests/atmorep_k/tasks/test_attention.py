@@ -25,8 +25,6 @@ from known_truth import write
 TOKENS = ["level", "time", "latitude", "longitude"]
 TIME = "2020-01-03T06"
 
-once = pytest.mark.once("what is refused, written and drawn knows no backend")
-
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory, write_tiny_store):
@@ -68,6 +66,7 @@ def weights_of(found):
     return {name: w for name, w in found.data_vars.items() if "head" in w.dims}
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("most", [blockwise_attention.MAX_SCORES, 1000])
 def test_weights_times_values_are_what_the_layer_returns(monkeypatch, most):
     monkeypatch.setattr(blockwise_attention, "MAX_SCORES", most)
@@ -148,6 +147,7 @@ CASES = {
 }
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("case", CASES)
 def test_weights_sum_to_one_in_every_layer_and_head(make, store, case):
     options, hide = CASES[case]
@@ -177,6 +177,7 @@ def test_weights_sum_to_one_in_every_layer_and_head(make, store, case):
         assert looked.isel(time=-1).isnull().all() and looked.isel(time=0).notnull().all()
 
 
+@pytest.mark.backend
 def test_a_block_of_somebody_elses_is_recorded(make_model, store, scratch_registry):
     @component("block")
     class Mean(Configured, keras.layers.Layer):
@@ -207,6 +208,7 @@ def test_a_block_of_somebody_elses_is_recorded(make_model, store, scratch_regist
     np.testing.assert_allclose(found.isel(head=0), 1 / 32, rtol=1e-6)
 
 
+@pytest.mark.backend
 def test_a_query_of_zeros_looks_at_all_tokens_alike(make, store):
     model = make(axial=True)
     block = model.part("encoder", "temperature").blocks[0]
@@ -225,6 +227,7 @@ def test_a_query_of_zeros_looks_at_all_tokens_alike(make, store):
         assert w.notnull().sum() == line.size
 
 
+@pytest.mark.backend
 def test_the_token_holds_place_level_and_hour(make, store):
     found = attention(make(), store, TIME, (40, -175), level=850, hour=-2)
     # Tokens of 2 x 22.5 degrees and 2 h; the window ends at the time.
@@ -246,14 +249,13 @@ MISTAKES = [
     ({"at": (95, 0)}, "a place is a latitude of -90 to 90"),
     ({"hour": 1}, "the hour must be -3 to 0 after the time"),
     ({"hide": 1, "hour": -2}, "the hour must be -1 to 2 after the time"),
-    ({"hide": 2}, "hidden time tokens must be 0 to 1, for this model, not 2."),
+    ({"hide": 2}, "hide must be 0 to 1, for this model, not 2."),
     ({"layer": 2}, "the layer must be 0 to 1, for 'temperature', not 2."),
     ({"time": "2021-01-01"}, "2021-01-01T00:00 is not in"),
     ({"output": "a.zarr"}, "an output ends in .nc."),
 ]
 
 
-@once
 @pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=lambda case: str(case)[:30])
 def test_mistakes_are_one_sentence(make, store, change, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -264,7 +266,6 @@ def test_mistakes_are_one_sentence(make, store, change, sentence, tmp_path, monk
     assert not os.listdir(tmp_path)
 
 
-@once
 def test_a_place_outside_a_region_is_refused(make_model, tmp_path):
     path = str(write(tmp_path / "part.zarr", longitude=18.0 * np.arange(10)))
     model = make_model()
@@ -274,7 +275,6 @@ def test_a_place_outside_a_region_is_refused(make_model, tmp_path):
         attention(model, path, "2020-02-01T00", (40, 300))
 
 
-@once
 def test_attention_along_time_has_bars_and_no_maps(make, store):
     found = attention(make(axial=True), store, TIME, (40, 100))
     weights = found["encoder_self_time"].isel(layer=0)
@@ -285,7 +285,6 @@ def test_attention_along_time_has_bars_and_no_maps(make, store):
     np.testing.assert_allclose(bars, 100 * shares, rtol=1e-5)
 
 
-@once
 def test_the_result_is_written_and_drawn(make, store, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     place = {"time": TIME, "at": (40, 100), "field": "t"}

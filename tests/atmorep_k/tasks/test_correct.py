@@ -5,7 +5,9 @@ import pytest
 
 from atmorep_k import evaluate
 from atmorep_k.components.maskings import ComplementaryTokens
-from atmorep_k.data.opening import StoreDescription, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
 from atmorep_k.errors import UserError
 from atmorep_k.tasks.correct import correct
 from atmorep_k.tasks.correct_report import judge
@@ -13,7 +15,6 @@ from atmorep_k.tasks.correct_report import judge
 from known_truth import Answers, members, tell_the_truth, values_of, write
 
 TIMES = ["2020-01-31T20", "2020-02-01T06"]
-pytestmark = pytest.mark.once("what is given and written knows no backend")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from atmorep_k.tasks.counterfactual_report import compare
 from known_truth import FIELDS, Answers, write
 
 TIME = ["2020-02-01T00"]  # the windows begin in January
-once = pytest.mark.once("what is asked and drawn knows no backend")
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +46,6 @@ def scale(model, times):
     return model.normalizers["temperature"].scale(*place)[1][..., 0, 0]
 
 
-@once
 @pytest.mark.parametrize("task", ["forecast", "interpolate"])
 def test_the_difference_is_that_of_what_is_told(store, task):
     model = Listens(["temperature", "2m_temperature"])
@@ -68,7 +66,6 @@ def test_the_difference_is_that_of_what_is_told(store, task):
     np.testing.assert_allclose(spread, np.broadcast_to(by_year[:, 0], mean.shape), rtol=1e-4)
 
 
-@once
 @pytest.mark.parametrize("ending", [".zarr", ".nc"])
 def test_a_file_holds_means_and_spreads_if_asked(store, tmp_path, ending):
     times = ["2020-01-31T20", *TIME]
@@ -86,7 +83,6 @@ def test_a_file_holds_means_and_spreads_if_asked(store, tmp_path, ending):
         assert (found.attrs["told"], found.attrs["predicted"]) == ("year 2025", "forecast")
 
 
-@once
 def test_the_report_measures_the_difference(store, tmp_path):
     from rich.console import Console
 
@@ -112,18 +108,20 @@ def test_the_report_measures_the_difference(store, tmp_path):
     assert same.remark == "no difference anywhere: the model takes year 2020 as it takes the truth."
 
 
-@once
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({}, "give a year, day, hour or level that the model is to be told."),
+        ({}, "give a year, day, hour or level for the model."),
         (
             {"year": 2021, "day": 366},
-            "the year 2021 has no day 366, which the model would be told.",
+            "the year 2021 has no day 366.",
         ),
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
-        ({"hour": 3, "time_token": 1}, "a time token is chosen for 'interpolate', not for"),
-        ({"hour": 3, "task": "interpolate", "tokens": 1}, "a number of tokens is given for"),
+        ({"hour": 3, "time_token": 1}, "time_token goes with the task 'interpolate', not with"),
+        (
+            {"hour": 3, "task": "interpolate", "tokens": 1},
+            "tokens goes with the task 'forecast', not with",
+        ),
         ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3; 'rollout'"),
     ],
 )
@@ -141,6 +139,7 @@ def model(make_model):
     return made
 
 
+@pytest.mark.backend
 def test_a_real_model_differs_by_what_it_reads(model, store, randomize):
     options = {"region": (0, 90, 0, 180), "batch_size": 4}
     # The token information of an untrained model is multiplied by zero.

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from click.testing import CliRunner
+from whole_records import windows_of
 
 from atmorep_k.cli import main
 from atmorep_k.components.datasets import WindowDataset
@@ -18,8 +19,6 @@ from atmorep_k.tasks.features_maps import principal_colours
 from atmorep_k.tasks.token_states import seen_whole
 
 TIME = "2020-01-03T06"
-
-once = pytest.mark.once("labels, files and what is refused know no backend")
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +36,7 @@ def model(make_model, randomize, store):
     return randomize(made, scale=0.3)
 
 
+@pytest.mark.backend
 def test_the_tail_makes_the_prediction_of_what_the_decoder_gives(model, store):
     (field,) = model.fields
     found = features(model, store, [TIME], origin="decoder", batch_size=2)["features"]
@@ -44,8 +44,7 @@ def test_the_tail_makes_the_prediction_of_what_the_decoder_gives(model, store):
         "time": 1, "level": 2, "token_time": 2, "latitude": 4, "longitude": 10, "feature": 16
     }  # fmt: skip
     assert found.notnull().all()
-    dataset = WindowDataset(store)
-    dataset.open_whole(model.fields, model.normalizers)
+    dataset = windows_of(store, model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
     for row, column in ((0, 0), (4, 8)):
         inputs = seen_whole(model, dataset, Position(start, row, column))
@@ -65,7 +64,6 @@ def found(model, store):
     return features(model, store, [TIME, "2020-01-02"])
 
 
-@once
 def test_labels_are_the_middles_of_tokens(found):
     times = np.array(["2020-01-02T00", "2020-01-03T06"], "datetime64[ns]")
     np.testing.assert_array_equal(found["time"], times)
@@ -74,10 +72,8 @@ def test_labels_are_the_middles_of_tokens(found):
     np.testing.assert_allclose(found["longitude"], 9 + 36 * np.arange(10))
 
 
-@once
 def test_the_encoder_gives_its_last_layer(model, store, found):
-    dataset = WindowDataset(store)
-    dataset.open_whole(model.fields, model.normalizers)
+    dataset = windows_of(store, model.fields, model.normalizers)
     start = int(np.flatnonzero(dataset.store_of().time == np.datetime64(TIME))[0]) - 3
     inputs = seen_whole(model, dataset, Position(start, 0, 0))
     embedded = model.networks["temperature"].embed({k: v[None] for k, v in inputs.items()})
@@ -87,7 +83,6 @@ def test_the_encoder_gives_its_last_layer(model, store, found):
     np.testing.assert_allclose(window, expected, atol=1e-5)
 
 
-@once
 def test_a_region_goes_on_round_the_globe(model, store, found):
     region = features(model, store, [TIME], region=(-60, 0, 280, 100))
     np.testing.assert_allclose(region["longitude"], [-63, -27, 9, 45, 81])
@@ -102,7 +97,6 @@ def test_a_region_goes_on_round_the_globe(model, store, found):
         assert np.allclose(one, other, atol=1e-5) == same
 
 
-@once
 def test_the_command_writes_what_the_function_gives(model, store, found, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     model.save("model.keras")
@@ -117,11 +111,10 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
     assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
     assert os.listdir("f_plots") == ["features_temperature.png"]
     check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
-    with pytest.raises(UserError, match="is no prediction"):
+    with pytest.raises(UserError, match="is not a prediction"):
         check_output(tmp_path / "f.zarr", True)
 
 
-@once
 def test_colours_are_principal_components():
     # Three directions of independent signs and of sizes 3, 2 and 1, turned at random.
     signs = np.array(np.meshgrid(*[(-1, 1)] * 3, indexing="ij")).reshape(3, 8).T
@@ -135,7 +128,6 @@ def test_colours_are_principal_components():
         assert same.all() or np.isclose(part, (1 - sign) / 2).all()
 
 
-@once
 def test_colours_of_what_hardly_varies():
     colours, explained = principal_colours(np.ones((4, 2)))
     np.testing.assert_array_equal(colours, 0)
@@ -152,7 +144,6 @@ MISTAKES = [
 ]
 
 
-@once
 @pytest.mark.parametrize(("change", "sentence"), MISTAKES, ids=lambda case: str(case)[:30])
 def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -162,9 +153,8 @@ def test_mistakes_are_one_sentence(model, store, change, sentence, tmp_path, mon
     assert not os.listdir(tmp_path)
 
 
-@once
 def test_a_decoder_of_hidden_tokens_has_no_features(make_model, store):
     apart = make_model(encode="apart")
     apart.build()
-    with pytest.raises(UserError, match="decodes hidden tokens only"):
+    with pytest.raises(UserError, match="decodes masked tokens only"):
         features(apart, store, [TIME], origin="decoder")

@@ -8,8 +8,8 @@ import xarray as xr
 
 import atmorep_k
 from atmorep_k.errors import UserError
-from atmorep_k.tasks.point import point
-from atmorep_k.tasks.point_report import observed, point_and_report
+from atmorep_k.tasks.point import Point, point
+from atmorep_k.tasks.point_report import observed
 
 from known_truth import FIELDS, Answers, members, tell_the_truth, write
 
@@ -82,9 +82,9 @@ def test_what_a_forecast_of_the_grid_has_there(store):
 def test_the_files(store, tmp_path):
     model = Answers(["temperature"], members)
     options = {"progress": None, "tokens": 1}
-    paths = point_and_report(
+    paths = Point(
         model, store, [TIME], PLACES, output=tmp_path / "a.csv", task="forecast"
-    )
+    ).present()
     assert [path.name for path in paths] == ["a.csv", "point_temperature.png"]
     assert all(path.stat().st_size > 1000 for path in paths)
     found = point(model, store, [TIME], PLACES, output=tmp_path / "a.nc", **options)
@@ -117,10 +117,13 @@ def test_what_was_observed_is_shown_beside(store):
 MISTAKES = [
     ({"task": "reconstruct"}, "unknown task 'reconstruct'"),
     ({"places": "none.csv"}, "cannot read places from none.csv"),
-    ({"output": "a.txt"}, r"the ending of a\.txt is unknown: an output ends in \.csv or \.nc"),
+    ({"output": "a.txt"}, r"to a\.txt: the name must end in \.csv or \.nc"),
     ({"places": [(10, 60)]}, r"the place '10, 60' \(10, 60\) lies outside .*longitudes 100 to 172"),
     ({"tokens": 9}, "tokens must be 1 to 2"),
-    ({"task": "interpolate", "tokens": 2}, "tokens is given for 'forecast', not for 'interp"),
+    (
+        {"task": "interpolate", "tokens": 2},
+        "tokens goes with the task 'forecast', not with 'interp",
+    ),
 ]
 
 

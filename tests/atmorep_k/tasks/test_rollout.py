@@ -3,39 +3,16 @@
 import numpy as np
 import pytest
 import xarray as xr
+from drifting import STEPS, Drifts
+from whole_records import windows_of
 
 import atmorep_k
-from atmorep_k.batch import detokenize, tokenize
-from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.errors import UserError
 from atmorep_k.tasks.rollout import rollout
 
 from known_truth import Answers, members, tell_the_truth, values_of, write
 
 TIME = "2020-02-01T06"
-STEPS = np.array([-0.5, 0.25, 1.0])
-
-
-class Drifts(Answers):
-    """Each member is the last hour that is seen, moved by a step of its own."""
-
-    def __init__(self, fields=("temperature",)):
-        super().__init__(fields, None)
-
-    def predict_on_batch(self, inputs):
-        return {f.name: self._moved(f, inputs) for f in self.predicted}
-
-    def _moved(self, field, inputs):
-        tokens, index = inputs[f"{field.name}/tokens"], inputs[f"{field.name}/masked_index"]
-        cube = detokenize(tokens, field.token_size)
-        hidden = (index.shape[-1] // (field.tokens_per_level // field.num_tokens[0])) * (
-            field.token_size[0]
-        )
-        last = cube[:, :, -hidden - 1, None]
-        found = tokenize(np.broadcast_to(last, cube.shape), field.token_size)
-        found = found.reshape(*found.shape[:2], field.tokens_per_level, -1)
-        found = np.take_along_axis(found, index[..., None], 2)
-        return found[..., None, :] + STEPS[:, None].astype("float32")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +23,7 @@ def store(tmp_path_factory):
 def drift(store, found, name="temperature"):
     """How far a rollout is from the last hour known, in standard deviations, and that hour."""
     model = Drifts([name])
-    WindowDataset(store).open_whole(model.fields, model.normalizers)
+    windows_of(store, model.fields, model.normalizers)
     hour = found["time"].values
     last = xr.open_zarr(store, chunks=None, consolidated=False)[name].sel(time=hour)
     last = last.sel(longitude=found["longitude"].values % 360, latitude=found["latitude"].values)

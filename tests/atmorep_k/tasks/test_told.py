@@ -68,12 +68,12 @@ def test_a_level_is_told_where_there_are_levels():
 @pytest.mark.parametrize(
     ("told", "sentence"),
     [
-        ({}, "give a year, day, hour or level that the model is to be told."),
+        ({}, "give a year, day, hour or level for the model."),
         ({"hour": 24}, "the hour must be 0 to 23, not 24."),
         ({"day": 0}, "the day must be 1 to 366, not 0."),
         ({"year": -3}, "the year must be 1 to 9999, not -3."),
         ({"level": 0}, "the level must be greater than 0, not 0."),
-        ({"year": 2021}, "the year 2021 has no day 366, which the model would be told."),
+        ({"year": 2021}, "the year 2021 has no day 366."),
     ],
 )
 def test_what_cannot_be_told_is_one_sentence(told, sentence):

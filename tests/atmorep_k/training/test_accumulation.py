@@ -43,6 +43,7 @@ def _rows(batch, rows):
     return tuple({name: a[rows] for name, a in part.items()} for part in batch)
 
 
+@pytest.mark.backend
 def test_four_steps_of_two_samples_are_two_of_four(trained, make_batch, make_field):
     whole = [make_batch([make_field()], size=4, seed=seed) for seed in (0, 1)]
     halves = [_rows(batch, rows) for batch in whole for rows in (slice(0, 2), slice(2, 4))]

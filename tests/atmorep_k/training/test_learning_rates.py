@@ -9,6 +9,8 @@ from atmorep_k.components import couplers, losses, schedules
 from atmorep_k.errors import UserError
 from atmorep_k.training.learning_rates import with_factors
 
+pytestmark = pytest.mark.backend
+
 FACTORS = {"old/*": 0.25, "new/*": 10.0, "*/bias": 1.0}
 FACTOR = {"old/kernel": 0.25, "old/bias": 1.0, "new/kernel": 10.0, "other": 1.0}
 GRADIENTS = [np.random.default_rng(1).normal(size=(3, 2)) for _ in FACTOR]
@@ -181,6 +183,7 @@ def train(make_model, make_field, make_batch):
     return run
 
 
+@pytest.mark.slow
 def test_a_resumed_training_repeats_the_numbers(train, tmp_path):
     factors = {"*/coupled_*": 10.0, "tail/*": 0.1}
     whole = train(4, factors)

@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 import zarr
+from schedules import schedule_of
 
 import atmorep_k
 from atmorep_k import components
@@ -24,12 +25,8 @@ from atmorep_k.errors import Interrupted, UserError
 from atmorep_k.model import AtmoRep
 from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import HISTORY_COLUMNS, RunDirectory
-from atmorep_k.training import callbacks
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, callbacks
 
-import blank_pictures
-
-once = pytest.mark.once("when a run ends, and what it leaves, does not depend on the backend")
 SAME = ("step", "epoch", "loss", "val_loss", "learning_rate")  # what a resumed run must repeat
 
 
@@ -48,15 +45,18 @@ def make_task(make_model, make_field, tiny_store):
             "dataset": components.datasets.WindowDataset(str(store), samples_per_epoch=8),
             "masking": components.maskings.RandomTokens(),
             "loss": components.losses.AlmostFairKernelCRPS(),
-            "steps": 10,
-            "batch_size": 2,
-            "steps_per_epoch": 6,
-            "checkpoint_every": 4,
-            "validation_batches": 1,
+            "schedule": schedule_of(
+                changes,
+                steps=10,
+                batch_size=2,
+                steps_per_epoch=6,
+                checkpoint_every=4,
+                validation_batches=1,
+            ),
             **changes,
         }
-        schedule = components.schedules.WarmupDecay(1e-4, rate, warmup_steps=5)
-        optimizer = keras.optimizers.AdamW(schedule, weight_decay=0.05, global_clipnorm=1.0)
+        rates = components.schedules.WarmupDecay(1e-4, rate, warmup_steps=5)
+        optimizer = keras.optimizers.AdamW(rates, weight_decay=0.05, global_clipnorm=1.0)
         fields = [make_field(token_size=(2, 2, 4))]
         model = model or make_model(fields, encoder=encoder, decoder=decoder)
         return Pretraining(model, optimizer=optimizer, **options)
@@ -97,6 +97,7 @@ class Killed(BaseException):
     """Stands for a signal that ends the process."""
 
 
+@pytest.mark.backend
 @pytest.mark.rendered
 def test_a_run_leaves_its_files(whole):
     names = {path.name for path in whole.path.iterdir()}
@@ -108,6 +109,7 @@ def test_a_run_leaves_its_files(whole):
     assert (whole.path / "plots" / "loss.png").stat().st_size > 1000
 
 
+@pytest.mark.backend
 def test_the_history_has_a_row_for_each_step(whole):
     history = rows(whole)
     assert tuple(history[0]) == HISTORY_COLUMNS
@@ -120,12 +122,14 @@ def test_the_history_has_a_row_for_each_step(whole):
     assert seconds == sorted(seconds)
 
 
+@pytest.mark.backend
 def test_the_learning_rate_is_that_of_the_step(whole):
     schedule = components.schedules.WarmupDecay(1e-4, 1e-2, warmup_steps=5)
     expected = [float(keras.ops.convert_to_numpy(schedule(step))) for step in range(10)]
     assert [float(row["learning_rate"]) for row in rows(whole)] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_the_record_tells_where_the_run_comes_from(whole, tiny_store):
     record = json.loads(whole.record.read_text())
     assert record["seed"] == 0
@@ -136,6 +140,7 @@ def test_the_record_tells_where_the_run_comes_from(whole, tiny_store):
     assert {"command", "started", "python", "cpus"} <= set(record)
 
 
+@pytest.mark.backend
 def test_the_model_has_statistics_and_no_optimizer(whole):
     model = atmorep_k.load_model(whole.model)
     assert model.normalizers["temperature"].is_fitted
@@ -145,6 +150,7 @@ def test_the_model_has_statistics_and_no_optimizer(whole):
         assert not [name for name in h5py.File(weights) if "optimizer" in name]
 
 
+@pytest.mark.backend
 def test_training_starts_from_the_seed(whole, make_task, tmp_path):
     again, other = (RunDirectory(tmp_path / name) for name in ("again", "other"))
     make_task(steps=2).run(again, "")
@@ -153,6 +159,7 @@ def test_training_starts_from_the_seed(whole, make_task, tmp_path):
     assert rows(other)[0]["loss"] != rows(whole)[0]["loss"]
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("step", "hook", "every", "last"),
     [
@@ -185,6 +192,7 @@ def test_a_resumed_run_repeats_the_numbers(
     assert json.loads(run.record.read_text())["resumed_from_step"] == last
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only TensorFlow makes ahead")
 def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
     task, made = make_task(steps=20, steps_per_epoch=20), []
@@ -211,24 +219,38 @@ def test_a_run_may_end_while_a_batch_is_made(make_task, tmp_path, monkeypatch):
     assert all(one.gi_frame is None for one in made)
 
 
-@once
-def test_a_signal_saves_and_stops(whole, make_task, tmp_path, monkeypatch):
-    run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_begin
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("step", "hook"),
+    [(0, "on_train_batch_begin"), (5, "on_test_batch_begin"), (5, "on_train_batch_begin")],
+    ids=["compiling", "validating", "last step of an epoch"],
+)
+def test_a_signal_saves_and_stops(
+    number, code, step, hook, whole, make_task, tmp_path, monkeypatch, capfd
+):
+    run, original = RunDirectory(tmp_path / "run"), getattr(callbacks.Progress, hook)
+    handler, wakeup = signal.getsignal(number), signal.set_wakeup_fd(-1)
 
     def signalled(self, *arguments, **named):
         original(self, *arguments, **named)
-        if self.step == 4:
-            os.kill(os.getpid(), signal.SIGTERM)
+        if self.step >= step and not run.latest_checkpoint():
+            os.kill(os.getpid(), number)
 
-    with monkeypatch.context() as patch, pytest.raises(Interrupted, match="after step 5, which is"):
-        patch.setattr(callbacks.Progress, "on_train_batch_begin", signalled)
-        make_task().run(run, "")
-    assert run.latest_checkpoint().step == 5
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as stopped:
+        patch.setattr(callbacks.Progress, hook, signalled)
+        make_task(checkpoint_every=10).run(run, "")
+    last = 1 if step == 0 else 6
+    assert f"after step {last}, which is saved" in str(stopped.value)
+    assert stopped.value.exit_code == code
+    assert run.latest_checkpoint().step == last
+    assert ("press Ctrl-C again" in capfd.readouterr().err) == (number == signal.SIGINT)
+    assert signal.getsignal(number) == handler
+    assert signal.set_wakeup_fd(wakeup) == -1
     make_task().run(run, "", resume=True)
     assert repeated(run) == repeated(whole)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch runs step by step")
 def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
     run = RunDirectory(tmp_path / "run")
@@ -243,13 +265,15 @@ def test_steps_that_run_together_are_the_same_steps(whole, make_task, tmp_path):
     assert [int(row["step"]) for row in rows(run)] == seen
 
 
+@pytest.mark.backend
 def test_steps_that_cannot_run_together(make_task):
-    message = "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 is no multiple of"
+    message = (
+        "PyTorch runs each" if keras.backend.backend() == "torch" else "= 4 must be a multiple of"
+    )
     with pytest.raises(UserError, match=message):
         make_task(steps_per_execution=3)
 
 
-@once
 def test_the_best_state_becomes_the_model(make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Checkpointing.on_epoch_end
 
@@ -276,9 +300,7 @@ import os, signal, sys
 from atmorep_k import callbacks
 from atmorep_k.cli import main
 from blank_pictures import blank_pictures
-from mesh_worker import leave_tensorflow_out
 
-leave_tensorflow_out()
 original = callbacks.Progress.on_train_batch_end
 
 def killed(self, *arguments, **named):
@@ -293,20 +315,15 @@ with blank_pictures():
 """
 
 
-@once
+@pytest.mark.slow
 def test_resume_after_a_killed_process(tiny_config, tmp_path):
-    bindings = {"Pretraining.checkpoint_every": 4}
+    bindings = {"TrainingSchedule.checkpoint_every": 4}
     scored = "Scoring.maskings = {'forecast': @Forecast()}\n"
     (tmp_path / "top.gin").write_text(tiny_config(bindings, steps=8) + scored)
-    support = str(Path(blank_pictures.__file__).parent)
-    path = os.pathsep.join(filter(None, [support, os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": path}
 
     def call(how, *arguments):
         command = [sys.executable, "-c", COMMAND, how, "run", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, capture_output=True, text=True, env=environment
-        )
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
 
     stopped = call("killed", "top.gin", "--output", "stopped")
     assert stopped.returncode == -signal.SIGKILL, stopped.stderr
@@ -339,6 +356,7 @@ class Counting(AtmoRep):
         return super().call(*arguments, **named)
 
 
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
 def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
     made = make_model([make_field(token_size=(2, 2, 4))])
@@ -350,7 +368,6 @@ def test_nothing_is_traced_twice(make_task, make_model, make_field, tmp_path):
     assert sorted(Counting.traced) == ["call", "call", "test", "train"]
 
 
-@once
 def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     task, original = make_task(), callbacks.History.on_train_batch_end
@@ -367,7 +384,6 @@ def test_a_loss_that_is_not_finite_ends_in_one_sentence(make_task, tmp_path, mon
     assert not run.model.exists()
 
 
-@once
 def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp_path):
     run = RunDirectory(tmp_path / "run")
     with pytest.raises(UserError, match=r"the loss of step \d is (nan|inf)"):
@@ -375,7 +391,6 @@ def test_a_loss_that_explodes_leaves_nothing_without_a_checkpoint(make_task, tmp
     assert not run.path.exists()
 
 
-@once
 def test_missing_values_are_found_before_a_run_is_made(make_task, write_tiny_store, tmp_path):
     store = write_tiny_store(tmp_path / "gaps.zarr")
     zarr.open_group(store)["temperature"][5:, 0, 3:5] = np.nan
@@ -391,7 +406,6 @@ def _full_disk(*arguments, **named):
     raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
 
-@once
 def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(np, "savez", _full_disk)
@@ -400,7 +414,6 @@ def test_no_room_for_the_first_checkpoint_leaves_nothing(make_task, tmp_path, mo
     assert not run.path.exists()
 
 
-@once
 def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monkeypatch):
     run = RunDirectory(tmp_path / "run")
     monkeypatch.setattr(AtmoRep, "save", _full_disk)
@@ -413,6 +426,7 @@ def test_no_room_for_the_model_leaves_the_checkpoints(make_task, tmp_path, monke
     assert run.model.exists()
 
 
+@pytest.mark.backend
 def test_mixed_precision_trains_to_nearly_the_same_losses(make_task, whole, tmp_path):
     run = RunDirectory(tmp_path / "run")
     task = make_task()
@@ -436,5 +450,5 @@ def test_encoding_visible_tokens_needs_a_masking_that_hides(make_task, make_mode
 
 @pytest.mark.parametrize("name", ["steps", "batch_size", "steps_per_epoch", "checkpoint_every"])
 def test_numbers_must_be_positive(name, make_task):
-    with pytest.raises(UserError, match=f"Pretraining.{name} must be at least 1, not 0"):
+    with pytest.raises(UserError, match=f"TrainingSchedule.{name} must be at least 1, not 0"):
         make_task(**{name: 0})

@@ -16,7 +16,7 @@ from atmorep_k.errors import UserError
 
 PATTERNS = ("encoder/*", "!encoder/vorticity/*", "decoder/temperature/*/mlp/*")
 # Nothing reads the last layer of a field that is input only.
-pytestmark = pytest.mark.filterwarnings("ignore:Gradients do not exist")
+pytestmark = [pytest.mark.backend, pytest.mark.filterwarnings("ignore:Gradients do not exist")]
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
 
 

@@ -6,6 +6,8 @@ from keras import ops
 from atmorep_k.components.blocks import AttentionHeads
 from atmorep_k.components.blocks.attention_heads import attend
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0, scale=1.0):
     return scale * np.random.default_rng(seed).standard_normal(shape).astype("float32")

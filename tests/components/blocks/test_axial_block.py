@@ -10,6 +10,8 @@ from atmorep_k.components.couplers import CrossFieldAttention
 from atmorep_k.errors import UserError
 from atmorep_k.registry import clone
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")
@@ -75,7 +77,15 @@ def test_heads_that_look_at_the_context(randomize):
     np.testing.assert_allclose(attend(block, X, context), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("grid", [(2, 3, 4), (1, 3, 8), (4, 1, 2), (2, 6, 1)])
+@pytest.mark.parametrize(
+    "grid",
+    [
+        pytest.param((2, 3, 4), marks=pytest.mark.slow),
+        pytest.param((1, 3, 8), marks=pytest.mark.slow),
+        (4, 1, 2),
+        pytest.param((2, 6, 1), marks=pytest.mark.slow),
+    ],
+)
 def test_coupled_fields_with_fewer_or_more_tokens(grid, randomize):
     other = random(2, *grid, 6, seed=1)
     block = randomize(built(2, parallel=True, coupled={"u": (None, *grid, 6)}))

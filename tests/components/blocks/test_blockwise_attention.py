@@ -5,6 +5,8 @@ from keras import ops
 
 from atmorep_k.components.blocks import AttentionHeads, attention_heads, blockwise_attention
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0, scale=1.0):
     return scale * np.random.default_rng(seed).standard_normal(shape).astype("float32")

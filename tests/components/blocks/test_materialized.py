@@ -7,6 +7,8 @@ from atmorep_k import components
 from atmorep_k.components.blocks import transformer_block
 from atmorep_k.components.blocks.materialized import materialized
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_it_is_the_value_and_its_type(dtype):

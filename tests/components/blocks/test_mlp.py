@@ -5,6 +5,8 @@ from scipy.special import erf
 
 from atmorep_k.components.blocks import MLP
 
+pytestmark = pytest.mark.backend
+
 
 def gelu(x):
     return x * (1 + erf(x / np.sqrt(2))) / 2

@@ -6,6 +6,8 @@ from keras import ops
 from atmorep_k import components
 from atmorep_k.components.blocks import MLP
 
+pytestmark = pytest.mark.backend
+
 BLOCKS = {"dense": components.blocks.TransformerBlock, "axial": components.blocks.AxialBlock}
 
 
@@ -45,7 +47,10 @@ def calls(monkeypatch):
 
 @pytest.mark.parametrize(
     ("kind", "dtype", "tolerance"),
-    [("dense", None, 1e-5), ("axial", "mixed_bfloat16", 1e-2)],
+    [
+        ("dense", None, 1e-5),
+        pytest.param("axial", "mixed_bfloat16", 1e-2, marks=pytest.mark.slow),
+    ],
 )
 @pytest.mark.filterwarnings("ignore:Gradients do not exist")  # the last layer of what is only read
 def test_a_step_is_that_of_the_plain_path(train, calls, kind, dtype, tolerance):

@@ -5,6 +5,8 @@ from keras import ops
 from atmorep_k.components.blocks import TransformerBlock
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")

@@ -11,8 +11,6 @@ from atmorep_k import components
 from atmorep_k.errors import UserError
 from atmorep_k.runs.directory import HISTORY_COLUMNS, WATCH_COLUMNS, RunDirectory
 
-pytestmark = pytest.mark.once("loggers never meet the model")
-
 CONFIG = "STEPS = 5\n\nscored/RandomTokens.ratio = (0.1,\n                             0.5)\n"
 
 

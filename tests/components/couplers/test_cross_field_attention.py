@@ -4,6 +4,8 @@ from keras import ops
 
 from atmorep_k.components.couplers import CrossFieldAttention
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atmorep_k.data.opening import StoreDescription, VariableInfo, write_store
+from atmorep_k.data.stores.layout import StoreDescription
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import FieldSpec, Window
 
 WINDOW = Window((12, 6, 12))

@@ -49,7 +49,7 @@ def test_a_flipped_byte(made, dataset):
     _flip(_shard(made, 1), (2, 1, 0))
     # The window touches twelve chunks, of which one is damaged.
     with pytest.raises(UserError) as caught:
-        dataset.cube("temperature", Position(67, 20, 84))
+        dataset.windows.cube("temperature", Position(67, 20, 84))
     message = str(caught.value)
     where = "2020-01-31T00:00 to 2020-01-31T11:00, latitudes -2 to -90, longitudes 0 to 176"
     assert message.startswith(f"cannot read 'temperature' of {made.path} at {where}: ")
@@ -57,7 +57,7 @@ def test_a_flipped_byte(made, dataset):
     assert "\n" not in message and "driver" not in message
     # What is beside it can be read.
     expected = made.values["temperature"][60:72, [2, 0], :6, :12].swapaxes(0, 1)
-    np.testing.assert_array_equal(dataset.cube("temperature", Position(60, 0, 0)), expected)
+    np.testing.assert_array_equal(dataset.windows.cube("temperature", Position(60, 0, 0)), expected)
 
 
 def test_a_truncated_shard(made, dataset):
@@ -65,14 +65,14 @@ def test_a_truncated_shard(made, dataset):
     shard.write_bytes(shard.read_bytes()[: shard.stat().st_size // 2])
     where = "2020-01-30T00:00 to 2020-01-30T11:00, latitudes 90 to 2, longitudes 0 to 176"
     with pytest.raises(UserError, match=f"cannot read 'temperature' of .* at {where}"):
-        dataset.cube("temperature", Position(40, 0, 0))
+        dataset.windows.cube("temperature", Position(40, 0, 0))
 
 
 def test_a_lost_shard(made, dataset):
     _shard(made, 1).unlink()
     where = "2020-01-30T00:00, level 850, latitude 90, longitude 8"
     with pytest.raises(UserError, match=f"missing values .*, at {where}; 'atmorep-k data check"):
-        dataset.cube("temperature", Position(40, 0, 2))
+        dataset.windows.cube("temperature", Position(40, 0, 2))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -82,15 +82,15 @@ def test_a_patch_of_missing_values(made, dataset, value):
     zarr.open_group(made.path)["temperature"][50:52, 0, 12:14, 3:5] = value
     where = "2020-01-30T02:00, level 500, latitude 42, longitude 12"
     with pytest.raises(UserError, match=re.escape(where)):
-        dataset.cube("temperature", Position(40, 10, 88))
-    assert np.isfinite(dataset.cube("temperature", Position(52, 10, 88))).all()
+        dataset.windows.cube("temperature", Position(40, 10, 88))
+    assert np.isfinite(dataset.windows.cube("temperature", Position(52, 10, 88))).all()
 
 
 def test_large_finite_values_are_no_damage(made, dataset):
     import zarr
 
     zarr.open_group(made.path)["temperature"][50:60, 0] = 3e38
-    assert np.isfinite(dataset.cube("temperature", Position(50, 10, 8))).all()
+    assert np.isfinite(dataset.windows.cube("temperature", Position(50, 10, 8))).all()
 
 
 def test_a_training_says_it_when_the_batch_is_due(made, dataset):

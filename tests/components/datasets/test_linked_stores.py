@@ -5,7 +5,7 @@ import pytest
 
 from atmorep_k.components.datasets import SlabDataset, WindowDataset
 from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +41,11 @@ def test_few_steps_are_held_at_once(linked, fields, monkeypatch):
 
     dataset = WindowDataset(linked)
     dataset.open(fields)
-    whole = dataset.cube("temperature", dataset.position("train", 0, 0, 0))
+    whole = dataset.windows.cube("temperature", dataset.position("train", 0, 0, 0))
     monkeypatch.setattr(LinkedStore, "read", counted)
     monkeypatch.setattr(
         type(dataset._stores.reference.reader._store.joined["temperature"]), "time_chunk", 1
     )
-    parts = dataset.cube("temperature", dataset.position("train", 0, 0, 0))
+    parts = dataset.windows.cube("temperature", dataset.position("train", 0, 0, 0))
     np.testing.assert_array_equal(parts, whole)
     assert steps == [5, 5, 2]

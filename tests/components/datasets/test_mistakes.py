@@ -120,8 +120,8 @@ def test_missing_value_names_variable_level_and_time(make_store):
         if position.time <= 200 < position.time + 12:
             break
     with pytest.raises(UserError, match="missing values"):
-        dataset.cube("temperature", position)
-    assert np.isfinite(dataset.cube("2m_temperature", position)).all()
+        dataset.windows.cube("temperature", position)
+    assert np.isfinite(dataset.windows.cube("2m_temperature", position)).all()
 
 
 def test_a_damaged_store(make_store):
@@ -151,7 +151,7 @@ def test_gaps_are_never_spanned(make_store):
     dataset = WindowDataset(made.path)
     dataset.open([_field()])
     for index in range(150):
-        times, _, _ = dataset.coordinates(dataset.position("train", 0, 0, index))
+        times, _, _ = dataset.windows.coordinates(dataset.position("train", 0, 0, index))
         assert np.all(np.diff(times) == np.timedelta64(1, "h"))
 
 
@@ -165,8 +165,8 @@ def test_a_regional_store_across_0_degrees(make_store):
     dataset.open([_field()])
     for index in range(100):
         position = dataset.position("train", 0, 0, index)
-        _, _, lons = dataset.coordinates(position)
+        _, _, lons = dataset.windows.coordinates(position)
         assert np.allclose(np.diff(lons), 0.5)
-        info = dataset.token_info("temperature", position)
+        info = dataset.windows.token_info("temperature", position)
         assert info[..., 5].min() >= 0
         np.testing.assert_allclose(info[0, 0, 0, :, 5], lons[1::3] % 360)

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from whole_records import windows_of
 
 from atmorep_k.batch import tokenize
-from atmorep_k.components.datasets import Position, WindowDataset
+from atmorep_k.components.datasets import Position
 from atmorep_k.components.maskings import Forecast, OriginalTokens, TemporalInterpolation
 from atmorep_k.components.maskings.original_tokens import Rates, choose_tokens, treat_tokens
 from atmorep_k.earth.variables import canonical_name
@@ -44,9 +45,8 @@ def positions(samples):
 
 
 def _open(shared_sampler, case, names):
-    dataset = WindowDataset(str(shared_sampler / "store.zarr"))
-    dataset.open_whole([_spec(field) for field in case["fields"] if field[0] in names])
-    return dataset
+    fields = [_spec(field) for field in case["fields"] if field[0] in names]
+    return windows_of(shared_sampler / "store.zarr", fields)
 
 
 def _spec(field) -> FieldSpec:

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import zarr
+from whole_records import windows_of
 
 from atmorep_k.components.datasets import Position, WindowDataset
 from atmorep_k.components.maskings import Forecast
@@ -36,9 +37,7 @@ def _fields(normalization="global", levels=(137, 96), window=WINDOW):
 
 
 def _opened(path, **options):
-    dataset = WindowDataset(path)
-    dataset.open_whole(_fields(**options))
-    return dataset
+    return windows_of(path, _fields(**options))
 
 
 def _cut(values, position, levels, window=WINDOW):
@@ -147,20 +146,20 @@ def test_a_month_without_statistics(make, normalization):
         WindowDataset(path, ("2019", "2019"), ("2020", "2020")).open(_fields(normalization))
 
 
-@pytest.mark.parametrize("method", ["open", "open_whole"])
+@pytest.mark.parametrize("opened", [lambda p, f: WindowDataset(p).open(f), windows_of])
 @pytest.mark.parametrize(
     ("normalization", "name"), [("global", "global_norm"), ("grid_point", "norm")]
 )
 def test_statistics_that_are_not_there_are_missed_when_it_is_opened(
-    make, method, normalization, name
+    make, opened, normalization, name
 ):
     path, _ = make(without=(f"normalization/{name}",))
     with pytest.raises(UserError, match=f"normalization/{name} is missing"):
-        getattr(WindowDataset(path), method)(_fields(normalization))
+        opened(path, _fields(normalization))
     # At the surface they are there, and so are the others.
-    getattr(WindowDataset(path), method)(_fields(normalization)[2:])
+    opened(path, _fields(normalization)[2:])
     other = "grid_point" if normalization == "global" else "global"
-    getattr(WindowDataset(path), method)(_fields(other))
+    opened(path, _fields(other))
 
 
 def test_a_regional_store_across_0_degrees(make):
@@ -171,11 +170,11 @@ def test_a_regional_store_across_0_degrees(make):
     dataset.open(_fields())
     position = Position(7, 1, 2)
     expected = _expected(arrays, "mine", position, [1])
-    np.testing.assert_array_equal(dataset.cube("mine", position), expected)
-    _, latitude, longitude = dataset.coordinates(position)
+    np.testing.assert_array_equal(dataset.windows.cube("mine", position), expected)
+    _, latitude, longitude = dataset.windows.coordinates(position)
     assert latitude.tolist() == [58, 56, 54, 52, 50, 48]
     assert longitude.tolist() == list(range(-6, 18, 2))
-    info = dataset.token_info("mine", position)
+    info = dataset.windows.token_info("mine", position)
     assert info[0, 0, 0, :, 5].tolist() == [356, 2, 8, 14]
     assert info[0, 0, :, 0, 4].tolist() == [34, 40]
     for index in range(50):

@@ -3,13 +3,16 @@
 import numpy as np
 import pytest
 import zarr
+from whole_records import windows_of
 
 from atmorep_k.batch import tokenize
-from atmorep_k.components.datasets import Position, WindowDataset
+from atmorep_k.components.datasets import Position
 from atmorep_k.components.maskings import Forecast, MissingTokens, RandomTokens
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import MISSING, Packing
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.windows.filling import fill_tokens
@@ -58,9 +61,7 @@ def _fields(normalization):
 
 
 def _opened(path, normalization="global", normalizers=None):
-    dataset = WindowDataset(path)
-    dataset.open_whole(_fields(normalization), normalizers)
-    return dataset
+    return windows_of(path, _fields(normalization), normalizers)
 
 
 @pytest.mark.parametrize("position", [Position(7, 3, 5), Position(20, 40, 85), Position(90, 0, 0)])

@@ -5,12 +5,14 @@ import json
 
 import numpy as np
 import pytest
+from whole_records import windows_of
 
 from atmorep_k.components.datasets import Position, WindowDataset
 from atmorep_k.components.maskings import Forecast, RandomTokens
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.windows.serving import Serving
 
 HOUR = np.timedelta64(1, "h")
 TEMPERATURE = FieldSpec("temperature", [500, 850], (3, 3, 3), Window((12, 6, 12)))
@@ -99,25 +101,27 @@ def test_what_is_told_of_a_window_is_true_of_its_values(written, other):
     for index in range(10):
         position = dataset.position("train", 3, 0, index)
         for store, name in ((written, "temperature"), (made, "2m_temperature")):
-            time, latitude, longitude = _origin(store, dataset.cube(name, position)[0])
-            told = dataset.coordinates(position, name)
+            time, latitude, longitude = _origin(store, dataset.windows.cube(name, position)[0])
+            told = dataset.windows.coordinates(position, name)
             np.testing.assert_array_equal(time, np.broadcast_to(told[0][:, None, None], time.shape))
             np.testing.assert_array_equal(latitude[0, :, 0], told[1])
             np.testing.assert_array_equal(longitude[0, 0], told[2])
-            times, rows, columns = dataset.indices(position, name)
-            of = dataset.store_of(name)
+            times, rows, columns = dataset.windows.indices(position, name)
+            of = dataset.windows.store_of(name)
             np.testing.assert_array_equal(of.time[times], told[0])
             np.testing.assert_array_equal(of.latitude[rows], told[1])
             np.testing.assert_array_equal(of.longitude[columns], told[2])
-        info = dataset.token_info("2m_temperature", position)
+        info = dataset.windows.token_info("2m_temperature", position)
         steps, rows, columns = field.token_size
-        told = dataset.coordinates(position, "2m_temperature")
+        told = dataset.windows.coordinates(position, "2m_temperature")
         np.testing.assert_allclose(info[0, 0, :, 0, 4], 90 - told[1][rows // 2 :: rows])
         np.testing.assert_allclose(info[0, 0, 0, :, 5], told[2][columns // 2 :: columns] % 360)
         hours = told[0][steps - 1 :: steps].astype("datetime64[h]").astype(int) % 24
         np.testing.assert_array_equal(info[0, :, 0, 0, 2], hours)
-        np.testing.assert_allclose(info[..., 7], dataset.store_of("2m_temperature").resolution[0])
-    assert dataset.indices(position)[0][0] == position.time
+        np.testing.assert_allclose(
+            info[..., 7], dataset.windows.store_of("2m_temperature").resolution[0]
+        )
+    assert dataset.windows.indices(position)[0][0] == position.time
 
 
 def test_training_and_validation_share_no_time_of_any_store(written, other):
@@ -127,7 +131,9 @@ def test_training_and_validation_share_no_time_of_any_store(written, other):
             split: {
                 time
                 for i in range(300)
-                for time in dataset.indices(dataset.position(split, 0, 0, i), name)[0].tolist()
+                for time in dataset.windows.indices(dataset.position(split, 0, 0, i), name)[
+                    0
+                ].tolist()
             }
             for split in ("train", "validation")
         }
@@ -158,7 +164,9 @@ def test_a_reference_with_a_longer_step_keeps_the_periods_apart(written, write_n
             split: {
                 time
                 for i in range(300)
-                for time in dataset.indices(dataset.position(split, 0, 0, i), "temperature")[0]
+                for time in dataset.windows.indices(
+                    dataset.position(split, 0, 0, i), "temperature"
+                )[0]
             }
             for split in ("train", "validation")
         }
@@ -186,11 +194,11 @@ def test_the_first_field_is_the_reference_where_none_is_in_the_store(written, wr
     stores = {"2m_temperature": coarse.path, "temperature": written.path}
     dataset = WindowDataset("nowhere.zarr", stores=stores)
     dataset.open(fields)
-    assert str(dataset.store_of().path) == coarse.path
+    assert str(dataset.windows.store_of().path) == coarse.path
     dataset.open(fields[::-1])
-    assert str(dataset.store_of().path) == written.path
-    dataset.open_whole(fields[::-1], reference="2m_temperature")
-    assert str(dataset.store_of().path) == coarse.path
+    assert str(dataset.windows.store_of().path) == written.path
+    whole = windows_of("nowhere.zarr", fields[::-1], stores=stores, reference="2m_temperature")
+    assert str(whole.store_of().path) == coarse.path
 
 
 def test_other_levels_and_statistics_of_the_own_store(written, write_named):
@@ -212,13 +220,13 @@ def test_other_levels_and_statistics_of_the_own_store(written, write_named):
     dataset = WindowDataset(written.path, stores={"temperature": upper.path})
     dataset.open(fields, normalizers)
     assert np.all(kept.mean == 7.0)
-    expected = dataset.store_of("temperature").statistics("temperature", [3, 0])
+    expected = dataset.windows.store_of("temperature").statistics("temperature", [3, 0])
     mean, _ = expected.read("global", [0])
     np.testing.assert_array_equal(normalizers["temperature"].mean[0], mean[0])
     position = dataset.position("train", 0, 0, 0)
     values = upper.values["temperature"][position.time : position.time + 12, [3, 0]]
-    place = (..., *np.ix_(*dataset.indices(position)[1:]))
-    cube = dataset.cube("temperature", position)
+    place = (..., *np.ix_(*dataset.windows.indices(position)[1:]))
+    cube = dataset.windows.cube("temperature", position)
     np.testing.assert_array_equal(cube.swapaxes(0, 1), values[place])
 
 
@@ -229,9 +237,12 @@ def test_statistics_of_grid_points_are_those_of_the_own_grid(written, write_name
     field = FieldSpec("2m_temperature", [0], (12, 1, 1), window, **options)
     dataset = _opened(written, (coarse, field))
     sample = dataset.window("validation", 0, 5, Forecast())
-    times, rows, columns = dataset.indices(sample.position, "2m_temperature")
-    statistics = dataset.store_of("2m_temperature").statistics("2m_temperature")
-    month = dataset.store_of("2m_temperature").time[times].astype("datetime64[M]").astype(int) % 12
+    times, rows, columns = dataset.windows.indices(sample.position, "2m_temperature")
+    statistics = dataset.windows.store_of("2m_temperature").statistics("2m_temperature")
+    month = (
+        dataset.windows.store_of("2m_temperature").time[times].astype("datetime64[M]").astype(int)
+        % 12
+    )
     mean, std = statistics.read("grid_point", month.tolist())
     mean, std = (a[:, 0][:, rows[:, None], columns] for a in (mean, std))
     expected = (sample.cubes["2m_temperature"][0] - mean) / std
@@ -242,10 +253,10 @@ def test_statistics_of_grid_points_are_those_of_the_own_grid(written, write_name
 def test_a_whole_record_is_served_beyond_the_end_of_each(written, write_named):
     slow = write_named("slow.zarr", hours=np.arange(0, 240, 3))
     field = FieldSpec("2m_temperature", [0], (1, 3, 6), Window((4, 6, 12), 3))
-    dataset = WindowDataset(written.path, stores={"2m_temperature": slow.path})
-    dataset.open_whole([TEMPERATURE, field])
+    fields, stores = [TEMPERATURE, field], {"2m_temperature": slow.path}
+    windows = windows_of(written.path, fields, stores=stores)
     # Ends at 243 h: three times of one store and two of the other, 240 and 243 h, are to come.
-    sample = dataset.sample(Position(232, 3, 88), Forecast(), np.random.default_rng(0))
+    sample = windows.sample(Position(232, 3, 88), Forecast(), np.random.default_rng(0))
     assert (
         np.isnan(sample.cubes["temperature"]).any(axis=(0, 2, 3)).tolist()
         == [False] * 8 + [True] * 4
@@ -253,11 +264,11 @@ def test_a_whole_record_is_served_beyond_the_end_of_each(written, write_named):
     surface = np.isnan(sample.cubes["2m_temperature"]).any(axis=(0, 2, 3))
     assert surface.tolist() == [False, False, True, True]
     assert all(np.isfinite(a).all() for a in sample.inputs.values())
-    times = dataset.coordinates(sample.position, "2m_temperature")[0]
+    times = windows.coordinates(sample.position, "2m_temperature")[0]
     last = written.description.time[0] + 243 * HOUR
     np.testing.assert_array_equal(times, last - np.arange(9, -1, -3) * HOUR)
     with pytest.raises(UserError, match=r"slow\.zarr does not have the times of the window at"):
-        dataset.sample(Position(231, 3, 88), Forecast(), np.random.default_rng(0))
+        windows.sample(Position(231, 3, 88), Forecast(), np.random.default_rng(0))
 
 
 def test_a_region_holds_the_windows_of_the_reference(written, write_named):
@@ -266,7 +277,7 @@ def test_a_region_holds_the_windows_of_the_reference(written, write_named):
     region = (0, 40, 300, 20)
     dataset = _opened(written, (fine, field), region=region)
     for index in range(40):
-        _, latitude, longitude = dataset.coordinates(dataset.position("train", 0, 0, index))
+        _, latitude, longitude = dataset.windows.coordinates(dataset.position("train", 0, 0, index))
         assert latitude.min() >= 0 and latitude.max() <= 40
         assert ((longitude - 300) % 360).max() <= 80
 
@@ -352,7 +363,7 @@ def test_mistakes_are_told_before_anything_is_read(
     other = write_named("other.zarr", **changes)
     stores = {n: other.path if s == "OTHER" else s for n, s in stores.items()}
     dataset = WindowDataset(written.path, stores=stores)
-    monkeypatch.setattr(type(dataset), "read", lambda *_: pytest.fail("values were read"))
+    monkeypatch.setattr(Serving, "read", lambda *_: pytest.fail("values were read"))
     with pytest.raises(UserError, match=message):
         dataset.open([TEMPERATURE, FieldSpec(**_T2M, window=window)])
 

@@ -84,12 +84,14 @@ def test_windows_are_the_cubes_at_their_positions(written, fields):
     infos = np.concatenate([i["temperature/token_info"] for i in inputs])
     for number in range(80):
         position = dataset.position("train", 2, *divmod(number, 20))
-        np.testing.assert_array_equal(infos[number], dataset.token_info("temperature", position))
+        np.testing.assert_array_equal(
+            infos[number], dataset.windows.token_info("temperature", position)
+        )
         for field in fields:
             tokens = inputs[number // 10][f"{field.name}/tokens"][number % 10]
             seen = detokenize(tokens, field.token_size)[:, :6]
-            cube = dataset.cube(field.name, position)
-            times, rows, columns = dataset.indices(position)
+            cube = dataset.windows.cube(field.name, position)
+            times, rows, columns = dataset.windows.indices(position)
             when = written.description.time[times]
             normalised = dataset.normalizers[field.name].normalize(cube, when, rows, columns)
             np.testing.assert_array_equal(seen, normalised[:, :6])
@@ -180,7 +182,9 @@ def test_a_region_and_a_period_hold_slabs_whole(written, fields):
         validation_period=("2020-02-01", "2020-02-02"),
     )
     for index, split in itertools.product(range(100), ("train", "validation")):
-        times, latitude, longitude = dataset.coordinates(dataset.position(split, 0, 0, index))
+        times, latitude, longitude = dataset.windows.coordinates(
+            dataset.position(split, 0, 0, index)
+        )
         first = np.datetime64({"train": "2020-01-29", "validation": "2020-02-01"}[split])
         assert times[0] >= first and times[-1] < first + np.timedelta64(2, "D")
         assert latitude.min() >= -60 and latitude.max() <= 60
@@ -241,7 +245,7 @@ def test_a_coarser_step(written):
     for row in range(8):
         position = dataset.position("train", 0, 0, row)
         values = written.values["temperature"]
-        times, rows, columns = dataset.indices(position)
+        times, rows, columns = dataset.windows.indices(position)
         cube = values[np.ix_(times, [1], rows, columns)].swapaxes(0, 1)
         when = written.description.time[times]
         normalised = dataset.normalizers["temperature"].normalize(cube, when, rows, columns)

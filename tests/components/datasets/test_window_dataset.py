@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from whole_records import windows_of
 
 from atmorep_k import registry
 from atmorep_k.batch import TOKEN_INFO, detokenize, input_specs, tokenize
@@ -36,9 +37,9 @@ def _reference(values, position, shape, levels):
 def test_a_window_across_the_last_longitude_equals_the_rolled_array(dataset, written, row, column):
     position = Position(7, row, column)
     expected = _reference(written.values["temperature"], position, (12, 6, 12), [0, 2])
-    np.testing.assert_array_equal(dataset.cube("temperature", position), expected)
+    np.testing.assert_array_equal(dataset.windows.cube("temperature", position), expected)
     expected = _reference(written.values["2m_temperature"], position, (12, 6, 12), [0])
-    np.testing.assert_array_equal(dataset.cube("2m_temperature", position), expected)
+    np.testing.assert_array_equal(dataset.windows.cube("2m_temperature", position), expected)
 
 
 @pytest.mark.parametrize("levels", [[500], [850, 500], [500, 700, 850], [700, 850]])
@@ -47,21 +48,23 @@ def test_levels_come_in_the_order_of_the_field(written, levels):
     dataset.open([FieldSpec("temperature", levels, (3, 3, 3), Window((12, 6, 12)))])
     chosen = [[500, 700, 850].index(level) for level in levels]
     expected = _reference(written.values["temperature"], Position(1, 2, 3), (12, 6, 12), chosen)
-    np.testing.assert_array_equal(dataset.cube("temperature", Position(1, 2, 3)), expected)
+    np.testing.assert_array_equal(dataset.windows.cube("temperature", Position(1, 2, 3)), expected)
 
 
 def test_a_coarser_step_takes_every_nth_time(written):
     dataset = WindowDataset(written.path)
     dataset.open([FieldSpec("temperature", [700], (2, 3, 3), Window((4, 6, 12), 3.0))])
     expected = written.values["temperature"][5:17:3, 1, 4:10, 8:20]
-    np.testing.assert_array_equal(dataset.cube("temperature", Position(5, 4, 8))[0], expected)
-    times, _, _ = dataset.coordinates(Position(5, 4, 8))
+    np.testing.assert_array_equal(
+        dataset.windows.cube("temperature", Position(5, 4, 8))[0], expected
+    )
+    times, _, _ = dataset.windows.coordinates(Position(5, 4, 8))
     assert np.all(np.diff(times) == np.timedelta64(3, "h"))
 
 
 def test_coordinates_are_those_of_the_values(dataset, written):
     position = dataset.position("train", 0, 0, 3)
-    times, latitude, longitude = dataset.coordinates(position)
+    times, latitude, longitude = dataset.windows.coordinates(position)
     expected = _reference(written.values["temperature"], position, (12, 6, 12), [0, 2])
     source = written.description
     place = np.ix_(
@@ -113,7 +116,9 @@ def test_windows_of_training_and_validation_share_no_time(dataset):
         split: {
             time
             for i in range(300)
-            for time in dataset.indices(dataset.position(split, 0, *divmod(i, 20)))[0].tolist()
+            for time in dataset.windows.indices(dataset.position(split, 0, *divmod(i, 20)))[
+                0
+            ].tolist()
         }
         for split in ("train", "validation")
     }
@@ -161,7 +166,7 @@ def test_every_batch_has_its_own_memory(dataset):
 def test_tokens_targets_and_cubes_tell_the_same(dataset, written, fields):
     for i in range(4):
         sample = dataset.window("validation", 0, i, Forecast())
-        times, rows, columns = dataset.indices(sample.position)
+        times, rows, columns = dataset.windows.indices(sample.position)
         for field in fields:
             index = sample.inputs[f"{field.name}/masked_index"]
             tokens = sample.inputs[f"{field.name}/tokens"]
@@ -194,7 +199,7 @@ def test_tokens_can_be_written_into_an_array():
 
 def test_token_info_tells_time_and_place_of_a_token(dataset):
     # 30 January 20:00 on, across the last longitude; tokens of (6, 2, 4).
-    info = dataset.token_info("2m_temperature", Position(68, 40, 84))
+    info = dataset.windows.token_info("2m_temperature", Position(68, 40, 84))
     assert info.shape == (1, 2, 3, 3, 8)
     first = dict(zip(TOKEN_INFO, info[0, 0, 0, 0], strict=True))
     assert (first["year"], first["day_of_year"], first["hour"]) == (2020, 30, 1)
@@ -207,7 +212,8 @@ def test_token_info_tells_time_and_place_of_a_token(dataset):
 
 @pytest.mark.parametrize("in_flight", [1, 3, 16])
 def test_windows_are_asked_for_before_the_first_is_awaited(dataset, monkeypatch, in_flight):
-    events, read = [], dataset.read
+    serving = dataset._stores.reference
+    events, read = [], serving.read
 
     def spy(field, position):
         events.append("read")
@@ -216,8 +222,8 @@ def test_windows_are_asked_for_before_the_first_is_awaited(dataset, monkeypatch,
         cube.result = lambda: events.append("await") or result()
         return cube
 
-    monkeypatch.setattr(dataset, "read", spy)
-    monkeypatch.setattr(dataset._stores.reference.reader, "in_flight", in_flight)
+    monkeypatch.setattr(serving, "read", spy)
+    monkeypatch.setattr(serving.reader, "in_flight", in_flight)
     next(dataset.batches("train", 5, Forecast(), 0, num_steps=1))
     asked = [min(5, row + in_flight) for row in range(5) for _ in range(2)]
     waits = [i for i, event in enumerate(events) if event == "await"]
@@ -260,11 +266,11 @@ def test_a_masking_that_does_not_suit_is_refused_before_anything_is_read(dataset
 
 def test_a_sample_anywhere_is_the_window_there(dataset, written, fields):
     position = Position(100, 3, 85)
-    sample = dataset.sample(position, RandomTokens(), np.random.default_rng(0))
+    sample = dataset.windows.sample(position, RandomTokens(), np.random.default_rng(0))
     assert sample.position == position
-    times, rows, columns = dataset.indices(position)
+    times, rows, columns = dataset.windows.indices(position)
     for field in fields:
-        cube = dataset.cube(field.name, position)
+        cube = dataset.windows.cube(field.name, position)
         np.testing.assert_array_equal(sample.cubes[field.name], cube)
         normalised = dataset.normalizers[field.name].normalize(
             cube, written.description.time[times], rows, columns
@@ -278,33 +284,28 @@ def test_a_sample_anywhere_is_the_window_there(dataset, written, fields):
 
 
 def test_a_sample_is_a_function_of_its_generator_and_of_no_other_field(dataset, written, fields):
-    def masks(dataset, seed):
-        sample = dataset.sample(Position(5, 3, 4), RandomTokens(), np.random.default_rng(seed))
+    def masks(windows, seed):
+        sample = windows.sample(Position(5, 3, 4), RandomTokens(), np.random.default_rng(seed))
         return sample.inputs["temperature/masked_index"].tobytes()
 
-    alone = WindowDataset(written.path)
-    alone.open_whole(fields[:1])
-    assert masks(dataset, 1) == masks(dataset, 1) == masks(alone, 1)
-    assert masks(dataset, 1) != masks(dataset, 2)
+    windows, alone = dataset.windows, windows_of(written.path, fields[:1])
+    assert masks(windows, 1) == masks(windows, 1) == masks(alone, 1)
+    assert masks(windows, 1) != masks(windows, 2)
 
 
 def test_a_whole_store_needs_no_periods(make_store, fields):
     made = make_store(hours=np.arange(12), values=_noise(12))
-    dataset = WindowDataset(made.path, train_period=("1990", "1991"), region=(0, 1, 0, 1))
-    dataset.open_whole(fields)
-    sample = dataset.sample(Position(0, 40, 88), Forecast(), np.random.default_rng(0))
+    windows = windows_of(made.path, fields)
+    sample = windows.sample(Position(0, 40, 88), Forecast(), np.random.default_rng(0))
     expected = _reference(made.values["temperature"], Position(0, 40, 88), (12, 6, 12), [0, 2])
     np.testing.assert_array_equal(sample.cubes["temperature"], expected)
-    assert "train_period" not in dataset.provenance()
-    for use in (dataset.time_indices, lambda split: dataset.position(split, 0, 0, 0)):
-        with pytest.raises(ValueError, match="no validation period: it was opened as a whole"):
-            use("validation")
+    assert "train_period" not in windows.provenance()
 
 
 def test_a_window_must_fit_a_whole_store(make_store, fields):
     made = make_store(hours=np.arange(11), values=_noise(11))
     with pytest.raises(UserError, match="12 h does not fit the whole period of 11 h"):
-        WindowDataset(made.path).open_whole(fields)
+        windows_of(made.path, fields)
 
 
 def _noise(hours):
@@ -350,11 +351,10 @@ def test_a_masking_that_suits_only_the_predicted_fields_is_enough(with_input_onl
 
 
 def test_hours_after_the_record_are_hidden_and_have_their_dates(written, fields):
-    dataset = WindowDataset(written.path)
-    dataset.open_whole(fields)
+    windows = windows_of(written.path, fields)
     inside, across = Position(228, 3, 5), Position(231, 3, 5)
-    before = dataset.sample(inside, Forecast(1), np.random.default_rng(0))
-    after = dataset.sample(across, Forecast(1), np.random.default_rng(0))
+    before = windows.sample(inside, Forecast(1), np.random.default_rng(0))
+    after = windows.sample(across, Forecast(1), np.random.default_rng(0))
     for field in fields:
         cube = after.cubes[field.name]
         np.testing.assert_array_equal(cube[:, :9], before.cubes[field.name][:, 3:])
@@ -365,6 +365,6 @@ def test_hours_after_the_record_are_hidden_and_have_their_dates(written, fields)
     np.testing.assert_array_equal(hours[:, 1], [36, 36, 36, 37])  # days after 1 January
     np.testing.assert_array_equal(hours[:, 2], [17, 20, 23, 2])
     np.testing.assert_array_equal(
-        dataset.coordinates(across)[0][-3:] - written.description.time[-1],
+        windows.coordinates(across)[0][-3:] - written.description.time[-1],
         np.arange(1, 4) * np.timedelta64(1, "h"),
     )

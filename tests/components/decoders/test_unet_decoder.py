@@ -6,6 +6,8 @@ from atmorep_k.components.blocks import AxialBlock, TransformerBlock
 from atmorep_k.components.decoders import UNetDecoder
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 def random(*shape, seed=0):
     return np.random.default_rng(seed).standard_normal(shape).astype("float32")

@@ -6,6 +6,8 @@ from atmorep_k.components.blocks import AxialBlock, TransformerBlock
 from atmorep_k.components.encoders import Encoder
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def x():

@@ -10,6 +10,8 @@ from atmorep_k.components.maskings import Forecast
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import baselines
 
+pytestmark = pytest.mark.backend
+
 SIZE = (2, 2, 3)
 
 

@@ -11,6 +11,8 @@ from atmorep_k.components import losses
 from atmorep_k.components.losses.ensemble_loss import VARIANCE_EPSILON
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 ALL = [
     losses.EnsembleMSE(),
     losses.MeanMSE(),

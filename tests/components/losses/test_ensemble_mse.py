@@ -4,6 +4,8 @@ from keras import ops
 
 from atmorep_k.components.losses import EnsembleMSE, MeanMSE
 
+pytestmark = pytest.mark.backend
+
 
 def test_closed_form(ensemble):
     target, members = ensemble

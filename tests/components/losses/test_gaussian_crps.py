@@ -5,6 +5,8 @@ from scipy import integrate, stats
 
 from atmorep_k.components.losses import GaussianCRPS
 
+pytestmark = pytest.mark.backend
+
 
 def score(target, mean, std):
     """CRPS of two members that have this mean and unbiased standard deviation."""

@@ -5,6 +5,8 @@ from keras import ops
 from atmorep_k.components.losses import AlmostFairKernelCRPS, KernelCRPS
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 def evaluate(loss, target, members):
     return float(ops.convert_to_numpy(loss(target, members)))

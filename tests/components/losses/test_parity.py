@@ -10,6 +10,8 @@ from scipy import special, stats
 
 from atmorep_k.components import losses
 
+pytestmark = pytest.mark.backend
+
 FIELD = "vorticity"
 
 

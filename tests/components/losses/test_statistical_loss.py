@@ -4,6 +4,8 @@ from keras import ops
 
 from atmorep_k.components.losses import StatisticalLoss
 
+pytestmark = pytest.mark.backend
+
 
 def reference(target, members):
     """The formula in float64, without any epsilon."""

@@ -10,6 +10,8 @@ from atmorep_k.components.losses import (
 )
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 
 def evaluate(loss, target, members):
     latitude = np.linspace(-80, 80, target.size, dtype="float32").reshape(target.shape)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from atmorep_k.components.normalizers import MonthlyNormalizer, monthly_normalizer
-from atmorep_k.data.stores.stored_statistics import StoredStatistics
+from atmorep_k.data.stores.statistics import StoredStatistics
 from atmorep_k.errors import UserError
 
 LATITUDE, LONGITUDE = np.linspace(45, -45, 7), np.arange(0, 360, 30.0)

@@ -7,6 +7,8 @@ from keras import ops
 from atmorep_k.components.positions import HarmonicPosition
 from atmorep_k.components.positions.harmonic_position import harmonic_code
 
+pytestmark = pytest.mark.backend
+
 SHAPE = (3, 4, 3, 5, 40)  # level, time, lat, lon, channel
 
 

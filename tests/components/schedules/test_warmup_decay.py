@@ -19,6 +19,7 @@ def original(first, maximum, floor, num_epochs):
     return np.array(values)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("first", "maximum", "floor"),
     [(5e-6, 5e-5, 4e-5), (5e-6, 1.5e-4, 4e-5), (1e-5, 2e-5, 1e-5)],
@@ -55,6 +56,7 @@ def test_keeps_the_floor_for_ever():
     np.testing.assert_allclose(rates(WarmupDecay(), [10**6, 10**9]), 4e-5, rtol=1e-6)
 
 
+@pytest.mark.backend
 def test_drives_an_optimizer():
     schedule = WarmupDecay(first=0.1, maximum=0.3, floor=0.1, warmup_steps=2, decay_steps=1)
     optimizer = keras.optimizers.SGD(learning_rate=schedule)

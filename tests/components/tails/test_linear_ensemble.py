@@ -1,8 +1,11 @@
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from atmorep_k.components.tails import LinearEnsemble
+
+pytestmark = pytest.mark.backend
 
 
 def random(*shape, seed=0):

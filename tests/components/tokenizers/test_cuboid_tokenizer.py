@@ -1,7 +1,10 @@
 import numpy as np
+import pytest
 from keras import ops
 
 from atmorep_k.components.tokenizers import CuboidTokenizer
+
+pytestmark = pytest.mark.backend
 
 
 def test_each_token_is_embedded_by_the_same_linear_map(randomize):

@@ -6,6 +6,8 @@ from atmorep_k.batch import TOKEN_INFO
 from atmorep_k.components.tokenizers import TokenInfo
 from atmorep_k.components.tokenizers.token_info import harmonic_features
 
+pytestmark = pytest.mark.backend
+
 
 def info(**changes):
     """The eight numbers of a token, by name."""

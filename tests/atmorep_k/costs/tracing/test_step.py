@@ -8,6 +8,8 @@ from atmorep_k import components
 from atmorep_k.costs.tracing.step import cost
 from atmorep_k.model.declared import declared
 
+pytestmark = pytest.mark.backend
+
 BACKEND = keras.backend.backend()
 WINDOW = (12, 12, 24)  # in tokens of (1, 2, 3): 576 at each of two levels
 
@@ -59,7 +61,13 @@ def compiled(model, loss, masking, random_batch):
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="XLA tells what it does on JAX")
-@pytest.mark.parametrize("changes", [{"dtype": "mixed_bfloat16"}, {"encode": "visible"}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"dtype": "mixed_bfloat16"},
+        pytest.param({"encode": "visible"}, marks=pytest.mark.slow),
+    ],
+)
 def test_xla_needs_what_is_foretold(parts, make_batch, changes):
     model, loss, masking = parts(**changes)
     found = cost(declared(model), loss, masking, 1)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import zarr
 
-from atmorep_k.data.checking.check import check
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.checking.checks import check
+from atmorep_k.data.writing.preparing import prepare
 
 import damaged_stores as stores
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from atmorep_k.data.checking.check import check
+from atmorep_k.data.checking.checks import check
 from atmorep_k.data.checking.info import describe
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.writing.append import append
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.appending import append
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 

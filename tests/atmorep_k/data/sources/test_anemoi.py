@@ -7,9 +7,9 @@ import pytest
 import zarr
 
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.sources.crop import crop
+from atmorep_k.data.sources.cutting import crop
 from atmorep_k.data.sources.finding import open_sources
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 NAMES = ["t_850", "2t", "cos_latitude", "z", "t_500", "insolation"]

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.sources.crop import crop
+from atmorep_k.data.sources.cutting import crop
 from atmorep_k.data.sources.finding import open_sources
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 GLOBE = (np.linspace(90, -90, 13), np.arange(0, 360, 15.0))

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from atmorep_k.data.opening import open_store
+from atmorep_k.data.sources.cutting import within
 from atmorep_k.data.sources.finding import open_sources
-from atmorep_k.data.sources.period import within
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 

@@ -11,7 +11,7 @@ import pytest
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.sources import radolan
 from atmorep_k.data.sources.finding import open_sources
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
 _HEADER = (

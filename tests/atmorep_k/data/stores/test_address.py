@@ -9,10 +9,12 @@ import pytest
 
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.components.maskings import RandomTokens
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
-from atmorep_k.data.stores.address import Address, place
-from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.address import Address, location
+from atmorep_k.data.stores.layout import Layout, StoreDescription
 from atmorep_k.data.stores.packing import Packing
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position, Window
 
@@ -102,7 +104,7 @@ def test_damage_is_said_with_its_place_through_the_network(served):
     try:
         shard.write_bytes(data[: len(data) // 2])
         with pytest.raises(UserError, match=r"cannot read 'temperature' of http.* at 2020-01-30"):
-            dataset.cube("temperature", Position(50, 3, 5))
+            dataset.windows.cube("temperature", Position(50, 3, 5))
     finally:
         shard.write_bytes(data)
 
@@ -118,7 +120,7 @@ def test_damage_is_said_with_its_place_through_the_network(served):
 def test_what_tensorstore_is_told(url, spec):
     import tensorstore
 
-    address = place(url)
+    address = location(url)
     assert spec.items() <= address.kvstore().items()
     tensorstore.KvStore.Spec(address.kvstore())
     assert str(address / "x") == f"{url}/x" and (address / "x").parent == address
@@ -130,4 +132,4 @@ def test_credentials_are_left_to_the_machine_where_they_are_needed():
 
 
 def test_a_path_stays_a_path(tmp_path):
-    assert place(str(tmp_path)) == place(tmp_path) == tmp_path
+    assert location(str(tmp_path)) == location(tmp_path) == tmp_path

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from atmorep_k.cli.data import data
 from atmorep_k.data.checking.info import as_text, describe
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.writing.prepare import prepare
+from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation.baselines import Climatology
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from atmorep_k.data.stores.statistics import MONTHS, Moments, area_weights, months_of
-from atmorep_k.data.writing.moments_file import MomentsFile
-from atmorep_k.data.writing.monthly_statistics import MonthlyStatistics
+from atmorep_k.data.writing.monthly_statistics import MomentsFile, MonthlyStatistics
 
 LATITUDE = np.array([60.0, 50.0, 40.0])
 

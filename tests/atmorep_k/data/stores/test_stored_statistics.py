@@ -1,6 +1,6 @@
 import numpy as np
 
-from atmorep_k.data.stores.stored_statistics import StoredStatistics, fill_constant, usable
+from atmorep_k.data.stores.statistics import StoredStatistics, fill_constant, usable
 
 
 def _stored(asked):

@@ -56,6 +56,7 @@ def processes(folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights", "slots"), [("batch", 1, 1), ("model", 0.51, 0.51), ("both", 0.51, 0.26)]
 )
@@ -64,12 +65,14 @@ def test_devices_of_one_process(name, weights, slots, folder):
     np.testing.assert_allclose(shares(folder, name), [weights, slots], atol=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["on_one", "on_four"])
 def test_a_run_goes_on_on_another_mesh(name, resumed):
     check(resumed, name)
     assert json.loads(RunDirectory(resumed / name).record.read_text())["resumed_from_step"] == 20
 
 
+@pytest.mark.slow
 def test_two_processes(processes):
     check(processes, "processes")
     assert json.loads((processes / "processes" / "run.json").read_text())["processes"] == 2

@@ -12,6 +12,8 @@ from atmorep_k import components
 from atmorep_k.distribution import engine_for
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 if keras.backend.backend() != "tensorflow":
     pytest.skip("of the TensorFlow backend", allow_module_level=True)
 
@@ -42,6 +44,7 @@ def start_workers(runs):
     return [start(runs, [2, 1], TF_CONFIG=json.dumps(task)) for task in tasks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "weights", "slots"), [("batch", 1, 1), ("fields", 0.5, 0.5), ("tensors", 0.516, 0.516)]
 )
@@ -50,6 +53,7 @@ def test_devices_of_one_process(name, weights, slots, folder):
     np.testing.assert_allclose(shares(folder, name), [weights, slots], atol=0.01)
 
 
+@pytest.mark.slow
 def test_two_workers(folder):
     check(folder, "workers")
     assert json.loads((folder / "workers" / "run.json").read_text())["processes"] == 2

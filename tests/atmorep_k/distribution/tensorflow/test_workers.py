@@ -12,6 +12,8 @@ if keras.backend.backend() != "tensorflow":
 
 from atmorep_k.distribution.tensorflow import workers
 
+pytestmark = pytest.mark.backend
+
 
 @pytest.fixture
 def configure(monkeypatch):

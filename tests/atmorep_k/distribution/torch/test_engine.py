@@ -13,6 +13,8 @@ import pytest
 
 from atmorep_k.errors import UserError
 
+pytestmark = pytest.mark.backend
+
 if keras.backend.backend() != "torch":
     pytest.skip("of the PyTorch backend", allow_module_level=True)
 
@@ -91,6 +93,7 @@ def shares(found, alone):
     return result
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mesh", "weights", "slots"), [("samples", 1, 1), ("model", 0.51, 0.51), ("slots", 1, 0.5)]
 )
@@ -99,6 +102,7 @@ def test_two_processes(mesh, weights, slots, two_processes, alone):
     np.testing.assert_allclose(shares(two_processes[mesh], alone), [weights, slots], atol=0.01)
 
 
+@pytest.mark.slow
 def test_four_processes(four_processes, alone):
     compare(four_processes, alone)
     np.testing.assert_allclose(shares(four_processes, alone), [0.51, 0.255], atol=0.01)

@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from atmorep_k.data.opening import StoreDescription, VariableInfo, open_store, write_store
+from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.statistics import area_weights
+from atmorep_k.data.writing.write_store import write_store
+from atmorep_k.earth.variables import VariableInfo
 
 LATITUDE, LONGITUDE = np.linspace(75, -75, 11), np.arange(12) * 30.0
 TIME = np.datetime64("2020-01-01T00", "ns") + np.arange(72) * np.timedelta64(1, "h")
@@ -17,7 +20,8 @@ DIMS = ("time", "prediction_timedelta", "number", *POINTS)
 @pytest.fixture
 def make_case():
     """Function (members, share of points that count) -> a random `Case` of one region."""
-    from atmorep_k.evaluation.predictions.case import Case
+    from atmorep_k.evaluation.case import Case
+    from atmorep_k.evaluation.weights import GridWeights
 
     def make(number=5, counting=0.7, seed=0, uniform=False):
         rng = np.random.default_rng(seed)
@@ -27,13 +31,9 @@ def make_case():
         counted = rng.random(shape) < counting
         area = np.ones(len(LATITUDE)) if uniform else area_weights(LATITUDE)
         weight = (area[:, None] * counted)[:, None]
-        dims = ("number", *POINTS) if number > 1 else POINTS
-        forecast = forecast if number > 1 else forecast[0]
-        arrays = [
-            xr.DataArray(np.where(counted, a, 0.0), dims=d)
-            for a, d in ((forecast, dims), (truth, POINTS), (climatology, POINTS))
-        ]
-        return Case(*arrays, counted, weight)
+        arrays = (np.where(counted, a, 0.0) for a in (forecast, truth, climatology))
+        forecast, truth, climatology = arrays
+        return Case(forecast, truth, GridWeights(weight, counted), climatology)
 
     return make
 

@@ -1,6 +1,7 @@
 import numpy as np
 
 from atmorep_k.evaluation.predictions.bootstrap import block_length, draws, intervals
+from atmorep_k.evaluation.sums import Sums
 
 
 def mean(sums):
@@ -9,7 +10,7 @@ def mean(sums):
 
 def series(values):
     values = np.asarray(values, float).reshape(-1, 1, 1)
-    return {"value": values, "weight": np.ones_like(values)}
+    return Sums({"value": values, "weight": np.ones_like(values)})
 
 
 def test_the_interval_of_independent_values_is_that_of_the_normal_distribution():

@@ -65,7 +65,7 @@ def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monk
         "atmorep_k.evaluation.predictions.report.draw", lambda scores, directory: []
     )
     os.mkdir("f_scores")
-    for words, sentence in (((), "exists already"), (("--overwrite",), "holds no scores")):
+    for words, sentence in (((), "exists already"), (("--overwrite",), "is not an evaluation")):
         result = call("f.nc", *words)
         assert result.exit_code == 1 and sentence in result.stderr
     assert os.listdir("f_scores") == []
@@ -78,7 +78,7 @@ def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monk
     ("words", "sentence"),
     [
         (("g.nc",), "there is no prediction g.nc; did you mean 'f.nc'?"),
-        (("f.grib",), "its name ends in .zarr or .nc"),
+        (("f.grib",), "its name must end in .zarr or .nc"),
         (("f.nc", "--region", "80", "81", "0", "9"), "the region 80 81 0 9 has no point"),
         (("f.nc", "--fields", "wind"), "unknown field of the prediction 'wind'"),
     ],

@@ -148,10 +148,10 @@ MISTAKES = {
     "temperature has the level 600 .* it has 500, 850, 925": mistake(
         lambda p: p.assign_coords(level=[500.0, 600.0])
     ),
-    "temperature has none in the prediction and has levels": mistake(
+    "temperature has no levels in the prediction but levels in": mistake(
         lambda p: p.isel(level=0, drop=True)
     ),
-    "in degC in the prediction and in K in": mistake(
+    "in degC in the prediction but in K in": mistake(
         lambda p: p.assign(temperature=p["temperature"].assign_attrs(units="degC"))
     ),
     "the latitude 76 of the prediction is not on the grid": mistake(
@@ -172,8 +172,8 @@ MISTAKES = {
     "prediction_timedelta needs units of time": mistake(
         lambda p: p.assign_coords(prediction_timedelta=[1, 2])
     ),
-    "a block has at least 1 time": mistake(lambda p: p, block=0),
-    "at no point have temperature": mistake(lambda p: p * np.nan),
+    "a block must have at least 1 time": mistake(lambda p: p, block=0),
+    "at no point do temperature": mistake(lambda p: p * np.nan),
 }
 
 

@@ -65,14 +65,14 @@ def test_noise_has_as_much_power_at_each_degree_as_it_has_orders():
 
 def test_levels_count_on_which_all_points_do(make_case):
     case = make_case(counting=2)
-    case.counted[0, 4, 7] = False
+    case.weights.counted[0, 4, 7] = False
     spectra = SphericalSpectra(("ensemble", "climatology"), "F1", (2, 1), (11, 12))
     for model in ("ensemble", "climatology"):
         spectra.add(0, model, case)
     mean = spectra.mean()[:, :, 0]
     assert np.isnan(mean[:, 0]).all()
     truth, ensemble, _, members = mean[:, 1]
-    np.testing.assert_allclose(truth, spherical_power(case.truth.values[1], "F1"))
+    np.testing.assert_allclose(truth, spherical_power(case.truth[1], "F1"))
     np.testing.assert_allclose(ensemble, spherical_power(case.members.mean(axis=0)[1], "F1"))
     each = [spherical_power(member[1], "F1") for member in case.members]
     np.testing.assert_allclose(members, np.mean(each, axis=0))

@@ -19,15 +19,15 @@ def test_a_wave_has_its_power_at_its_wavenumber():
 
 def test_circles_count_by_area_where_they_are_whole(make_case):
     case = make_case(counting=2)
-    area = case.weight[0, 0, :, 0]
+    area = case.weights.weight[0, 0, :, 0]
     spectra = ZonalSpectra(("ensemble", "climatology"), area, (2, 1), 12)
-    case.counted[0, 4, 7] = False
+    case.weights.counted[0, 4, 7] = False
     for model in ("ensemble", "climatology"):
         spectra.add(0, model, case)
     assert spectra.names == ["truth", "ensemble", "climatology", "members"]
     truth, mean, _, members = spectra.mean()[:, :, 0].sum(axis=-1)
     there = np.array([np.arange(11) != 4, np.ones(11, bool)]) * area
-    square = [(a**2).mean(axis=-1) for a in (case.truth.values, case.members.mean(axis=0))]
+    square = [(a**2).mean(axis=-1) for a in (case.truth, case.members.mean(axis=0))]
     for found, values in zip((truth, mean), square, strict=True):
         np.testing.assert_allclose(found, (values * there).sum(-1) / there.sum(-1))
     expected = ((case.members**2).mean(axis=(0, -1)) * there).sum(-1) / there.sum(-1)

@@ -4,12 +4,13 @@ import json
 
 import keras
 import pytest
+from schedules import schedule_of
 
 from atmorep_k import components
 from atmorep_k.costs.training import sample_bytes
 from atmorep_k.errors import UserError
 from atmorep_k.runs.directory import RunDirectory
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining
 from atmorep_k.training.profiling.intervals import busy, covered
 
 PARTS = ("loader", "host", "device", "communication")
@@ -18,20 +19,21 @@ PARTS = ("loader", "host", "device", "communication")
 @pytest.fixture
 def make_task(make_model, tiny_store):
     def make(**changes):
-        options = {"steps": 6, "steps_per_epoch": 6, "batch_size": 4, **changes}
+        length = {"steps": 6, "steps_per_epoch": 6, "batch_size": 4}
         return Pretraining(
             make_model(),
             dataset=components.datasets.WindowDataset(str(tiny_store)),
             masking=components.maskings.RandomTokens(),
             loss=components.losses.EnsembleMSE(),
             optimizer=keras.optimizers.AdamW(1e-3),
-            validation_batches=0,
-            **options,
+            schedule=schedule_of(changes, validation_batches=0, **length),
+            **changes,
         )
 
     return make
 
 
+@pytest.mark.backend
 def test_a_profile_of_a_run(make_task, tmp_path, capsys):
     task, run = make_task(), RunDirectory(tmp_path / "run")
     task.run(run, "", profile=3)

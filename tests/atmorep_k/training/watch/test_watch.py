@@ -6,6 +6,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from schedules import schedule_of
 
 import atmorep_k
 from atmorep_k import components
@@ -15,15 +16,13 @@ from atmorep_k.model import AtmoRep
 from atmorep_k.runs.callback import RunCallback
 from atmorep_k.runs.checkpoints import checkpoints
 from atmorep_k.runs.directory import WATCH_COLUMNS, RunDirectory
-from atmorep_k.training import callbacks
-from atmorep_k.training.pretraining import Pretraining
+from atmorep_k.training import Pretraining, callbacks
 from atmorep_k.training.watch.watch import Watch
 
 MASKINGS = {
     "forecast": components.maskings.Forecast(),
     "interpolate": components.maskings.TemporalInterpolation(),
 }
-told_once = pytest.mark.once("who is told of a run, and of what, knows no backend")
 
 
 @pytest.fixture
@@ -37,17 +36,16 @@ def make_task(make_model, make_field, tiny_store):
         decoder = components.decoders.UNetDecoder(
             num_layers=1, block=components.blocks.TransformerBlock(num_heads=2)
         )
-        options = {"steps": 8, "steps_per_epoch": 4, "checkpoint_every": 3, **changes}
+        length = {"steps": 8, "steps_per_epoch": 4, "checkpoint_every": 3}
         return Pretraining(
             model or make_model([make_field()], encoder=encoder, decoder=decoder),
             components.datasets.WindowDataset(str(tiny_store)),
             components.maskings.RandomTokens(),
             components.losses.AlmostFairKernelCRPS(),
             keras.optimizers.AdamW(1e-3),
-            batch_size=2,
-            validation_batches=1,
+            schedule_of(changes, batch_size=2, validation_batches=1, **length),
             watch=Watch(MASKINGS, every=2, num_samples=3, batch_size=2) if watch is True else watch,
-            **options,
+            **changes,
         )
 
     return make
@@ -80,6 +78,7 @@ def weights(run):
     return atmorep_k.load_model(run.model).get_weights()
 
 
+@pytest.mark.backend
 @pytest.mark.rendered
 def test_scores_come_every_few_steps_and_those_of_baselines_once(watched):
     found = rows(watched)
@@ -95,6 +94,7 @@ def test_scores_come_every_few_steps_and_those_of_baselines_once(watched):
     assert (watched.path / "plots" / "watch_temperature.png").stat().st_size > 1000
 
 
+@pytest.mark.backend
 def test_the_last_scores_are_those_of_the_end(watched):
     at_the_end = json.loads(watched.scores.read_text())
     expected = {
@@ -110,6 +110,7 @@ def test_the_last_scores_are_those_of_the_end(watched):
     assert last == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.backend
 def test_a_training_does_not_depend_on_whether_it_is_watched(watched, make_task, tmp_path):
     alone = RunDirectory(tmp_path / "alone")
     make_task(watch=None).run(alone, "")
@@ -119,7 +120,6 @@ def test_a_training_does_not_depend_on_whether_it_is_watched(watched, make_task,
         np.testing.assert_array_equal(one, other)
 
 
-@told_once
 def test_a_resumed_run_repeats_the_scores(watched, make_task, tmp_path, monkeypatch):
     run, original = RunDirectory(tmp_path / "run"), callbacks.Progress.on_train_batch_end
 
@@ -165,7 +165,6 @@ class Stopping(keras.callbacks.Callback):
         self.model.stop_training = batch == 2
 
 
-@told_once
 def test_callbacks_are_told_of_the_run_and_may_end_it(make_task, tmp_path):
     run, told, best = RunDirectory(tmp_path / "run"), Told(), "forecast.temperature.crps"
     make_task(best=best, callbacks=[Stopping(), told], steps=6, steps_per_epoch=2).run(run, "A = 1")
@@ -192,6 +191,8 @@ class Counting(AtmoRep):
         return super().call(*arguments, **named)
 
 
+@pytest.mark.slow
+@pytest.mark.backend
 @pytest.mark.skipif(keras.backend.backend() == "torch", reason="nothing is traced on PyTorch")
 def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):
     # Of such a model TensorFlow has to know how many tokens are hidden.
@@ -203,7 +204,6 @@ def test_each_masking_is_compiled_once(make_task, make_model, tmp_path):
     assert Counting.traced == 4  # a step, its validation, two maskings
 
 
-@told_once
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
