@@ -40,12 +40,13 @@ def _block_pieces(model, batch_size):
         "encoder block": (encoder.num_layers, encoder.blocks[0], [x]),
         "decoder block": (decoder.num_layers, decoder.blocks[0], [x, x]),
     }
-    own, cross = decoder.num_heads - decoder.cross_heads, decoder.cross_heads
-    uses = {encoder.num_heads: encoder.num_layers}
+    block = decoder.blocks[0]
+    own, cross = block.num_heads - block.cross_heads, block.cross_heads
+    uses = {encoder.blocks[0].num_heads: encoder.num_layers}
     for heads in (own, cross):
         uses[heads] = uses.get(heads, 0) + decoder.num_layers
     for heads, count in uses.items():
-        shape = (batch_size, tokens, heads, dim // decoder.num_heads)
+        shape = (batch_size, tokens, heads, dim // block.num_heads)
         pieces[f"attention of {heads}"] = (count, attend, [_random(*shape)] * 3)
     return pieces
 

@@ -87,8 +87,12 @@ def make_model(make_field):
             "tokenizer": components.tokenizers.CuboidTokenizer(),
             "token_info": components.tokenizers.TokenInfo(embed_dim=4),
             "position": components.positions.HarmonicPosition(),
-            "encoder": components.encoders.DenseEncoder(num_layers=2, num_heads=2),
-            "decoder": components.decoders.UNetDecoder(num_layers=2, num_heads=2),
+            "encoder": components.encoders.Encoder(
+                num_layers=2, block=components.blocks.TransformerBlock(num_heads=2)
+            ),
+            "decoder": components.decoders.UNetDecoder(
+                num_layers=2, block=components.blocks.TransformerBlock(num_heads=2)
+            ),
             "tail": components.tails.LinearEnsemble(num_members=3),
             "normalizer": components.normalizers.MonthlyNormalizer(),
             **parts,
@@ -235,11 +239,10 @@ def tiny_config(tiny_store):
             **{name.upper(): value for name, value in macros.items()},
         }
         small = {
-            "DenseEncoder.num_layers": 1,
-            "DenseEncoder.num_heads": 2,
-            "DenseEncoder.dropout": 0.1,
+            "Encoder.num_layers": 1,
             "UNetDecoder.num_layers": 1,
-            "UNetDecoder.num_heads": 2,
+            "TransformerBlock.num_heads": 2,
+            "encoder/TransformerBlock.dropout": 0.1,
             "LinearEnsemble.num_members": 3,
             "TrainingSchedule.steps_per_epoch": 3,
             "TrainingSchedule.checkpoint_every": 3,

@@ -218,7 +218,7 @@ SMALL = {
     "STEPS": 2,
     "BATCH_SIZE": 2,
     "EMBED_DIM": 32,
-    "DenseEncoder.num_layers": 1,
+    "Encoder.num_layers": 1,
     "UNetDecoder.num_layers": 1,
     "TrainingSchedule.steps_per_epoch": 2,
     "TrainingSchedule.validation_batches": 1,

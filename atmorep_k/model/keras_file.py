@@ -8,11 +8,12 @@ import numpy as np
 
 from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.errors import UserError
+from atmorep_k.registry.former import modern
 
 STATISTICS_FILE = "statistics.npz"
 
-# Counts changes of the file: 1 (or no number) has a group of weights `field_<field>_<role>`;
-# 2 has `field_<field>/<role>`.
+# Counts changes of the file: 1 (or no number) has a group of weights `field_<field>_<role>`, and
+# encoders and decoders of former names; 2 has `field_<field>/<role>`.
 FORMAT = 2
 
 
@@ -46,6 +47,7 @@ class KerasFile:
         config = dict(config)
         written = config.pop("format", 1)
         check_format(written)
+        config = modern(config) if written == 1 else config
         plain = ("name", "dtype", "trainable", "encode", "freeze", "provenance")
         objects = {
             key: value if key in plain else keras.saving.deserialize_keras_object(value)

@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Any, Literal
 
+from atmorep_k.components.blocks import AxialBlock, TransformerBlock
 from atmorep_k.components.couplers import CrossFieldAttention
-from atmorep_k.components.decoders import AxialUNetDecoder, UNetDecoder
-from atmorep_k.components.encoders import AxialEncoder, DenseEncoder
+from atmorep_k.components.decoders import UNetDecoder
+from atmorep_k.components.encoders import Encoder
 from atmorep_k.components.normalizers import MonthlyNormalizer
 from atmorep_k.components.positions import HarmonicPosition
 from atmorep_k.components.tails import LinearEnsemble, MLPEnsemble
@@ -87,51 +88,44 @@ def build_model(settings: Settings, layout: Layout, provenance: dict | None = No
     )
 
 
-def _net(settings: Settings, mlp_layers: int) -> dict[str, Any]:
+def _net(settings: Settings, num_heads: int, mlp_layers: int) -> dict[str, Any]:
     # Fewer than two linear maps are two in the original.
     return {
+        "num_heads": num_heads,
         "mlp_layers": max(2, mlp_layers),
         "dropout": float(settings.dropout_rate),
+        "mlp_norm": settings.with_layernorm,
         "output_activation": True,
     }
 
 
-def _encoder(settings: Settings, layout: Layout):
-    options = {
-        "num_layers": settings.encoder_num_layers,
-        "num_heads": settings.encoder_num_heads,
-        **_net(settings, settings.encoder_num_mlp_layers),
-    }
+def _encoder(settings: Settings, layout: Layout) -> Encoder:
+    net = _net(settings, settings.encoder_num_heads, settings.encoder_num_mlp_layers)
     if settings.encoder_att_type == "dense":
-        return DenseEncoder(**options, norm=settings.with_layernorm, qk_norm=_plain(settings))
-    return AxialEncoder(
-        **options,
-        reserved_heads=layout.reserved_heads,
-        parallel="parallel" in settings.encoder_att_type,
-        mlp_norm=settings.with_layernorm,
-    )
+        block = TransformerBlock(**net, norm=settings.with_layernorm, qk_norm=_plain(settings))
+    else:
+        parallel = "parallel" in settings.encoder_att_type
+        block = AxialBlock(**net, reserved_heads=layout.reserved_heads, parallel=parallel)
+    return Encoder(settings.encoder_num_layers, block)
 
 
-def _decoder(settings: Settings, layout: Layout):
-    options = {
-        "num_layers": settings.decoder_num_layers,
-        "num_heads": settings.decoder_num_heads,
-        "cross_ratio": float(settings.decoder_cross_att_ratio),
-        "cross_rate": float(settings.decoder_cross_att_rate),
-        "self_attention": settings.decoder_self_att,
-        "mlp_norm": settings.with_layernorm,
-        # The version of 2024 hands the attention type over where the norm is asked for: always on.
-        "self_qk_norm": _plain(settings) if layout.per_head else "plain",
-        **_net(settings, settings.decoder_num_mlp_layers),
-    }
+def _decoder(settings: Settings, layout: Layout) -> UNetDecoder:
+    net = _net(settings, settings.decoder_num_heads, settings.decoder_num_mlp_layers)
+    # The version of 2024 hands the attention type over where the norm is asked for: always on.
+    self_qk_norm = _plain(settings) if layout.per_head else "plain"
     if settings.decoder_att_type == "dense":
-        qk_norm: Literal["none", "plain", "affine"] = (
-            _plain(settings) if layout.per_head else "affine"
-        )
-        return UNetDecoder(**options, qk_norm=qk_norm)
-    # The decoder's axes are parallel where the *encoder's* are.
-    parallel = "parallel" in settings.encoder_att_type
-    return AxialUNetDecoder(**options, parallel=parallel)
+        block = TransformerBlock(**net, qk_norm=_plain(settings) if layout.per_head else "affine")
+    else:
+        # The decoder's axes are parallel where the *encoder's* are.
+        block = AxialBlock(**net, parallel="parallel" in settings.encoder_att_type)
+    return UNetDecoder(
+        settings.decoder_num_layers,
+        block,
+        TransformerBlock(**net, qk_norm=self_qk_norm),
+        cross_ratio=float(settings.decoder_cross_att_ratio),
+        cross_rate=float(settings.decoder_cross_att_rate),
+        self_attention=settings.decoder_self_att,
+    )
 
 
 def _coupler(settings: Settings, layout: Layout):

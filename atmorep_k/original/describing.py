@@ -9,6 +9,7 @@ from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.architecture import Layout, build_model
 from atmorep_k.original.settings import REMEMBERED, Settings, parse_settings
+from atmorep_k.registry import clone
 
 _NAMES = {
     "u_component_of_wind": "velocity_u",
@@ -86,10 +87,10 @@ def _values(model: AtmoRep) -> dict[str, Any]:
         "time_sampling": round(model.fields[0].window.step_hours),
         "size_token_info": 8,
         "size_token_info_net": parts["token_info"].embed_dim,
-        "with_layernorm": getattr(encoder, "norm", getattr(encoder, "mlp_norm", True)),
+        "with_layernorm": getattr(_block(encoder), "mlp_norm", True),
         "coupling_num_heads_per_field": _coupling_heads(encoder, coupler),
-        "dropout_rate": getattr(encoder, "dropout", 0.0),
-        "with_qk_lnorm": "plain" in (getattr(encoder, "qk_norm", ""), _qk_norm(decoder)),
+        "dropout_rate": getattr(_block(encoder), "dropout", 0.0),
+        "with_qk_lnorm": "plain" in (_qk_norm(encoder), _qk_norm(decoder)),
         **_attention("encoder", encoder),
         **_attention("decoder", decoder),
         "decoder_att_type": _kind(decoder) if _is_axial(decoder) else "dense",
@@ -114,36 +115,41 @@ def _field(field: FieldSpec, masking: dict[str, list[float]]) -> list:
     return [name, network, *sizes, rates, *local]
 
 
+def _block(part) -> Any:
+    """Returns what the blocks of an encoder or decoder are like."""
+    return part.block.layer if hasattr(part, "block") else part
+
+
 def _is_axial(part) -> bool:
-    return hasattr(part, "parallel")
+    return hasattr(_block(part), "parallel")
 
 
 def _kind(part) -> str:
-    return "axial_parallel" if part.parallel else "axial"
+    return "axial_parallel" if _block(part).parallel else "axial"
 
 
 def _attention(role: str, part) -> dict[str, Any]:
     return {
         f"{role}_num_layers": part.num_layers,
-        f"{role}_num_heads": getattr(part, "num_heads", 1),
-        f"{role}_num_mlp_layers": getattr(part, "mlp_layers", 2),
+        f"{role}_num_heads": getattr(_block(part), "num_heads", 1),
+        f"{role}_num_mlp_layers": getattr(_block(part), "mlp_layers", 2),
         f"{role}_att_type": _kind(part) if _is_axial(part) else "dense",
     }
 
 
 def _coupling_heads(encoder, coupler) -> int:
-    return getattr(coupler, "num_heads", 0) or getattr(encoder, "reserved_heads", 0) or 1
+    return getattr(coupler, "num_heads", 0) or getattr(_block(encoder), "reserved_heads", 0) or 1
 
 
-def _qk_norm(decoder) -> str:
-    return getattr(decoder, "qk_norm", "none")
+def _qk_norm(part) -> str:
+    return getattr(_block(part), "qk_norm", "none")
 
 
 def _layout(model: AtmoRep, settings: Settings) -> Layout:
     """Returns the layout: that of 2023 where the decoder's norms have no weights."""
     encoder, decoder = model.templates["encoder"], model.templates["decoder"]
     per_head = not _is_axial(decoder) and _qk_norm(decoder) != "affine"
-    reserved = getattr(encoder, "reserved_heads", 0)
+    reserved = getattr(_block(encoder), "reserved_heads", 0)
     return Layout(per_head, reserved, settings.coupling_num_heads_per_field)
 
 
@@ -171,12 +177,14 @@ def _check_same(model: AtmoRep, other: AtmoRep) -> None:
                 f"the original cannot express the {role} {type(ours).__name__}; in its place it "
                 f"has a {type(theirs).__name__}."
             )
+        if role == "decoder" and not _needs_self_blocks(model):
+            theirs = clone(theirs, self_block=ours.get_config()["self_block"])
         wanted = _compared(role, theirs)
         for option, value in _compared(role, ours).items():
-            if value != wanted[option] and not _equal_in_effect(role, option, model):
+            if value != wanted.get(option) and not option.endswith(".dropout"):
                 raise UserError(
-                    f"the original cannot express {type(ours).__name__}.{option} = {value!r} here; "
-                    f"it would be {wanted[option]!r}."
+                    f"the original cannot express {option} = {value!r} here; it would be "
+                    f"{wanted.get(option)!r}."
                 )
     for ours, theirs in zip(model.fields, other.fields, strict=True):
         if ours.get_config() != theirs.get_config():
@@ -186,12 +194,25 @@ def _check_same(model: AtmoRep, other: AtmoRep) -> None:
 def _compared(role: str, part: keras.layers.Layer) -> dict[str, Any]:
     of_field = {"tokenizer": {"embed_dim"}, "coupler": {"norm"}}.get(role, set())
     left_out = _NOT_COMPARED | of_field
-    return {k: v for k, v in part.get_config().items() if k not in left_out}
+    config = {k: v for k, v in part.get_config().items() if k not in left_out}
+    return _options(type(part).__name__, config)
 
 
-def _equal_in_effect(role: str, option: str, model: AtmoRep) -> bool:
-    """Tells whether a difference has no consequence for this model."""
+def _options(name: str, config: dict[str, Any]) -> dict[str, Any]:
+    """Returns `Component.option` -> value, of components that are options, too."""
+    found = {}
+    for key, value in config.items():
+        if isinstance(value, dict) and "class_name" in value:
+            found[f"{name}.{key}"] = value["class_name"]
+            inner = _options(value["class_name"], value["config"])
+            # A decoder may have two blocks of one class.
+            found |= {f"{name}.{key}: {k}" if key != "block" else k: v for k, v in inner.items()}
+        else:
+            found[f"{name}.{key}"] = value
+    return found
+
+
+def _needs_self_blocks(model: AtmoRep) -> bool:
+    """Tells whether a decoder has blocks or attention without the encoder."""
     encoder, decoder = model.templates["encoder"], model.templates["decoder"]
-    if role == "decoder" and option == "self_qk_norm":
-        return not decoder.self_attention and decoder.num_layers <= encoder.num_layers
-    return option == "dropout"  # the original has one rate for all
+    return decoder.self_attention or decoder.num_layers > encoder.num_layers

@@ -189,10 +189,11 @@ class _Column:
 
     def _details(self, role: str, component: dict) -> list[str]:
         counts = [("num_layers", "layer"), ("num_heads", "head"), ("num_members", "member")]
+        options = {**component.get("block", {}), **component}
         words = [
-            f"{component[key]} {word}{'' if component[key] == 1 else 's'}"
+            f"{options[key]} {word}{'' if options[key] == 1 else 's'}"
             for key, word in counts
-            if isinstance(component.get(key), int)
+            if isinstance(options.get(key), int)
         ]
         lines = [", ".join(words)] if words else []
         if role == "tokenizer":

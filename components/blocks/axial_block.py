@@ -36,7 +36,7 @@ class AxialBlock(CoupledBlock):
             reserves room for the heads of one coupling, coupled or not.
         parallel: whether the axes are attended to in parallel.
         mlp_ratio: see `MLP`.
-        mlp_layers: see `MLP.num_layers`.
+        mlp_layers: see `MLP.num_layers`; 0 for no MLP.
         dropout: rate of dropout behind the attention and in the MLP.
         mlp_norm: whether the input of the MLP is normalised.
         output_activation: see `MLP`.
@@ -136,7 +136,7 @@ class AxialBlock(CoupledBlock):
     def call(self, x, context=None, others=None, training=False):
         """Returns the block's output."""
         x = materialized(self.attend(x, context, others, training))
-        return materialized(self.mlp(x, training=training))
+        return materialized(self.mlp(x, training=training)) if self.mlp else x
 
 
 def along(axis: int, layer, x, other=None):

@@ -54,7 +54,9 @@ class CoupledBlock(Configured, keras.layers.Layer):
         return norm
 
     def built_mlp(self, shape):
-        """Returns the net behind the attention."""
+        """Returns the net behind the attention, None where it has no layers."""
+        if not self.mlp_layers:
+            return None
         mlp = MLP(
             ratio=self.mlp_ratio,
             dropout=self.dropout,

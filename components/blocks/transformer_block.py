@@ -83,7 +83,7 @@ class TransformerBlock(CoupledBlock):
             changes = {"head_dim": head_dim, "norm": self.norm}
             self.add_coupler(f"coupled_{name}", sequence, _sequence(shape), **changes)
         self.drop = seeded_dropout(self.dropout, dtype)
-        self.mlp = self.built_mlp(x_shape) if self.mlp_layers else None
+        self.mlp = self.built_mlp(x_shape)
 
     def _heads(self, number, head_dim, cross):
         if not number:

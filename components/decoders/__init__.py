@@ -1,6 +1,5 @@
 """Components that decode the tokens of a field."""
 
-from atmorep_k.components.decoders.axial_unet_decoder import AxialUNetDecoder
 from atmorep_k.components.decoders.unet_decoder import UNetDecoder
 
-__all__ = ["AxialUNetDecoder", "UNetDecoder"]
+__all__ = ["UNetDecoder"]

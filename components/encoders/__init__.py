@@ -1,6 +1,5 @@
 """Components that encode the tokens of a field."""
 
-from atmorep_k.components.encoders.axial_encoder import AxialEncoder
-from atmorep_k.components.encoders.dense_encoder import DenseEncoder
+from atmorep_k.components.encoders.encoder import Encoder
 
-__all__ = ["AxialEncoder", "DenseEncoder"]
+__all__ = ["Encoder"]

@@ -1,37 +1,52 @@
-"""The base of encoders: transformer blocks over the tokens of a field, one after the other."""
+"""The encoder of one field: transformer blocks over its tokens, one after the other."""
 
 from collections.abc import Callable
 
 import keras
 
+from atmorep_k.components.blocks import TransformerBlock
 from atmorep_k.components.blocks.recomputed import run_block
+from atmorep_k.components.blocks.template import Template, Templated
 from atmorep_k.errors import UserError
-from atmorep_k.registry import Configured
+from atmorep_k.registry import component
 
 
-class Encoder(Configured, keras.layers.Layer):
-    """Blocks that a model calls layer by layer, for all fields at once.
+@component("encoder")
+class Encoder(Templated):
+    """Transformer over the tokens of a field. AtmoRep (arXiv:2308.13280).
 
-    So each field reads what the others were *before* the layer, and their order does not matter.
-    A subclass gives `make_block`.
+    A model calls the blocks layer by layer, for all fields at once: so each field reads what the
+    others were *before* the layer, and their order does not matter. The decoder looks at every
+    block's output, so all are returned.
+
+    Args:
+        num_layers: number of blocks.
+        block: what each block is like: `TransformerBlock`, dense over levels, time and space (also
+            where it is None), or `AxialBlock`, along one axis at a time.
+        remat: compute the inside of each block again in the backward pass, see `recomputed`.
 
     Shapes:
         input: (batch, level, time, space, channel), or (batch, token, channel) where only visible
             tokens are encoded
         output: list of `num_layers` arrays, as the input
+
+    Raises:
+        UserError: where there is no layer.
     """
 
-    make_block: Callable[[str], keras.layers.Layer]
-
-    def __init__(self, num_layers: int, remat: bool = False, **kwargs):
+    def __init__(
+        self,
+        num_layers: int = 4,
+        block: keras.layers.Layer | None = None,
+        remat: bool = False,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.num_layers = num_layers
+        self.block = Template(block or TransformerBlock())
         self.remat = remat
         if num_layers < 1:
-            raise UserError(
-                f"{type(self).__name__}.num_layers must be at least 1, not {num_layers}."
-            )
-
+            raise UserError(f"Encoder.num_layers must be at least 1, not {num_layers}.")
         self.couplings: tuple[dict[str, tuple], Callable[..., keras.layers.Layer]] | None = None
 
     def couple(self, others, make):
@@ -47,7 +62,7 @@ class Encoder(Configured, keras.layers.Layer):
         """Makes the blocks."""
         self.blocks = []
         for number in range(self.num_layers):
-            block = self.make_block(f"block_{number}")
+            block = self.block.make(name=f"block_{number}", dtype=self.dtype_policy)
             if self.couplings:
                 block.couple(*self.couplings)
             block.build(x_shape)

@@ -84,8 +84,12 @@ def case(make_model, make_field, make_batch, randomize, tmp_path_factory):
         fields,
         encode="visible",
         token_info=components.tokenizers.TokenInfo(4, hidden=(6,)),
-        encoder=components.encoders.DenseEncoder(num_layers=2, num_heads=2, qk_norm="plain"),
-        decoder=components.decoders.UNetDecoder(num_layers=3, num_heads=2, qk_norm="affine"),
+        encoder=components.encoders.Encoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, qk_norm="plain")
+        ),
+        decoder=components.decoders.UNetDecoder(
+            num_layers=3, block=components.blocks.TransformerBlock(num_heads=2, qk_norm="affine")
+        ),
     )
     model.build()
     randomize(model, scale=0.3)

@@ -63,8 +63,10 @@ def _model_arguments():
         "tokenizer": c.tokenizers.CuboidTokenizer(),
         "token_info": c.tokenizers.TokenInfo(4, hidden=(6,)),
         "position": c.positions.HarmonicPosition(),
-        "encoder": c.encoders.DenseEncoder(num_layers=1, num_heads=2),
-        "decoder": c.decoders.UNetDecoder(num_layers=2, num_heads=2, qk_norm="affine"),
+        "encoder": c.encoders.Encoder(num_layers=1, block=c.blocks.TransformerBlock(num_heads=2)),
+        "decoder": c.decoders.UNetDecoder(
+            num_layers=2, block=c.blocks.TransformerBlock(num_heads=2, qk_norm="affine")
+        ),
         "tail": c.tails.LinearEnsemble(num_members=3),
         "normalizer": c.normalizers.MonthlyNormalizer(),
         "coupler": c.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys"),
@@ -95,8 +97,8 @@ def _pretraining_arguments():
     }
 
 
-def _block(**changes):
-    return {"num_layers": 2, "num_heads": 2, "mlp_ratio": 1.5, "dropout": 0.1, **changes}
+def _net(**changes):
+    return {"num_heads": 2, "mlp_ratio": 1.5, "dropout": 0.1, **changes}
 
 
 SEQUENCE, PLACES, GRID = (2, 6, 16), (2, 2, 3, 4, 16), (2, 2, 2, 2, 4, 8)
@@ -140,16 +142,24 @@ CASES = {
     ),
     "TokenInfo": Case(lambda: {"embed_dim": 5, "hidden": (6, 7)}, (GRID,), always_float32=True),
     "HarmonicPosition": Case(lambda: {"original_rows": True}, (GRID,)),
-    "DenseEncoder": Case(lambda: _block(qk_norm="plain", mlp_layers=3, remat=True), (SEQUENCE,)),
-    "AxialEncoder": Case(lambda: _block(reserved_heads=2, mlp_norm=False, remat=True), (PLACES,)),
-    "AxialUNetDecoder": Case(
-        lambda: _block(
-            num_layers=3, self_attention=True, parallel=True, self_qk_norm="plain", remat=True
-        ),
-        (PLACES, [PLACES, PLACES]),
+    "Encoder": Case(
+        lambda: {
+            "num_layers": 2,
+            "block": c.blocks.AxialBlock(**_net(reserved_heads=2, mlp_norm=False)),
+            "remat": True,
+        },
+        (PLACES,),
     ),
     "UNetDecoder": Case(
-        lambda: _block(cross_ratio=1.0, cross_rate=0.5, qk_norm="affine", remat=True),
+        lambda: {
+            "num_layers": 3,
+            "block": c.blocks.TransformerBlock(**_net(qk_norm="affine", mlp_layers=3)),
+            "self_block": c.blocks.TransformerBlock(**_net(qk_norm="plain")),
+            "cross_ratio": 1.0,
+            "cross_rate": 0.5,
+            "self_attention": True,
+            "remat": True,
+        },
         (SEQUENCE, [(2, 5, 16), (2, 5, 16)]),
     ),
     "LinearEnsemble": Case(

@@ -66,8 +66,10 @@ def make_training(random_batch, mesh=None, **options):
         tokenizer=c.tokenizers.CuboidTokenizer(),
         token_info=c.tokenizers.TokenInfo(embed_dim=4),
         position=c.positions.HarmonicPosition(),
-        encoder=c.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=dropout),
-        decoder=c.decoders.UNetDecoder(num_layers=1, num_heads=4),
+        encoder=c.encoders.Encoder(
+            num_layers=1, block=c.blocks.TransformerBlock(num_heads=2, dropout=dropout)
+        ),
+        decoder=c.decoders.UNetDecoder(num_layers=1, block=c.blocks.TransformerBlock(num_heads=4)),
         tail=c.tails.LinearEnsemble(num_members=4),
         normalizer=c.normalizers.MonthlyNormalizer(),
         coupler=c.couplers.CrossFieldAttention(num_heads=2),

@@ -67,7 +67,9 @@ def save_extended(path, make_model, make_field):
         make_field("2m_temperature", levels=[0]),
     ]
     coupler = components.couplers.CrossFieldAttention(num_heads=2)
-    encoder = components.encoders.DenseEncoder(num_layers=2, num_heads=2, dropout=0.1)
+    encoder = components.encoders.Encoder(
+        num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.1)
+    )
     model = make_model(fields, coupler=coupler, encoder=encoder)
     model.build()
     model.provenance = PROVENANCE

@@ -16,7 +16,6 @@ below zero by the truncation of the spectrum, goes within 3 h. Values given to a
 import contextlib
 import dataclasses
 import functools
-import importlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +59,10 @@ def _single_precision_on_cpu() -> Iterator[None]:
 
     if hasattr(jax, "enable_x64"):
         single = jax.enable_x64(False)
-    else:  # where older versions of JAX have it
-        single = importlib.import_module("jax.experimental").disable_x64()
+    else:  # in older versions of JAX
+        from jax.experimental import disable_x64
+
+        single = disable_x64()
     with jax.default_device(jax.local_devices(backend="cpu")[0]), single:
         yield
 

@@ -185,7 +185,7 @@ def test_a_published_model_is_counted_as_the_original_does(call):
 
 MISTAKES = {
     "Pretraining.loss=@KernelCRSP()": "did you mean 'KernelCRPS'",
-    "DenseEncoder.num_layer=2": "did you mean 'num_layers'",
+    "Encoder.num_layer=2": "did you mean 'num_layers'",
     "FIELD=temprature": "did you mean 'temperature'",
     "LEVELS=[500,840]": "did you mean 850",
     "TOKEN_SIZE=(3,2,4)": "do not tile the window",

@@ -45,7 +45,9 @@ def test_both_counts_where_the_original_has_a_weight_more(make_task):
 def test_a_mesh_is_counted_per_device(make_task, tmp_path, capsys):
     mesh = components.distributions.Mesh((3, 2))
     parts = {"tail": components.tails.LinearEnsemble(num_members=4)}
-    parts["decoder"] = components.decoders.UNetDecoder(num_layers=2, num_heads=4)
+    parts["decoder"] = components.decoders.UNetDecoder(
+        num_layers=2, block=components.blocks.TransformerBlock(num_heads=4)
+    )
     dry_run(make_task(store=tmp_path / "absent.zarr", mesh=mesh, **parts))
     text = capsys.readouterr().out
     assert f"devices          3 (batch) x 2 (model), with {keras.backend.backend()}" in text

@@ -13,8 +13,12 @@ from atmorep_k.training import Pretraining, TrainingSchedule
 def make_task(make_model, make_field, tiny_store):
     def make(optimizer=None, mesh=None, fields=("temperature",), batch_size=4):
         tail = components.tails.LinearEnsemble(num_members=4)
-        encoder = components.encoders.DenseEncoder(num_layers=2, num_heads=2, dropout=0.1)
-        decoder = components.decoders.UNetDecoder(num_layers=2, num_heads=4)
+        encoder = components.encoders.Encoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.1)
+        )
+        decoder = components.decoders.UNetDecoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=4)
+        )
         parts = {"tail": tail, "encoder": encoder, "decoder": decoder}
         model = make_model([make_field(name) for name in fields], **parts)
         return Pretraining(

@@ -50,7 +50,7 @@ print(json.dumps({
 
 @pytest.mark.slow
 def test_a_device_of_a_mesh_holds_what_is_foretold(tiny_config, tmp_path):
-    bindings = {"UNetDecoder.num_heads": 4, "LinearEnsemble.num_members": 4}
+    bindings = {"decoder/TransformerBlock.num_heads": 4, "LinearEnsemble.num_members": 4}
     sizes = {"window": (12, 8, 16), "token_size": (1, 2, 2), "embed_dim": 64, "batch_size": 4}
     (tmp_path / "top.gin").write_text(tiny_config(bindings, **sizes))
     done = subprocess.run(

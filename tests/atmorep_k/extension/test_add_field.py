@@ -48,7 +48,7 @@ def folder(tmp_path_factory, write_tiny_store, tiny_config):
     """A store of two fields, a pretrained vorticity model `old`, and `add.gin`."""
     path = tmp_path_factory.mktemp("add")
     store = write_tiny_store(path / "two.zarr", ("vorticity", "temperature"))
-    config = tiny_config({"DenseEncoder.num_layers": 2}, store=str(store), field="vorticity")
+    config = tiny_config({"Encoder.num_layers": 2}, store=str(store), field="vorticity")
     config += "Scoring.maskings = {'forecast': @Forecast()}\n"
     (path / "old.gin").write_text(config)
     (path / "add.gin").write_text(TOP.format(store=str(store)))

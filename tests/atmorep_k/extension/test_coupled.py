@@ -133,7 +133,9 @@ def test_the_model_remembers_its_sources(assemble, three_fields):
 
 def test_models_of_different_sizes(make_model, make_field, make_batch, three_fields, tmp_path):
     field = make_field("u_component_of_wind", levels=[850], embed_dim=24, token_size=(4, 2, 4))
-    encoder = components.encoders.DenseEncoder(num_layers=3, num_heads=3)
+    encoder = components.encoders.Encoder(
+        num_layers=3, block=components.blocks.TransformerBlock(num_heads=3)
+    )
     guess = components.first_guesses.TemporalNeighbours()
     other = make_model([field], encoder=encoder, first_guess=guess)
     other.build()

@@ -12,8 +12,12 @@ pytestmark = pytest.mark.backend
 
 COUPLER = components.couplers.CrossFieldAttention(num_heads=2, qk_norm="keys")
 AXIAL = {
-    "encoder": components.encoders.AxialEncoder(num_layers=2, num_heads=2),
-    "decoder": components.decoders.AxialUNetDecoder(num_layers=2, num_heads=2),
+    "encoder": components.encoders.Encoder(
+        num_layers=2, block=components.blocks.AxialBlock(num_heads=2)
+    ),
+    "decoder": components.decoders.UNetDecoder(
+        num_layers=2, block=components.blocks.AxialBlock(num_heads=2)
+    ),
 }
 
 

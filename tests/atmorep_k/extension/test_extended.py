@@ -94,7 +94,9 @@ def test_the_new_field_reads_the_old_one(extend, make_batch):
 def test_a_field_of_other_levels_tokens_and_parts(extend, make_field, make_batch):
     field = make_field(levels=[0], token_size=(4, 2, 4), embed_dim=24, loss_weight=3.0)
     parts = {
-        "encoder": components.encoders.DenseEncoder(num_layers=3, num_heads=3),
+        "encoder": components.encoders.Encoder(
+            num_layers=3, block=components.blocks.TransformerBlock(num_heads=3)
+        ),
         "tail": components.tails.MLPEnsemble(hidden_layers=1, num_members=2),
     }
     source, model = extend(field, parts=parts, couple="both")

@@ -95,7 +95,9 @@ def test_the_loss_is_that_of_the_fields_that_learn(make_two, make_batch):
 
 
 def test_dropout_rests_where_nothing_is_trained(make_two, make_batch):
-    encoder = components.encoders.DenseEncoder(num_layers=2, num_heads=2, dropout=0.5)
+    encoder = components.encoders.Encoder(
+        num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.5)
+    )
     frozen = ["encoder/*", "token*", "decoder/*"]
     model = make_two(freeze=frozen, encoder=encoder)
     inputs, _, _ = make_batch(model.fields)
@@ -125,7 +127,9 @@ def test_fields_may_have_components_of_their_own(make_two, make_batch, tmp_path)
 
     parts = {
         "t": {
-            "encoder": components.encoders.DenseEncoder(num_layers=3, num_heads=4),
+            "encoder": components.encoders.Encoder(
+                num_layers=3, block=components.blocks.TransformerBlock(num_heads=4)
+            ),
             "tail": components.tails.LinearEnsemble(num_members=5),
             "coupler": components.couplers.CrossFieldAttention(num_heads=3),
         }

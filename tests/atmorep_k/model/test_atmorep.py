@@ -78,7 +78,7 @@ def test_slots_in_another_order_are_predicted_in_that_order(encode, built, make_
     assert np.abs(permuted - outputs).max() > 0.01
 
 
-class Recording(components.encoders.DenseEncoder):
+class Recording(components.encoders.Encoder):
     """An encoder that keeps what its layers returned."""
 
     outputs = {}  # noqa: RUF012 (one for all, so that the test finds it)
@@ -105,7 +105,9 @@ def test_whether_the_encoder_sees_hidden_tokens(encode, built, make_batch):
 
 
 def test_both_ways_to_encode_agree_where_the_encoder_changes_nothing(built, make_batch):
-    decoder = components.decoders.UNetDecoder(num_layers=2, num_heads=2, cross_ratio=0.0)
+    decoder = components.decoders.UNetDecoder(
+        num_layers=2, cross_ratio=0.0, block=components.blocks.TransformerBlock(num_heads=2)
+    )
     models = [built(encode=encode, decoder=decoder) for encode in ("all", "visible")]
     models[1].set_weights(models[0].get_weights())
     for model in models:
@@ -120,7 +122,9 @@ def test_both_ways_to_encode_agree_where_the_encoder_changes_nothing(built, make
 def test_hidden_tokens_apart_are_decoded_as_among_the_others_if_none_of_them_is_looked_at(
     built, make_batch
 ):
-    decoder = components.decoders.UNetDecoder(num_layers=2, num_heads=2, cross_ratio=1.0)
+    decoder = components.decoders.UNetDecoder(
+        num_layers=2, cross_ratio=1.0, block=components.blocks.TransformerBlock(num_heads=2)
+    )
     models = [built(encode=encode, decoder=decoder) for encode in ("visible", "apart")]
     models[1].set_weights(models[0].get_weights())
     inputs, _, _ = make_batch(models[0].fields)
@@ -165,8 +169,14 @@ def test_half_precision_still_tells_one_year_from_the_next(built, make_batch):
     ("layers", "cross_ratio"), [((1, 3), 0.5), ((2, 2), 0.0), ((2, 2), 1.0), ((3, 1), 0.5)]
 )
 def test_decoders_of_any_depth_and_share(layers, cross_ratio, built, make_batch):
-    encoder = components.encoders.DenseEncoder(num_layers=layers[0], num_heads=2)
-    decoder = components.decoders.UNetDecoder(layers[1], 2, cross_ratio=cross_ratio)
+    encoder = components.encoders.Encoder(
+        num_layers=layers[0], block=components.blocks.TransformerBlock(num_heads=2)
+    )
+    decoder = components.decoders.UNetDecoder(
+        num_layers=layers[1],
+        cross_ratio=cross_ratio,
+        block=components.blocks.TransformerBlock(num_heads=2),
+    )
     model = built(encoder=encoder, decoder=decoder)
     outputs = numpy(model(make_batch(model.fields)[0]))["temperature"]
     assert np.all(np.isfinite(outputs))
@@ -184,7 +194,9 @@ def test_parameters_of_a_small_model(make_model, two_fields):
     one = closed_form(values=8, dim=16, info=4, layers=2, members=3)
     assert count_parameters(make_model()) == one
     assert count_parameters(make_model(two_fields)) == 2 * one
-    decoder = components.decoders.UNetDecoder(num_layers=2, num_heads=2, qk_norm="affine")
+    decoder = components.decoders.UNetDecoder(
+        num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, qk_norm="affine")
+    )
     affine = closed_form(values=8, dim=16, info=4, layers=2, members=3, head_norms=8)
     assert count_parameters(make_model(decoder=decoder)) == affine
 
@@ -349,7 +361,9 @@ def test_a_compiled_model_opens_without_its_optimizer(compiled, two_fields, make
 
 
 def test_dropout_acts_in_training_only(built, make_batch):
-    encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.5)
+    encoder = components.encoders.Encoder(
+        num_layers=1, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.5)
+    )
     model = built(encoder=encoder)
     inputs, _, _ = make_batch(model.fields)
     quiet = numpy(model(inputs))["temperature"]

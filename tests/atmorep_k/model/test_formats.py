@@ -14,6 +14,8 @@ from atmorep_k.model.keras_file import FORMAT
 from atmorep_k.saved.file import SavedFile
 from atmorep_k.saved.fingerprints import differences, fingerprints
 
+pytestmark = pytest.mark.backend
+
 FORMAT_1 = Path(__file__).parents[2] / "files" / "format_1"
 
 

@@ -135,12 +135,14 @@ def test_there_and_back(changes, per_head, original, write_run, tmp_path):
 @pytest.fixture
 def ours(make_model, make_field):
     """Function (changed parts) -> a built model that the original can express but for them."""
-    habits = {"num_layers": 2, "num_heads": 2, "output_activation": True}
+    habits = {"num_heads": 2, "output_activation": True}
+    encoder = components.blocks.TransformerBlock(**habits)
+    decoder = components.blocks.TransformerBlock(**habits, qk_norm="affine")
     parts = {
         "token_info": components.tokenizers.TokenInfo(embed_dim=4, features="raw"),
         "position": components.positions.HarmonicPosition(original_rows=True),
-        "encoder": components.encoders.DenseEncoder(**habits),
-        "decoder": components.decoders.UNetDecoder(**habits, qk_norm="affine"),
+        "encoder": components.encoders.Encoder(2, encoder),
+        "decoder": components.decoders.UNetDecoder(2, decoder),
     }
 
     def make(**changes):
@@ -171,12 +173,23 @@ def test_a_model_of_ours_goes_there_and_back(ours, randomize, make_batch, tmp_pa
             r"HarmonicPosition\.original_rows = False",
         ),
         (
-            {"encoder": components.encoders.DenseEncoder(2, 2)},
-            r"DenseEncoder\.output_activation = False",
+            {
+                "encoder": components.encoders.Encoder(
+                    num_layers=2, block=components.blocks.TransformerBlock(num_heads=2)
+                )
+            },
+            r"TransformerBlock\.output_activation = False",
         ),
         (
-            {"encoder": components.encoders.DenseEncoder(2, 2, 3.0, output_activation=True)},
-            r"DenseEncoder\.mlp_ratio = 3\.0 here; it would be 2\.0",
+            {
+                "encoder": components.encoders.Encoder(
+                    num_layers=2,
+                    block=components.blocks.TransformerBlock(
+                        num_heads=2, mlp_ratio=3.0, output_activation=True
+                    ),
+                )
+            },
+            r"TransformerBlock\.mlp_ratio = 3\.0 here; it would be 2\.0",
         ),
         ({"encode": "visible"}, r"AtmoRep\.encode = 'visible'"),
         (

@@ -144,7 +144,7 @@ def test_a_plugin_cannot_take_a_name(toys, tmp_path, monkeypatch, caplog):
 def test_everything_saved_is_known_to_keras_whatever_is_imported_first(first, tmp_path):
     code = (
         f"import {first}, keras\n"
-        "names = ('AtmoRep', 'FieldSpec', 'DenseEncoder')\n"
+        "names = ('AtmoRep', 'FieldSpec', 'Encoder')\n"
         "print([bool(keras.saving.get_registered_object('atmorep_k>' + n)) for n in names])\n"
     )
     run = subprocess.run(

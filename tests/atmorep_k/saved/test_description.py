@@ -23,7 +23,9 @@ def saved(make_model, make_field, make_batch, tmp_path_factory):
         make_field("vorticity", loss_weight=0.5, couplings=couplings),
         make_field("2m_temperature", levels=[0], predicted=False),
     ]
-    encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.1)
+    encoder = components.encoders.Encoder(
+        num_layers=1, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.1)
+    )
     coupler = components.couplers.CrossFieldAttention(num_heads=2)
     model = make_model(fields, encode="visible", encoder=encoder, coupler=coupler)
     model.build()
@@ -78,7 +80,7 @@ def test_description(saved, monkeypatch):
         "qk_norm": "none",
     }
     encoder = found["components"]["encoder"]
-    assert (encoder["class"], encoder["dropout"]) == ("DenseEncoder", 0.1)
+    assert (encoder["class"], encoder["block"]["dropout"]) == ("Encoder", 0.1)
     assert found["components"]["normalizer"] == {"class": "MonthlyNormalizer"}
     json.dumps(found)
 

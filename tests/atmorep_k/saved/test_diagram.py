@@ -63,7 +63,7 @@ def test_other_endings_are_refused(description, tmp_path):
 
 def test_every_part_has_a_box_with_its_label(description):
     shown = texts(diagram(description))
-    assert sum(text.startswith("DenseEncoder\n2 layers, 2 heads\nwidth 16") for text in shown) == 3
+    assert sum(text.startswith("Encoder\n2 layers, 2 heads\nwidth 16") for text in shown) == 3
     assert sum(text.startswith("UNetDecoder") for text in shown) == 2  # one is input only
     assert sum(text.startswith("LinearEnsemble\n3 members") for text in shown) == 2
     assert sum(text.startswith("CuboidTokenizer\nTokenInfo, Harm") for text in shown) == 3

@@ -24,7 +24,9 @@ def save(make_model, make_field, randomize, tmp_path_factory):
 
     def write(*names, dtype=None, couplings=(), name=None):
         fields = [make_field(n, couplings=couplings if n == names[0] else ()) for n in names]
-        encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.1)
+        encoder = components.encoders.Encoder(
+            num_layers=1, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.1)
+        )
         coupler = components.couplers.CrossFieldAttention(num_heads=2)
         keras.utils.set_random_seed(0)
         model = make_model(fields, encoder=encoder, coupler=coupler, dtype=dtype)

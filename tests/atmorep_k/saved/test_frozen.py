@@ -18,7 +18,9 @@ def model(make_model, make_field):
         make_field("temperature", couplings=["2m_temperature"]),
         make_field("2m_temperature", levels=[0], predicted=False),
     ]
-    encoder = components.encoders.DenseEncoder(num_layers=2, num_heads=2, dropout=0.1)
+    encoder = components.encoders.Encoder(
+        num_layers=2, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.1)
+    )
     coupler = components.couplers.CrossFieldAttention(num_heads=2)
     return make_model(fields, encoder=encoder, coupler=coupler, name="another")
 

@@ -21,7 +21,11 @@ def description(make_model, make_field, tmp_path_factory):
     path = tmp_path_factory.mktemp("table") / "new.keras"
     save_extended(path, make_model, make_field)
     described = describe(path)
-    own = {"encoder": components.encoders.DenseEncoder(num_layers=9, num_heads=2)}
+    own = {
+        "encoder": components.encoders.Encoder(
+            num_layers=9, block=components.blocks.TransformerBlock(num_heads=2)
+        )
+    }
     edit_config(path, parts={"2m_temperature": own})
     described["fields"] = [
         {**field, "components": changed["components"]}
@@ -42,7 +46,7 @@ def test_everything_is_printed(description, capsys):
         assert row.startswith(f"{field['name']} {field['weights']:,} ")
     assert any(w.endswith("from base/model.keras abababababab") for w in words)
     assert any(w.startswith("2m_temperature") and w.endswith("trained here") for w in words)
-    assert any("encoder of 2m_temperature DenseEncoder num_layers=9" in w for w in words)
+    assert any("encoder of 2m_temperature Encoder num_layers=9" in w for w in words)
     assert not any("encoder of temperature" in w for w in words)
     assert "vorticity" in printed and "(input only)" in printed
     assert "store: new.zarr" in lines

@@ -43,11 +43,14 @@ def make(make_model, make_field, randomize, store):
     def build(axial=False, **options):
         fields = [make_field("temperature", couplings=["vorticity"]), make_field("vorticity")]
         if axial:
-            options["encoder"] = components.encoders.AxialEncoder(
-                num_layers=1, num_heads=2, reserved_heads=2
+            options["encoder"] = components.encoders.Encoder(
+                num_layers=1, block=components.blocks.AxialBlock(num_heads=2, reserved_heads=2)
             )
-            options["decoder"] = components.decoders.AxialUNetDecoder(
-                num_layers=2, num_heads=2, self_attention=True
+            options["decoder"] = components.decoders.UNetDecoder(
+                2,
+                block=components.blocks.AxialBlock(num_heads=2),
+                self_block=components.blocks.TransformerBlock(num_heads=2),
+                self_attention=True,
             )
         coupler = components.couplers.CrossFieldAttention(num_heads=2)
         model = make_model(fields, coupler=coupler, **options)

@@ -15,8 +15,12 @@ def trained(make_model, make_batch, randomize):
     def train(batches, accumulation=None):
         keras.utils.set_random_seed(0)
         model = make_model(
-            encoder=components.encoders.DenseEncoder(num_layers=1, num_heads=2),
-            decoder=components.decoders.UNetDecoder(num_layers=1, num_heads=2),
+            encoder=components.encoders.Encoder(
+                num_layers=1, block=components.blocks.TransformerBlock(num_heads=2)
+            ),
+            decoder=components.decoders.UNetDecoder(
+                num_layers=1, block=components.blocks.TransformerBlock(num_heads=2)
+            ),
         )
         model.build()
         randomize(model)

@@ -35,8 +35,12 @@ def make_task(make_model, make_field, tiny_store):
     """Function that makes a training of 10 steps, 6 to an epoch, a checkpoint every 4."""
 
     def make(model=None, store=tiny_store, rate=1e-2, **changes):
-        encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.2)
-        decoder = components.decoders.UNetDecoder(num_layers=1, num_heads=2)
+        encoder = components.encoders.Encoder(
+            num_layers=1, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.2)
+        )
+        decoder = components.decoders.UNetDecoder(
+            num_layers=1, block=components.blocks.TransformerBlock(num_heads=2)
+        )
         options = {
             "dataset": components.datasets.WindowDataset(str(store), samples_per_epoch=8),
             "masking": components.maskings.RandomTokens(),

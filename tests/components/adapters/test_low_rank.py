@@ -10,7 +10,7 @@ import pytest
 from keras import ops
 
 from atmorep_k.backend.weight_paths import matches, within
-from atmorep_k.components import couplers, decoders, encoders, losses
+from atmorep_k.components import blocks, couplers, decoders, encoders, losses
 from atmorep_k.components.adapters import LowRankAdapters
 from atmorep_k.errors import UserError
 
@@ -33,8 +33,12 @@ def build(make_model, fields):
     def make(seed=3, dtype=None, **changes):
         keras.utils.set_random_seed(seed)
         parts = {
-            "encoder": encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.2),
-            "decoder": decoders.UNetDecoder(num_layers=1, num_heads=2),
+            "encoder": encoders.Encoder(
+                num_layers=1, block=blocks.TransformerBlock(num_heads=2, dropout=0.2)
+            ),
+            "decoder": decoders.UNetDecoder(
+                num_layers=1, block=blocks.TransformerBlock(num_heads=2)
+            ),
             "coupler": couplers.CrossFieldAttention(num_heads=2),
         }
         model = make_model(fields, dtype=dtype, **{**parts, **changes})

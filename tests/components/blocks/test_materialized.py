@@ -29,7 +29,9 @@ def test_nan_stays_nan():
 def test_sums_are_not_added_up_again_for_each_use(monkeypatch):
     import jax
 
-    encoder = components.encoders.DenseEncoder(num_layers=4, num_heads=2)
+    encoder = components.encoders.Encoder(
+        num_layers=4, block=components.blocks.TransformerBlock(num_heads=2)
+    )
     encoder.build((None, 12, 16))
     values = [v.value for v in encoder.trainable_variables]
     fixed = [v.value for v in encoder.non_trainable_variables]

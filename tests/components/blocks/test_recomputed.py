@@ -8,10 +8,7 @@ from atmorep_k.components.blocks import MLP
 
 pytestmark = pytest.mark.backend
 
-PARTS = {
-    "dense": (components.encoders.DenseEncoder, components.decoders.UNetDecoder),
-    "axial": (components.encoders.AxialEncoder, components.decoders.AxialUNetDecoder),
-}
+BLOCKS = {"dense": components.blocks.TransformerBlock, "axial": components.blocks.AxialBlock}
 
 
 @pytest.fixture
@@ -20,14 +17,15 @@ def train(make_model, make_field, make_batch, randomize):
 
     def run(kind, remat, dtype):
         keras.utils.set_random_seed(0)
-        encoder, decoder = PARTS[kind]
-        options = {"num_layers": 1, "num_heads": 2, "dropout": 0.5, "remat": remat}
+        block = BLOCKS[kind](num_heads=2, dropout=0.5)
+        dense = BLOCKS["dense"](num_heads=2, dropout=0.5)
+        decoder = components.decoders.UNetDecoder
         fields = [make_field("vorticity", predicted=False)] if kind == "dense" else []
         fields.append(make_field(couplings=[f.name for f in fields]))
         model = make_model(
             fields,
-            encoder=encoder(**options),
-            decoder=decoder(**options, self_attention=True),
+            encoder=components.encoders.Encoder(1, block, remat),
+            decoder=decoder(1, block, dense, self_attention=True, remat=remat),
             coupler=components.couplers.CrossFieldAttention(num_heads=1),
             dtype=dtype,
         )
@@ -74,7 +72,9 @@ def test_memory_falls_on_a_processor_too():
     import jax
 
     def temporary(remat):
-        encoder = components.encoders.DenseEncoder(num_layers=4, num_heads=2, remat=remat)
+        encoder = components.encoders.Encoder(
+            num_layers=4, remat=remat, block=components.blocks.TransformerBlock(num_heads=2)
+        )
         encoder.build((None, 64, 64))
         values = [v.value for v in encoder.trainable_variables]
         fixed = [v.value for v in encoder.non_trainable_variables]

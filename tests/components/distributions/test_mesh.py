@@ -15,8 +15,12 @@ from atmorep_k.model.declared import declared
 def model(make_model, make_field):
     return make_model(
         [make_field("temperature", embed_dim=16), make_field("vorticity", embed_dim=16)],
-        encoder=components.encoders.DenseEncoder(num_layers=2, num_heads=2),
-        decoder=components.decoders.UNetDecoder(num_layers=2, num_heads=2),
+        encoder=components.encoders.Encoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=2)
+        ),
+        decoder=components.decoders.UNetDecoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=2)
+        ),
         tail=components.tails.LinearEnsemble(num_members=4),
     )
 

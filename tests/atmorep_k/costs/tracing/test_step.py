@@ -25,8 +25,12 @@ def parts(make_model, make_field):
             for name, other in (("temperature", "vorticity"), ("vorticity", "temperature"))
         ]
         coupler = components.couplers.CrossFieldAttention(num_heads=1)
-        encoder = components.encoders.DenseEncoder(num_layers=2, num_heads=4, dropout=0.1)
-        decoder = components.decoders.UNetDecoder(num_layers=2, num_heads=4)
+        encoder = components.encoders.Encoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=4, dropout=0.1)
+        )
+        decoder = components.decoders.UNetDecoder(
+            num_layers=2, block=components.blocks.TransformerBlock(num_heads=4)
+        )
         model = make_model(fields, coupler=coupler, encoder=encoder, decoder=decoder, **changes)
         masking = components.maskings.RandomTokens(ratio=(0.1, 0.5))
         return model, components.losses.AlmostFairKernelCRPS(), masking

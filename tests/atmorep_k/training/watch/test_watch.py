@@ -30,8 +30,12 @@ def make_task(make_model, make_field, tiny_store):
     """Function that makes a training of 8 steps, 4 to an epoch, watched every 2."""
 
     def make(watch=True, model=None, **changes):
-        encoder = components.encoders.DenseEncoder(num_layers=1, num_heads=2, dropout=0.2)
-        decoder = components.decoders.UNetDecoder(num_layers=1, num_heads=2)
+        encoder = components.encoders.Encoder(
+            num_layers=1, block=components.blocks.TransformerBlock(num_heads=2, dropout=0.2)
+        )
+        decoder = components.decoders.UNetDecoder(
+            num_layers=1, block=components.blocks.TransformerBlock(num_heads=2)
+        )
         length = {"steps": 8, "steps_per_epoch": 4, "checkpoint_every": 3}
         return Pretraining(
             model or make_model([make_field()], encoder=encoder, decoder=decoder),
