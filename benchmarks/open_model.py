@@ -24,7 +24,7 @@ def saved(folder: Path, embed_dim: int, layers: int) -> tuple[Path, int]:
     gin = Path(__file__).parents[1] / "gin" / "pretrain_field.gin"
     settings = {
         "EMBED_DIM": embed_dim,
-        "DenseEncoder.num_layers": layers,
+        "Encoder.num_layers": layers,
         "UNetDecoder.num_layers": layers,
     }
     task = load([gin], [f"{name}={value}" for name, value in settings.items()]).build()

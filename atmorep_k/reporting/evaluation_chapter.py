@@ -6,13 +6,12 @@ from typing import Any
 
 from atmorep_k.errors import UserError
 from atmorep_k.reporting import blocks
-from atmorep_k.reporting.chapter import Chapter
+from atmorep_k.reporting.chapter import Chapter, Section
 from atmorep_k.reporting.evaluation_maps import evaluation_maps
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.reporting.reading import evaluation_scores, read_json
 from atmorep_k.reporting.score import Score
 from atmorep_k.reporting.score_cards import by_lead, cards, some_leads, values, words
-from atmorep_k.reporting.section import Section
 
 _CARDS = ("rmse", "crps", "acc")
 WHOLE = "all"
