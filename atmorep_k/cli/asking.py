@@ -1,6 +1,7 @@
 """Commands that ask a saved model, made from the classes of `atmorep_k.tasks`."""
 
 import dataclasses
+import functools
 import inspect
 import textwrap
 import types
@@ -14,9 +15,13 @@ import click
 from atmorep_k.tasks import QUESTIONS, Question
 from atmorep_k.tasks.question import Option, store_pairs
 
+QUESTIONS_BY_NAME = {question.name: question for question in QUESTIONS}
 
-def command_of(question: type[Question]) -> click.Command:
-    """Returns the command of a task: its parameters are the fields of the question."""
+
+@functools.cache
+def command(name: str) -> click.Command:
+    """Return the command of a task: its parameters are the fields of the question."""
+    question = QUESTIONS_BY_NAME[name]
 
     def ask(dry_run: bool = False, **given):
         # What is not given has the default of the question.
@@ -28,7 +33,6 @@ def command_of(question: type[Question]) -> click.Command:
         dry_run = click.Option(["--dry-run"], is_flag=True, help="Print an estimate and exit.")
         parameters.append(dry_run)
     text = inspect.getdoc(question).partition("\n\nReturns:")[0]
-    summary = text.splitlines()[0]
     # Unwrapped (\b), so that it can be copied.
     example = f"\b\nExample:\n{_unwrapped(f'atmorep-k {question.name} {question.example}')}"
     return click.Command(
@@ -36,7 +40,7 @@ def command_of(question: type[Question]) -> click.Command:
         callback=ask,
         params=parameters,
         help=f"{text}\n\n{example}",
-        short_help=summary,
+        short_help=question.summary(),
     )
 
 
@@ -128,5 +132,3 @@ stores_option = click.option(
     callback=_pairs,
     help="Another store for a field (or an alias of it); may be repeated.",
 )
-
-COMMANDS = tuple(command_of(question) for question in QUESTIONS)

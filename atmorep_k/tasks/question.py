@@ -96,6 +96,11 @@ class Question(abc.ABC):
         "Called with the number of steps done so far, and of all.", value=None, shown=False
     )
 
+    @classmethod
+    def summary(cls) -> str:
+        """Return the first line of the docstring: what help texts say of the task."""
+        return inspect.getdoc(cls).splitlines()[0]
+
     @abc.abstractmethod
     def ask(self) -> "xr.Dataset":
         """Returns the result, and writes it to `output` if there is one.

@@ -14,6 +14,9 @@ from atmorep_k.errors import UserError
 TOP = "run.task = @ToyTask()\nToyTask.steps = %STEPS\nSTEPS = 40\n"
 
 
+COMMANDS = cli.main.list_commands(None)
+
+
 @pytest.fixture
 def call():
     """Returns a function that runs the command line in this process."""
@@ -55,12 +58,13 @@ def test_help_lists_every_command(call):
     result = call("--help")
     assert result.exit_code == 0
     said = " ".join(result.stdout.split())
-    for name, command in cli.main.commands.items():
+    for name in COMMANDS:
+        command = cli.main.get_command(None, name)
         line = command.short_help or command.help.partition("\n\n")[0]
         assert f" {name} {' '.join(line.split())}" in said
 
 
-@pytest.mark.parametrize("name", list(cli.main.commands))
+@pytest.mark.parametrize("name", COMMANDS)
 def test_every_listed_command_exists(call, name):
     result = call(name, "--help")
     assert result.exit_code == 0

@@ -40,7 +40,7 @@ def test_a_file_asks_the_question_of_its_name(question):
     asked = config.load([GIN / f"{question.name}.gin"]).build()
     assert type(asked) is question
     # What is given suits the command, too: numbers, choices, how many of them.
-    command = cli.main.commands[question.name]
+    command = cli.main.get_command(None, question.name)
     given = {name: value for name, value in vars(asked).items() if value is not None}
     given.pop("progress", None)
     with command.make_context(question.name, [], default_map=given) as context:
@@ -54,7 +54,7 @@ def test_a_file_asks_the_question_of_its_name(question):
 def test_function_command_and_file_take_the_same(question):
     parameters = set(inspect.signature(question).parameters)
     assert parameters == set(inspect.signature(getattr(atmorep_k, question.name)).parameters)
-    of_command = {parameter.name for parameter in cli.main.commands[question.name].params}
+    of_command = {parameter.name for parameter in cli.main.get_command(None, question.name).params}
     assert of_command - {"dry_run"} == parameters - {"progress"}
     (entry,) = (e for e in registry.entries("task", borrowed=True) if e.name == question.name)
     assert set(entry.parameters) == parameters
