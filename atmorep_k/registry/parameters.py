@@ -1,5 +1,6 @@
 """The parameters of a constructor that a configuration may bind, and their types."""
 
+import dataclasses
 import inspect
 import re
 import typing
@@ -28,16 +29,21 @@ def named_parameters(function: Callable) -> dict[str, inspect.Parameter]:
 
 
 def parameter_meanings(function: Callable) -> dict[str, str]:
-    """Returns parameter -> its meaning, as the `Args` section of the docstring gives it.
+    """Return parameter -> its meaning, as the `Args` section of the docstring gives it.
 
     A class also has those of its bases, because its constructor often passes parameters on to
-    theirs. Parameters that no docstring describes are left out.
+    theirs. A task is a dataclass whose fields carry the help of their command-line options.
+    Parameters that nothing describes are left out.
     """
     # From the most general class to the class itself, whose own words win.
     owners = reversed(function.__mro__) if isinstance(function, type) else [function]
     meanings: dict[str, str] = {}
     for owner in owners:
         meanings |= _args_section(owner.__doc__ or "")
+    if dataclasses.is_dataclass(function):
+        for field in dataclasses.fields(function):
+            if option := field.metadata.get("option"):
+                meanings[field.name] = option.help
     return {name: meanings[name] for name in named_parameters(function) if name in meanings}
 
 
