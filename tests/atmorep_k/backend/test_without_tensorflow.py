@@ -34,8 +34,8 @@ model = AtmoRep(
     tokenizer=components.tokenizers.CuboidTokenizer(),
     token_info=components.tokenizers.TokenInfo(embed_dim=4),
     position=components.positions.HarmonicPosition(),
-    encoder=components.encoders.DenseEncoder(num_layers=1, num_heads=2),
-    decoder=components.decoders.UNetDecoder(num_layers=1, num_heads=2),
+    encoder=components.encoders.Encoder(1, components.blocks.TransformerBlock(2)),
+    decoder=components.decoders.UNetDecoder(1, components.blocks.TransformerBlock(2)),
     tail=components.tails.LinearEnsemble(num_members=2),
     normalizer=components.normalizers.MonthlyNormalizer(),
 )
