@@ -27,13 +27,15 @@ class Window(Component):
     """
 
     def __init__(self, shape: Sequence[int] = (36, 54, 108), step_hours: float = 1.0):
-        self.shape = tuple(int(n) for n in shape)
+        sizes = tuple(int(n) for n in shape)
         self.step_hours = float(step_hours)
-        if len(self.shape) != 3 or min(self.shape) < 1 or self.step_hours <= 0:
+        if len(sizes) != 3 or min(sizes) < 1 or self.step_hours <= 0:
             raise UserError(
                 f"a window needs three positive sizes (time, lat, lon) and a positive step, "
-                f"not {self.shape} and {self.step_hours} h."
+                f"not {sizes} and {self.step_hours} h."
             )
+        time, lat, lon = sizes
+        self.shape = (time, lat, lon)
 
     @property
     def hours(self) -> float:
@@ -101,7 +103,13 @@ class FieldSpec(Component):
 
         self.name = canonical_name(name)
         self.levels = tuple(levels)
-        self.token_size = tuple(int(n) for n in token_size)
+        sizes = tuple(int(n) for n in token_size)
+        if len(sizes) != 3 or min(sizes) < 1:
+            raise UserError(
+                f"field {self.name!r}: a token needs three positive sizes, not {sizes}."
+            )
+        time, lat, lon = sizes
+        self.token_size = (time, lat, lon)
         self.window = window
         self.embed_dim = int(embed_dim)
         self.loss_weight = float(loss_weight)
@@ -121,10 +129,6 @@ class FieldSpec(Component):
                 f"field {self.name!r} can attend to other fields, to each once, not to "
                 f"{list(others)}."
             )
-        if len(self.token_size) != 3 or min(self.token_size) < 1:
-            raise UserError(
-                f"field {self.name!r}: a token needs three positive sizes, not {self.token_size}."
-            )
         if any(n % size for n, size in zip(self.window.shape, self.token_size, strict=True)):
             fitting = tuple(map(_nearest_divisor, self.window.shape, self.token_size))
             raise UserError(
@@ -140,7 +144,9 @@ class FieldSpec(Component):
     @property
     def num_tokens(self) -> tuple[int, int, int]:
         """Tokens of one level in (time, lat, lon)."""
-        return tuple(n // size for n, size in zip(self.window.shape, self.token_size, strict=True))
+        sizes = zip(self.window.shape, self.token_size, strict=True)
+        time, lat, lon = (points // size for points, size in sizes)
+        return time, lat, lon
 
     @property
     def tokens_per_level(self) -> int:

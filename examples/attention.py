@@ -12,7 +12,7 @@ parser.add_argument("--model", default="runs/pretrain_field", help="a saved mode
 parser.add_argument("--store", default="demo", help="a store that has the model's fields")
 options = parser.parse_args()
 
-# The token over 50 N 10 E in the hours after 19 January 06 UTC, which are hidden.
+# The token over 50 N 10 E in the hours after 19 January 06 UTC, which are masked.
 found = atmorep_k.attention(
     options.model, options.store, "2000-01-19T06", (50, 10), level=500, hide=1
 )

@@ -16,7 +16,7 @@ parser.add_argument("--store", default="demo", help="a store that has the model'
 parser.add_argument("--picture", default="correct.png", help="where it is drawn")
 options = parser.parse_args()
 
-# Every token is hidden once, in one of four passes, and predicted from its neighbours.
+# Every token is masked once, in one of four passes, and predicted from its neighbours.
 found = atmorep_k.correct(options.model, options.store, ["2000-01-18T00"], passes=4)
 one = found.isel(time=0, prediction_timedelta=-1).sel(level=500)
 

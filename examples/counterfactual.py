@@ -1,4 +1,4 @@
-"""Draws what a forecast changes when the model is told another hour of the day.
+"""Draws what a forecast changes when the model is given another hour of the day.
 
 python examples/counterfactual.py --help  # other paths
 """

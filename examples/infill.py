@@ -16,7 +16,7 @@ parser.add_argument("--model", default="runs/pretrain_field", help="a saved mode
 parser.add_argument("--store", default="demo", help="a store that has the model's fields")
 options = parser.parse_args()
 
-# Real gaps are found where values are NaN. The demo has none: known values are hidden.
+# Real gaps are found where values are NaN. The demo has none: known values are masked.
 found = atmorep_k.infill(
     options.model, options.store, ["2000-01-18T00"], block=(30, 60, 0, 60), hours=(3, 9)
 )

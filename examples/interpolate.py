@@ -1,4 +1,4 @@
-"""Fills hidden hours from both sides; prints how sure the model is of each of them.
+"""Fills masked hours from both sides; prints how sure the model is of each of them.
 
 python examples/interpolate.py --help  # other paths
 """
@@ -14,7 +14,7 @@ parser.add_argument("--model", default="runs/pretrain_field", help="a saved mode
 parser.add_argument("--store", default="demo", help="a store that has the model's fields")
 options = parser.parse_args()
 
-# The hours after 18 January 00 UTC are hidden, up to where the next time token begins.
+# The hours after 18 January 00 UTC are masked, up to where the next time token begins.
 found = atmorep_k.interpolate(options.model, options.store, ["2000-01-18T00"])
 spread = found["vorticity"].isel(time=0).std("number", ddof=1)
 

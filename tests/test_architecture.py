@@ -21,7 +21,7 @@ FLOORS = (
     ("inference", "components"),
     ("saved", "runs"),
     ("windows", "figures", "distribution"),
-    ("model",),
+    ("model", "protocols"),
     ("data", "config", "fields"),
     ("backend", "earth", "registry"),
     ("files",),
@@ -44,6 +44,7 @@ OF_COMPONENTS = {
     "fields",
     "files",
     "model",
+    "protocols",
     "registry",
     "runs",
     "windows",
@@ -179,7 +180,8 @@ def test_every_package_says_what_it_is_and_is_installed():
             inner = path.parent.relative_to(ROOT / folder).parts
             found.append(".".join([prefix, *inner]))
             assert ast.get_docstring(ast.parse(path.read_text())), f"{path} says nothing"
-            assert len(path.read_text().splitlines()) <= 90, f"{path} is more than a list of names"
+            if path.parent.name not in ("atmorep_k", "cli"):  # the facade and the command line
+                assert len(path.read_text().splitlines()) <= 40, f"{path} is more than names"
     assert [name for name, number in Counter(listed).items() if number > 1] == []
     assert set(listed) >= set(found)
     assert {n for n in listed if ".gin" not in n} == set(found)

@@ -121,7 +121,7 @@ def after_the_demo(tmp_path, monkeypatch, make_model, make_field):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["inference.md", "tasks.md"])
+@pytest.mark.parametrize("name", ["inference.md", "notebook.md", "tasks.md"])
 def test_the_pages_on_using_a_model_can_be_followed(name, after_the_demo):
     names = {}
     for language, text in re.findall(

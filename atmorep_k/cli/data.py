@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-_POINTS = {"metavar": "TIME LAT LON", "help": "Points."}
+_POINTS = {"metavar": "TIME LAT LON", "help": "Number of points along each axis."}
 
 
 @click.group()
@@ -16,21 +16,31 @@ def data():
 
 @data.command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Store to make.")
-@click.option("--variable", "variables", multiple=True, metavar="NAME", help="Take this variable.")
-@click.option("--level", "levels", multiple=True, type=float, help="Take this level.")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="Path of the store to make."
+)
+@click.option(
+    "--variable",
+    "variables",
+    multiple=True,
+    metavar="NAME",
+    help="Take only this variable; repeatable.",
+)
+@click.option(
+    "--level", "levels", multiple=True, type=float, help="Take only this level; repeatable."
+)
 @click.option(
     "--region",
     nargs=4,
     type=float,
     metavar="S N W E",
-    help="Take this part of the grid: south, north, west, east in degrees.",
+    help="Take only this region: south, north, west, east in degrees.",
 )
 @click.option(
     "--period",
     nargs=2,
     metavar="FIRST LAST",
-    help="Take these times: days, months or years, both included.",
+    help="Take only these times: days, months or years, both ends included.",
 )
 @click.option(
     "--derive",
@@ -39,23 +49,46 @@ def data():
     metavar="NAME",
     help="Compute vorticity or divergence from the wind.",
 )
-@click.option("--grid", type=float, metavar="DEGREES", help="Bring radar to this regular grid.")
-@click.option("--attribution", help="Whom to name when results are shown.")
-@click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
-@click.option("--scheduler", default="", metavar="ADDRESS", help="A dask.distributed cluster.")
-@click.option("--packing", default="float32", show_default=True, help="float32 or int16.")
-@click.option("--codec", default="lz4", show_default=True, help="lz4, zstd or none.")
+@click.option(
+    "--grid",
+    type=float,
+    metavar="DEGREES",
+    help="Spacing of the regular grid to average radar data on.",
+)
+@click.option("--attribution", help="Attribution to print with results.")
+@click.option(
+    "--memory", default="4GB", show_default=True, help="Memory for all processes together."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
+)
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Scheduler of a dask.distributed cluster to run on.",
+)
+@click.option(
+    "--packing",
+    default="float32",
+    show_default=True,
+    help="How values are stored: float32 or int16.",
+)
+@click.option("--codec", default="lz4", show_default=True, help="Compression: lz4, zstd or none.")
 @click.option("--chunk", nargs=3, type=int, default=(12, 30, 60), show_default=True, **_POINTS)
 @click.option("--shard", nargs=3, type=int, default=(48, 240, 480), show_default=True, **_POINTS)
-@click.option("--link", is_flag=True, help="Leave the values where they are.")
+@click.option(
+    "--link",
+    is_flag=True,
+    help="Leave the values in the sources; store only statistics and coordinates.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 def prepare(sources, output, attribution, packing, codec, chunk, shard, **options):
     """Turn GRIB, NetCDF or Zarr into a store.
 
     SOURCE is a file, a glob, a directory or an address. Without --variable all known variables
-    are taken, without --level all levels; both can be given several times. Work that was stopped
-    goes on when the same command is given again.
+    are taken, without --level all levels. To resume work that was stopped, give the same command
+    again.
 
     Example: atmorep-k data prepare era5/*.nc --output era5.zarr --variable t --level 850
     """
@@ -80,13 +113,22 @@ def prepare(sources, output, attribution, packing, codec, chunk, shard, **option
 @data.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("--memory", default="4GB", show_default=True, help="For all processes together.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one per core]")
-@click.option("--scheduler", default="", metavar="ADDRESS", help="A dask.distributed cluster.")
+@click.option(
+    "--memory", default="4GB", show_default=True, help="Memory for all processes together."
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of processes.  [default: one per core]"
+)
+@click.option(
+    "--scheduler",
+    default="",
+    metavar="ADDRESS",
+    help="Scheduler of a dask.distributed cluster to run on.",
+)
 def append(store, sources, **options):
-    """Add the times of SOURCE that come after the last of a store.
+    """Append the times of SOURCE that come after the last one in a store.
 
-    Who has the store open goes on with what was there.
+    Readers that have the store open keep seeing the old data.
 
     Example: atmorep-k data append era5.zarr era5/2020-02/*.nc
     """
@@ -101,7 +143,7 @@ def append(store, sources, **options):
 @data.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--scan", is_flag=True, help="Look at every value, also of a large store.")
+@click.option("--scan", is_flag=True, help="Read every value, even in a large store.")
 def info(store, as_json, scan):
     """Print what a store holds and what is missing from it."""
     from atmorep_k.data.checking.info import as_text, describe
@@ -113,13 +155,17 @@ def info(store, as_json, scan):
 @data.command()
 @click.argument("store", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-@click.option("--fast", is_flag=True, help="Leave the values out.")
-@click.option("--threads", type=click.IntRange(min=1), help="Read so much at once. [all cores]")
+@click.option("--fast", is_flag=True, help="Check everything but the values.")
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    help="Number of threads that read at the same time.  [default: one per core]",
+)
 @click.pass_context
 def check(ctx, store, as_json, fast, threads):
-    """Say whether training may start: look for gaps, damage, impossible values, wrong units.
+    """Check whether a store is fit for training: gaps, damage, impossible values, wrong units.
 
-    The exit code is 0 where it may (there can be warnings), else 1.
+    The exit code is 0 if it is (there may be warnings), else 1.
     """
     from atmorep_k.console import bar
     from atmorep_k.data.checking.checks import check as look
@@ -132,7 +178,9 @@ def check(ctx, store, as_json, fast, threads):
 
 
 @data.command()
-@click.option("--output", required=True, type=click.Path(path_type=Path), help="Store to make.")
+@click.option(
+    "--output", required=True, type=click.Path(path_type=Path), help="Path of the store to make."
+)
 @click.option("--days", default=20, show_default=True, type=click.IntRange(min=1))
 @click.option("--overwrite", is_flag=True, help="Replace an existing store.")
 def demo(output, days, overwrite):

@@ -76,7 +76,7 @@ def _check_component(name: str, names: Sequence[str] | Vocabulary, where: str) -
 def _check_root(final: Mapping[Key, Definition]) -> None:
     if ROOT not in final:
         raise UserError(
-            f"nothing says what to run; include 'train/pretrain.gin' or write "
+            f"the configuration names no task; include 'train/pretrain.gin' or write "
             f"{ROOT} = @Pretraining()."
         )
     root = final[ROOT]
@@ -121,7 +121,7 @@ class _Walk:
 
     def _component(self, name: str, scope: str, origin: Definition, path: tuple) -> None:
         if (name, scope) in path:
-            self._mistake(origin, f"@{name}() refers to itself and would never end.")
+            self._mistake(origin, f"@{name}() refers to itself.")
         if (name, scope) in self.made:
             return
         self.made[name, scope] = None
@@ -191,13 +191,13 @@ def _check_unused(definitions: Sequence[Definition], vocabulary: Vocabulary, wal
 def _unused(key: Key, walk: _Walk) -> str:
     if not key.component:
         macros = [k.parameter for k in walk.used if not k.component] + walk.undefined
-        return f"the macro {key} is used nowhere{nearest(str(key), macros)}"
+        return f"the macro {key} is never used{nearest(str(key), macros)}"
     scopes = [scope for name, scope in walk.made if name == key.component]
     if scopes and not key.scope:
         own = f"a {key.parameter} of its own scope"
         return f"{key} has no effect: every @{key.component}() has {own}."
     name, *made = (f"{s}/{key.component}" if s else key.component for s in (key.scope, *scopes))
-    return f"{key} has no effect: {ROOT} leads to no @{name}(){nearest(name, made)}"
+    return f"{key} has no effect: {ROOT} does not use @{name}(){nearest(name, made)}"
 
 
 def _check_type(

@@ -60,7 +60,7 @@ class Configuration:
         """Makes the objects and returns the task.
 
         Raises:
-            UserError: where a component refuses its values.
+            UserError: if a component refuses its values.
         """
         with _empty_gin():
             gin.parse_config(self.text)
@@ -127,14 +127,14 @@ def _empty_gin() -> Iterator[None]:
         gin.clear_config()
 
 
-def _as_raised(error: Exception) -> Exception:
+def _as_raised(error: BaseException) -> BaseException:
     """Returns the exception that a component raised, which gin wraps once for each caller.
 
     What gin has to say goes into a note, which only a traceback shows.
     """
     said = str(error)
-    while type(error).__bases__ == (type(error.__context__),):
-        error = error.__context__
+    while (inner := error.__context__) and type(error).__bases__ == (type(inner),):
+        error = inner
     if note := said.removeprefix(str(error)).strip():
         error.add_note(note)
     return error

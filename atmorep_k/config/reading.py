@@ -39,7 +39,7 @@ def read(files: Sequence[str | Path], overrides: Sequence[str]) -> tuple[list[De
         The definitions in the order in which they apply, and the number of files read.
 
     Raises:
-        UserError: where a file is not found or is no configuration file.
+        UserError: if a file is missing or is not a configuration file.
     """
     reader = _Reader()
     for file in files:
@@ -91,7 +91,7 @@ def _definition(statement, where: str, source: int) -> Definition:
     if not parameter:
         if scope:
             raise UserError(
-                f"{where}: {scope}/{component} names no parameter; write "
+                f"{where}: {scope}/{component} does not name a parameter; write "
                 f"{scope}/{component}.PARAMETER = VALUE."
             )
         component, parameter = "", component
@@ -125,8 +125,7 @@ def _find(name: str, directory: Path, where: str = "") -> Path:
     names += [str(path.relative_to(own)) for path in own.rglob("*.gin")]
     prefix = f"{where}: " if where else ""
     raise UserError(
-        f"{prefix}there is no gin file {name!r} in {directory} or in the package's own"
-        f"{nearest(name, names)}"
+        f"{prefix}no gin file {name!r} in {directory} or in the package{nearest(name, names)}"
     )
 
 
@@ -156,7 +155,7 @@ def _statements(path: Path) -> list[Any]:
 def _explain(error: SyntaxError | tokenize.TokenError, text: str) -> tuple[int, str]:
     """Returns the line of a syntax error and what is wrong with it."""
     if isinstance(error, SyntaxError):
-        message, number = str(error.msg), error.lineno
+        message, number = str(error.msg), error.lineno or 1
     else:
         message, (number, _) = error.args
     opened = _open_bracket(text)
@@ -205,7 +204,7 @@ def _slip(line: str, message: str) -> str:
     if "Expected ')'" in message and "@" in line:
         return "a reference takes no arguments, bind each by COMPONENT.PARAMETER = VALUE"
     if re.search(r"[\w)\]']\s*[-+*/%]", value):
-        return "gin does not calculate, write the result"
+        return "gin does not evaluate expressions, write the result"
     if "," in value and value[0] not in "[({":
         return "put brackets around a list"
     return "write NAME = VALUE, where VALUE is a literal, @component() or %MACRO"
@@ -234,5 +233,5 @@ def _override_value(text: str, where: str) -> Any:
     except (SyntaxError, tokenize.TokenError):
         pass
     if text[0] in "[({@%'\"":
-        raise UserError(f"{where}: the value cannot be read; text in it needs quotes.")
+        raise UserError(f"{where}: invalid value; put quotes around text.")
     return text

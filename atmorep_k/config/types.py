@@ -85,7 +85,7 @@ def _strict(hint: Any) -> Any:
         return list | tuple
     if origin in _SEQUENCES:
         item = _strict(arguments[0])
-        return list[item] | tuple[item, ...]
+        return types.GenericAlias(list, (item,)) | types.GenericAlias(tuple, (item, ...))
     if origin is typing.Literal:
         return hint | _Flag if any(isinstance(a, bool) for a in arguments) else hint
     if origin in (typing.Union, types.UnionType):

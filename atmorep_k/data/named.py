@@ -15,7 +15,7 @@ def store_path(store: str) -> Location:
     package.
 
     Raises:
-        UserError: where the cache cannot be written.
+        UserError: if the cache cannot be written.
     """
     if store != DEMO:
         return location(store)
@@ -24,6 +24,6 @@ def store_path(store: str) -> Location:
     path = user_cache() / f"demo-{DAYS}-days-{__version__}.zarr"
     if not path.exists():
         with bar("simulating the demo atmosphere", "h/s") as shown:
-            shown.say(f"making the demo data, a simulated atmosphere, once: {path}")
+            shown.say(f"simulating the demo data, once: {path}")
             demo_store(path, progress=lambda done: shown.advance(done, 24 * DAYS))
     return path

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Literal
 
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.stores.address import Address, Location, location, open_remote_group
@@ -18,7 +19,7 @@ def open_store(path: str | Location) -> Store:
         path: where it is; one of ours may also be at an address (`https://`, `gs://`, `s3://`).
 
     Raises:
-        UserError: where there is none; says what is there, or the nearest name.
+        UserError: if there is no store; the message says what is there, or the nearest name.
     """
     path = location(path)
     if isinstance(path, Address):
@@ -28,7 +29,7 @@ def open_store(path: str | Location) -> Store:
         if kind.recognises(group):
             return kind.open(path, group)
     raise UserError(
-        f"{path} is a Zarr directory, but no store of atmorep_k and none of the original AtmoRep; "
+        f"{path} is a Zarr directory, but not a store of atmorep_k or of the original AtmoRep; "
         f"make one with 'atmorep-k data prepare {path} --output STORE'."
     )
 
@@ -39,8 +40,8 @@ def _open_address(address: Address) -> Store:
         anonymous = getattr(group.store.fs, "anon", True)
         return OwnStore.open(dataclasses.replace(address, anonymous=anonymous), group)
     raise UserError(
-        f"{address} is no store of 'atmorep-k data prepare', which alone are read through the "
-        f"network; make one with 'atmorep-k data prepare {address} --output STORE'."
+        f"{address} is not a store of 'atmorep-k data prepare', the only kind that can be read "
+        f"over the network; make one with 'atmorep-k data prepare {address} --output STORE'."
     )
 
 
@@ -48,24 +49,24 @@ def open_group(path: Path):
     """Opens the Zarr group of a store, whatever is in it, to read.
 
     Raises:
-        UserError: where there is none; says what is there, or the nearest name.
+        UserError: if there is no store; the message says what is there, or the nearest name.
     """
     import zarr
 
     if not path.exists():
         parent = path.absolute().parent
         names = [str(p.name) for p in parent.iterdir()] if parent.is_dir() else []
-        raise UserError(f"there is no store {path}{nearest(path.name, names)}")
-    prepare = f"make a store of it with 'atmorep-k data prepare {path} --output STORE'"
+        raise UserError(f"no store at {path}{nearest(path.name, names)}")
+    prepare = f"make a store from it with 'atmorep-k data prepare {path} --output STORE'"
     if not path.is_dir():
         raise UserError(f"{path} is a file, not a store; {prepare}.")
-    formats = {"zarr.json": 3, ".zgroup": 2}
+    formats: dict[str, Literal[2, 3]] = {"zarr.json": 3, ".zgroup": 2}
     found = [number for name, number in formats.items() if (path / name).is_file()]
     if not found:
-        raise UserError(f"{path} is a directory without a store; {prepare}, if it holds data.")
+        raise UserError(f"{path} is a directory, not a store; {prepare} if it holds data.")
     try:
         return zarr.open_group(path, mode="r", zarr_format=found[0])
     except (ValueError, KeyError, OSError) as error:
         raise UserError(
-            f"{path} is no Zarr group that can be read ({error}); {prepare}, if it holds data."
+            f"{path} cannot be read as a Zarr group ({error}); {prepare} if it holds data."
         ) from error

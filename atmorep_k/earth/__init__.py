@@ -1,4 +1,4 @@
-"""Names, units, times, places and regions of the atmosphere; knows no file and no model."""
+"""Names, units, times, places and regions of the atmosphere; independent of files and models."""
 
 from atmorep_k.earth.places import Place, inside
 from atmorep_k.earth.times import iso

@@ -23,7 +23,7 @@ def order_latitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.ndar
     """Returns latitudes from north to south, and the index that brings a source's rows there.
 
     Raises:
-        UserError: where a latitude stands twice or rows are missing between others.
+        UserError: if a latitude occurs twice or rows are missing between others.
     """
     values = degrees(values)
     order = np.argsort(-values)
@@ -39,7 +39,7 @@ def order_longitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.nda
     source cuts the circle. A first longitude that is repeated at the end is left out.
 
     Raises:
-        UserError: where columns are missing between others.
+        UserError: if columns are missing between others.
     """
     east, order = np.unique(degrees(np.mod(degrees(values), 360.0)) % 360.0, return_index=True)
     if len(east) == 1:
@@ -57,10 +57,10 @@ def order_longitude(values: np.ndarray, source: str) -> tuple[np.ndarray, np.nda
 
 def _check_unbroken(what: str, steps: np.ndarray, source: str) -> None:
     if np.any(steps <= 0):
-        raise UserError(f"{source}: {what} are given twice.")
+        raise UserError(f"{source}: {what} occur twice.")
     if len(steps) and steps.max() > _BROKEN * np.median(steps):
         raise UserError(
-            f"{source}: {what} are broken, there is a gap of {steps.max():g} degrees in steps of "
+            f"{source}: {what} have a gap of {steps.max():g} degrees in steps of "
             f"{np.median(steps):g}."
         )
 

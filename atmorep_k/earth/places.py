@@ -31,7 +31,7 @@ def parse_places(given) -> list[Place]:
     without a name is called by its coordinates.
 
     Raises:
-        UserError: where there is none, two have one name, a file or a number is not understood.
+        UserError: if no place is given, two share a name, or a file or number is invalid.
     """
     if isinstance(given, str | Path):
         places = _read(Path(given))
@@ -40,7 +40,7 @@ def parse_places(given) -> list[Place]:
     else:
         places = [place if isinstance(place, Place) else _place("", *place) for place in given]
     if not places:
-        raise UserError("no place is given: name at least one by latitude and longitude.")
+        raise UserError("no place was given: name at least one by latitude and longitude.")
     names = [place.name for place in places]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"two places are called {twice!r}: give each a name of its own.")
@@ -55,7 +55,7 @@ def _place(name, latitude, longitude) -> Place:
     if not (-90 <= north <= 90 and -360 <= east <= 360):
         where = f"{name!r} " if name else ""
         raise UserError(
-            f"the place {where}({latitude}, {longitude}) is none: latitude is -90 to 90 and "
+            f"invalid place {where}({latitude}, {longitude}): latitude must be -90 to 90 and "
             f"longitude -180 to 360, in degrees."
         )
     return Place(str(name) or f"{north:g}, {east:g}", north, east)
@@ -103,7 +103,7 @@ def inside(
         region: (south, north, west, east) in degrees; it may cross 0 or 180 degrees.
 
     Raises:
-        UserError: where the region is none.
+        UserError: if the region is invalid.
     """
     if len(region) != 4 or not -90 <= region[0] < region[1] <= 90 or region[2] == region[3]:
         raise UserError(

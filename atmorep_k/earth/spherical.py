@@ -14,7 +14,7 @@ def library():
     """Returns ducc0, which transforms on the sphere.
 
     Raises:
-        UserError: where it is not installed.
+        UserError: if it is not installed.
     """
     try:
         import ducc0
@@ -102,13 +102,13 @@ def check_differences(latitude: np.ndarray, longitude: np.ndarray, source: str) 
     """Refuses grids on which differences are not defined.
 
     Raises:
-        UserError: where there are fewer than two rows or columns, or a row at a pole.
+        UserError: if there are fewer than two rows or columns, or a row at a pole.
     """
     if len(latitude) < 2 or len(longitude) < 2:
-        raise UserError(f"{source}: derivatives need two rows and two columns at least.")
+        raise UserError(f"{source}: derivatives need at least two rows and two columns.")
     if np.abs(latitude).max() > 90 - 1e-6:
         raise UserError(
-            f"{source}: its grid touches a pole without being a global one of equidistant or "
+            f"{source}: its grid reaches a pole but is not global with equidistant or "
             f"Gaussian rows; differences are not defined there: leave out the row at the pole."
         )
 

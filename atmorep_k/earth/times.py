@@ -11,7 +11,7 @@ def iso(time: np.datetime64) -> str:
 
 
 def usual_step(time: np.ndarray) -> np.timedelta64:
-    """Returns the most frequent step forward, of several the shortest; 0 where there is none."""
+    """Returns the most frequent step forward, of several the shortest; 0 if there is none."""
     steps = np.diff(time)
     steps, counts = np.unique(steps[steps > np.timedelta64(0)], return_counts=True)
     return steps[np.argmax(counts)] if len(steps) else np.timedelta64(0, "s")

@@ -10,7 +10,7 @@ class VariableInfo:
 
     Args:
         units: CF units (`m s-1`).
-        standard_name: CF standard name; empty where there is none.
+        standard_name: CF standard name; empty if it has none.
         long_name: a few words.
         has_level: whether the variable has levels (else it lies at the surface).
         comment: what a user of the values must know, empty if nothing.

@@ -53,8 +53,10 @@ class Case:
         """
         if scale is not None:
             scale = np.broadcast_to(scale, counted.shape)[counted].astype(np.float64)
+        # `members[:, counted]` says the same and takes many times as long.
+        chosen = members.reshape(len(members), -1).take(np.flatnonzero(counted), axis=1)
         return cls(
-            members[:, counted].astype(np.float64),
+            chosen.astype(np.float64),
             truth[counted].astype(np.float64),
             PointWeights.where(counted, num_axes, weight),
             scale=scale,

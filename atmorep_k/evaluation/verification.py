@@ -16,7 +16,7 @@ from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import cube, nearest, picture
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
-from atmorep_k.inference.members import spread
+from atmorep_k.inference.canvas import spread
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
@@ -184,7 +184,7 @@ class _OneTime:
             weight=area_weights(self.store.latitude)[self.rows][:, None],
             scale=scale[:, kept],
         )
-        cases = ensemble, ensemble.beside(steady[None, counted])
+        cases = ensemble, ensemble.beside(steady[counted][None])
         statistics = metrics.statistics_of(metrics.VERIFICATION)
         return {n: Sums.of(statistics, case) for n, case in zip(MODELS, cases, strict=True)}
 

@@ -210,7 +210,7 @@ def coastlines() -> list[np.ndarray]:
     """
     # cartopy itself is not imported: its PROJ and that of ecCodes in one process crash at exit.
     cartopy = importlib.util.find_spec("cartopy")
-    if not cartopy:
+    if not cartopy or not cartopy.origin:
         return []
     import shapefile
 
@@ -242,7 +242,8 @@ def _row_label(shown: xr.Dataset, one_level: xr.Dataset, step: int) -> str:
     lines = []
     if shown.attrs["has_level"]:
         lines.append(f"level {float(shown['level']):g} {shown.attrs['level_units']}".strip())
-    lines.append(f"{np.datetime_as_string(shown['time'].values, unit='m').replace('T', ' ')} UTC")
+    time = str(np.datetime_as_string(shown["time"].values, unit="m"))
+    lines.append(f"{time.replace('T', ' ')} UTC")
     visible = np.flatnonzero(~one_level["hidden"].values.all(axis=(-2, -1)))
     if len(visible) and step not in visible:
         nearest = visible[np.abs(visible - step).argmin()]

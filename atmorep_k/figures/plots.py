@@ -6,13 +6,16 @@ Figures are made without pyplot, which would touch a window system and global st
 import csv
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from atmorep_k.figures.maps import coastlines, prediction_maps
 from atmorep_k.files import write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 # Okabe & Ito (2008), https://jfly.uni-koeln.de/color: distinct for colour-blind readers.
 COLOURS = {
@@ -238,7 +241,7 @@ def _draw_bars(axes, fields: list[str], models: list[str], value) -> None:
 
 def common_legend(figure, panels, columns: int) -> None:
     """Put one legend below all panels, each label once."""
-    unique = {}
+    unique: dict[str, Artist] = {}
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         unique |= dict(zip(labels, handles, strict=True))

@@ -9,9 +9,8 @@ from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.earth.variables import VariableInfo
 from atmorep_k.fields import Position
-from atmorep_k.inference.canvas import Canvas
+from atmorep_k.inference.canvas import Canvas, mean_and_spread
 from atmorep_k.inference.hours import Hours, step
-from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.tiling import Tiling, without_jump
 
 _HOUR = np.timedelta64(1, "h")

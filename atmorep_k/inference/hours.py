@@ -57,9 +57,7 @@ def all_hours(fields: Sequence, written: Sequence) -> Hours:
 
 
 def _hidden_steps(masking, field) -> np.ndarray:
-    masking.num_slots(field.num_tokens)
-    index, _ = masking.choose(np.random.default_rng(0), 1, field.num_tokens)
-    tokens = np.unique(index[0] // (field.num_tokens[1] * field.num_tokens[2]))
+    tokens = np.array(masking.masked_times(field.num_tokens[0]), int)
     length = field.token_size[0]
     return (tokens[:, None] * length + np.arange(length)).ravel()
 

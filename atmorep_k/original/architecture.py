@@ -1,7 +1,7 @@
 """The original's network, put together from our components with its habits switched on."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from atmorep_k.components.blocks import AxialBlock, TransformerBlock
 from atmorep_k.components.couplers import CrossFieldAttention
@@ -129,7 +129,7 @@ def _decoder(settings: Settings, layout: Layout) -> UNetDecoder:
 
 
 def _coupler(settings: Settings, layout: Layout):
-    qk_norm = "none"
+    qk_norm: Literal["none", "plain", "keys"] = "none"
     if settings.encoder_att_type == "dense" and settings.with_qk_lnorm:
         qk_norm = "plain" if layout.per_head else "keys"
     return CrossFieldAttention(layout.coupling_heads, qk_norm=qk_norm)
@@ -142,5 +142,5 @@ def _tail(settings: Settings):
     return MLPEnsemble(hidden_layers=hidden, num_members=members)
 
 
-def _plain(settings: Settings) -> str:
+def _plain(settings: Settings) -> Literal["none", "plain"]:
     return "plain" if settings.with_qk_lnorm else "none"

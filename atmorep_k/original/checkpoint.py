@@ -6,11 +6,15 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from atmorep_k.errors import UserError, missing_extra, nearest
 from atmorep_k.original.settings import OriginalField, Settings, read_settings
+
+if TYPE_CHECKING:
+    import torch
 
 _JSON = re.compile(r"model_id(?P<run>.+)\.json$")
 _WHOLE = re.compile(r"AtmoRep_id(?P<run>.+?)(?:_epoch(?P<epoch>\d+))?\.mod$")
@@ -30,7 +34,7 @@ class Array:
 
     shape: tuple[int, ...]
     file: Path
-    tensor: object
+    tensor: "torch.Tensor"
 
     def values(self) -> np.ndarray:
         """Returns the values as float32."""
@@ -106,16 +110,16 @@ def _find_json(source: Path, directory: Path) -> tuple[str, Path]:
 
 
 def _whole_file(directory: Path, name: str, epoch: int | None) -> Path | None:
-    epochs = {}
+    epochs: dict[int | None, Path] = {}
     for path in directory.iterdir():
         match = _WHOLE.match(path.name)
         if match and match["run"] == name:
             epochs[None if match["epoch"] is None else int(match["epoch"])] = path
+    numbers = sorted(e for e in epochs if e is not None)
     if epoch is not None and epoch not in epochs:
-        numbers = sorted(e for e in epochs if e is not None)
         raise UserError(f"run {name} has no weights of epoch {epoch}; there are: {numbers}.")
-    if epoch is None and None not in epochs and epochs:
-        epoch = max(epochs)
+    if epoch is None and None not in epochs and numbers:
+        epoch = numbers[-1]
     return epochs.get(epoch)
 
 
@@ -189,13 +193,13 @@ class _Blocks:
         per_field = {k: a for k, a in state.items() if k.partition(".")[0].isdigit()}
         if not per_field:
             return {f"{PER_FIELD}.{number}.{key}": array for key, array in state.items()}
-        place = self._place(settings) if self.field.pretrained else number
+        pretrained = self.field.pretrained
+        place = self._place(pretrained[0], settings) if pretrained else number
         chosen = {k: a for k, a in per_field.items() if k.startswith(f"{place}.")}
         return {f"{PER_FIELD}.{number}.{k.partition('.')[2]}": a for k, a in chosen.items()}
 
-    def _place(self, settings: Settings) -> int:
+    def _place(self, run: str, settings: Settings) -> int:
         """Returns the field's number in the run that it comes from."""
-        run, _ = self.field.pretrained
         for folder in self._folders():
             path = folder / f"model_id{run}.json"
             if path.is_file():

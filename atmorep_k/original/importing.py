@@ -178,7 +178,8 @@ def _assign(found: list[Piece], new: list[Piece], source: Source) -> None:
 
 
 def _taken(found: list[Piece], new: list[Piece], source: Source) -> list[Fate]:
-    fresh, where = {id(piece) for piece in new}, {}
+    fresh = {id(piece) for piece in new}
+    where: dict[str, list[str]] = {}
     for piece in found:
         if id(piece) not in fresh:
             where.setdefault(piece.key, []).append(piece.variable.path)

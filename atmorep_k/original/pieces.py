@@ -40,7 +40,7 @@ def pieces(model: AtmoRep, settings: Settings, layout: Layout) -> list[Piece]:
 
     Every variable is covered by its pieces; of the arrays, all parts that are not empty.
     """
-    found = []
+    found: list[Piece] = []
     for number, field in enumerate(settings.fields):
         name = canonical_name(field.name)
         linear = model.part("tokenizer", name).linear

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.errors import UserError
-from atmorep_k.original.checkpoint import PER_FIELD, SHARED, Array, Run, State
+from atmorep_k.original.checkpoint import PER_FIELD, Array, Run, State
 from atmorep_k.original.settings import Settings, window_shape
+from atmorep_k.registry.former import SHARED
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,13 +75,13 @@ def one_source(runs: Sequence[Run]) -> Source:
         raise UserError(f"the runs share a field: {names}; each may come once.")
     weights = {name: w for run in runs for name, w in run.settings.weights.items()}
     settings = dataclasses.replace(first, fields=tuple(fields), weights=weights)
-    state: State = {}
+    joined: State = {}
     num_fields = num_predicted = 0
     for run, (part, _) in zip(runs, cleaned, strict=True):
-        state |= {_renumbered(k, num_fields, num_predicted): a for k, a in part.items()}
+        joined |= {_renumbered(k, num_fields, num_predicted): a for k, a in part.items()}
         num_fields += len(run.settings.fields)
         num_predicted += len(run.settings.weights)
-    return Source(tuple(runs), settings, state, tuple(u for _, us in cleaned for u in us))
+    return Source(tuple(runs), settings, joined, tuple(u for _, us in cleaned for u in us))
 
 
 def _check_alike(one: Run, other: Run) -> None:

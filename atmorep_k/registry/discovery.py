@@ -81,7 +81,7 @@ def _load(point: EntryPoint) -> None:
             raise
         package = point.dist.name if point.dist else point.name
         _logger.warning(
-            "the plug-in %r of package %r is left out, it cannot be imported: %s: %s",
+            "the plug-in %r of package %r is skipped because it cannot be imported: %s: %s",
             point.value,
             package,
             type(error).__name__,
@@ -123,7 +123,7 @@ def lookup(name: str, kind: str | None = None) -> type:
     Raises:
         UserError: for an unknown name; names the nearest.
     """
-    names = {e.name: e.cls for e in entries(kind)}
+    names = {e.name: e.cls for e in entries(kind) if isinstance(e.cls, type)}
     if name not in names:
         raise unknown(kind or "component", name, names)
     return names[name]

@@ -1,5 +1,6 @@
 """The names by which gin knows components, and the one root of every configuration."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gin
@@ -19,7 +20,7 @@ def run(task: Any = gin.REQUIRED):
 _known: dict[str, Any] = {"run": run}
 
 
-def register_with_gin(cls: type, name: str | None = None) -> type:
+def register_with_gin(cls: Callable[..., Any], name: str | None = None) -> Callable[..., Any]:
     """Makes a class (ours, or one of a library) known to gin by a name; does not change it.
 
     Args:
@@ -27,7 +28,7 @@ def register_with_gin(cls: type, name: str | None = None) -> type:
         name: what gin files call it; its own name if None.
 
     Raises:
-        UserError: where a class of another module has the name.
+        UserError: if a class of another module has the name.
     """
     name = name or cls.__name__
     known = _known.get(name)

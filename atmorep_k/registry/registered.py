@@ -23,7 +23,7 @@ class Entry:
     """One registered component: its kind, its class and what the constructor takes."""
 
     kind: str
-    cls: type
+    cls: Callable[..., Any]
     alias: str | None = None
 
     @property
@@ -34,7 +34,7 @@ class Entry:
     @property
     def description(self) -> str:
         """The first line of the docstring."""
-        return inspect.getdoc(self.cls).splitlines()[0]
+        return (inspect.getdoc(self.cls) or self.name).splitlines()[0]
 
     @property
     def parameters(self) -> dict[str, inspect.Parameter]:
@@ -48,7 +48,7 @@ borrowed: dict[str, Entry] = {}
 
 
 class Component:
-    """Base of components that are no Keras objects: arguments stored by name make the config."""
+    """Base of components that are not Keras objects: arguments stored by name make the config."""
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, serialised so that JSON can hold them."""
@@ -66,15 +66,16 @@ class Component:
 
 
 class Configured:
-    """Gives a Keras layer its `get_config`: arguments of the constructor, kept under their names.
+    """Mixin that gives a Keras layer its `get_config` from attributes named like its arguments.
 
-    Stands before the Keras class among the bases; the arguments are numbers, words or tuples.
+    List it before the Keras class among the bases; the arguments are numbers, words or tuples.
     """
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, those of the Keras class included."""
         names = named_parameters(type(self))
-        return {**super().get_config(), **{n: getattr(self, n) for n in names}}
+        of_keras = super().get_config()  # type: ignore[misc]  # of the Keras class, see above
+        return {**of_keras, **{n: getattr(self, n) for n in names}}
 
 
 def clone(template, **changes):
@@ -88,7 +89,7 @@ def component(kind: str) -> Callable[[type], type]:
     Keras learns of the class when Keras is imported: a component that needs none imports none.
 
     Raises:
-        UserError: where another class has taken the name, or the class has no docstring.
+        UserError: if another class has taken the name, or the class has no docstring.
     """
 
     def register(cls: type) -> type:

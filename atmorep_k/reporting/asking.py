@@ -16,7 +16,7 @@ from atmorep_k.figures.maps import degrees
 from atmorep_k.inference.opening import opened_model
 from atmorep_k.inference.output import plots_of
 from atmorep_k.reporting import blocks
-from atmorep_k.reporting.section import Section
+from atmorep_k.reporting.chapter import Section
 from atmorep_k.reporting.task_chapter import drawn
 from atmorep_k.tasks import Attention, Point
 
@@ -34,7 +34,7 @@ class Asking:
     """
 
     store: str
-    stores: Mapping[str, str] | None = None
+    stores: dict[str, str] | None = None
     time: str | None = None
     places: Sequence | Mapping | None = None
 

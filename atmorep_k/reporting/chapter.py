@@ -1,8 +1,21 @@
-"""What a page tells of one run, evaluation or prediction."""
+"""The parts of a page: chapters of sections."""
 
 import dataclasses
 
-from atmorep_k.reporting.section import Section
+from atmorep_k.reporting.blocks import Block
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    """A heading, and what stands below it.
+
+    Args:
+        title: the heading.
+        blocks: what stands below it, see `blocks`.
+    """
+
+    title: str
+    blocks: list[Block]
 
 
 @dataclasses.dataclass(frozen=True)

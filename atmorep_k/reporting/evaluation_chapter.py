@@ -6,13 +6,12 @@ from typing import Any
 
 from atmorep_k.errors import UserError
 from atmorep_k.reporting import blocks
-from atmorep_k.reporting.chapter import Chapter
+from atmorep_k.reporting.chapter import Chapter, Section
 from atmorep_k.reporting.evaluation_maps import evaluation_maps
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.reporting.reading import evaluation_scores, read_json
 from atmorep_k.reporting.score import Score
 from atmorep_k.reporting.score_cards import by_lead, cards, some_leads, values, words
-from atmorep_k.reporting.section import Section
 
 _CARDS = ("rmse", "crps", "acc")
 WHOLE = "all"
@@ -70,7 +69,7 @@ def _numbers(scores: list[Score]) -> blocks.Block:
     tables = []
     for field, level in dict.fromkeys((s.field, s.level) for s in scores):
         of = [s for s in scores if (s.field, s.level) == (field, level)]
-        leads = sorted({s.lead for s in of})
+        leads = sorted({_lead(s) for s in of})
         for lead in dict.fromkeys([leads[0], leads[-1]]):
             where = level if level == "surface" else f"level {level}"
             rows = [s for s in of if s.lead == lead and math.isfinite(s.value)]
@@ -126,3 +125,8 @@ def _thresholds(found: dict[str, dict[str, float]]) -> str:
         f"{event}: " + ", ".join(f"{value:.3g}" for value in levels.values())
         for event, levels in found.items()
     )
+
+
+def _lead(score: Score) -> float:
+    assert score.lead is not None, "an evaluation scores each lead time"
+    return score.lead

@@ -11,7 +11,7 @@ from atmorep_k.evaluation.predictions.matched_field import MatchedField
 from atmorep_k.evaluation.predictions.matching import match, open_forecast
 from atmorep_k.evaluation.truth import picture
 from atmorep_k.figures.maps import coastlines_of, prediction_maps
-from atmorep_k.inference.members import spread
+from atmorep_k.inference.canvas import spread
 from atmorep_k.reporting.picture import Picture
 
 _POINTS = ("level", "latitude", "longitude")

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from atmorep_k.reporting import blocks
+from atmorep_k.reporting.chapter import Section
 from atmorep_k.reporting.picture import Picture
-from atmorep_k.reporting.section import Section
 from atmorep_k.saved.description import describe, origin_text
 from atmorep_k.saved.diagram import diagram
 from atmorep_k.saved.table import coupling_lines, frozen_text, history_lines, times

@@ -18,7 +18,7 @@ def report(
     *,
     output: str | Path | None = None,
     store: str | None = None,
-    stores: Mapping[str, str] | None = None,
+    stores: dict[str, str] | None = None,
     time: str | None = None,
     places: Sequence | Mapping | None = None,
     overwrite: bool = False,
@@ -47,15 +47,15 @@ def report(
         UserError: where a path is nothing to report, a file is broken, or the page cannot be
             written.
     """
-    paths = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
-    if not paths:
+    found = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
+    if not found:
         raise UserError("nothing to report: give a run, an evaluation or a prediction.")
-    for path in paths:
+    for path in found:
         _check(path)
-    output = _default(paths[0]) if output is None else Path(output)
+    output = _default(found[0]) if output is None else Path(output)
     check_output(output, overwrite, (".html", ".htm"), "a report")
-    asking = _asking(paths, store, stores, time, places)
-    chapters = [_chapter(path, asking) for path in paths]
+    asking = _asking(found, store, stores, time, places)
+    chapters = [_chapter(path, asking) for path in found]
     from atmorep_k.reporting.page import render
 
     text = render(chapters, clock.strftime("%Y-%m-%d %H:%M %Z"))

@@ -6,13 +6,12 @@ from typing import Any
 from atmorep_k.console import duration
 from atmorep_k.figures.plots import TASK_TITLES, loss_curve, rate_curve
 from atmorep_k.reporting import blocks
-from atmorep_k.reporting.chapter import Chapter
+from atmorep_k.reporting.chapter import Chapter, Section
 from atmorep_k.reporting.model_section import model_section
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.reporting.reading import NO_LEVEL, read_json, read_text, run_scores
 from atmorep_k.reporting.score import Score
 from atmorep_k.reporting.score_cards import by_lead, by_task, cards, some_leads, values, words
-from atmorep_k.reporting.section import Section
 from atmorep_k.runs.directory import RunDirectory
 from atmorep_k.runs.status import describe_run
 
@@ -116,8 +115,8 @@ def _score_sections(path: Path, scores: list[Score], finished: bool) -> list[Sec
         ("Maps", "map_", "Maps of target, prediction, error and spread: {}"),
         ("Rank histograms", "ranks_", "Rank of the target among the members: {}"),
     ):
-        if shown := _drawn(path, start, alt):
-            found.append(Section(title, [blocks.pictures(shown)]))
+        if drawn := _drawn(path, start, alt):
+            found.append(Section(title, [blocks.pictures(drawn)]))
     return found
 
 
@@ -197,7 +196,7 @@ def _flat(found: dict[str, Any], above: str = "") -> dict[str, str]:
 
     Versions are left out: they are those of the run.
     """
-    rows = {}
+    rows: dict[str, str] = {}
     for name, value in found.items():
         label = f"{above} {name.replace('_', ' ')}".strip()
         if isinstance(value, dict):

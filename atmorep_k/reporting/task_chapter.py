@@ -5,10 +5,9 @@ from pathlib import Path
 from atmorep_k.errors import UserError
 from atmorep_k.inference.output import open_prediction, plots_of
 from atmorep_k.reporting import blocks
-from atmorep_k.reporting.chapter import Chapter
+from atmorep_k.reporting.chapter import Chapter, Section
 from atmorep_k.reporting.picture import Picture
 from atmorep_k.reporting.score_cards import words
-from atmorep_k.reporting.section import Section
 
 # Names that pictures of the tasks begin with, what they show, and whether colours are values.
 _SHOWN = {

@@ -61,7 +61,7 @@ def describe(path: Path) -> dict:
 
 def _count_weights(saved: SavedFile) -> dict[tuple[str, str], int]:
     """Counts the weights of a file by (field, role)."""
-    counts = {}
+    counts: dict[tuple[str, str], int] = {}
     for name, place in saved.places.items():
         if place[1] != "normalizer":
             counts[place] = counts.get(place, 0) + saved.size(name)

@@ -28,7 +28,7 @@ class SavedFile:
         UserError: where there is none, or it is no model of this package.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: str | Path):
         path = Path(path)
         self.path = path / "model.keras" if path.is_dir() else path
         if not self.path.is_file():
@@ -63,7 +63,7 @@ class SavedFile:
             self.config = modern(self.config)
         self.metadata: dict = json.loads(archive.read("metadata.json"))
         self._statistics = np.load(io.BytesIO(archive.read(STATISTICS)))
-        stream = opened.enter_context(_Stored(archive, WEIGHTS))
+        stream = opened.enter_context(_Stored(archive, self.path, WEIGHTS))
         self._weights = opened.enter_context(h5py.File(stream, "r"))
         self.places: dict[str, tuple[str, str]] = self._find_places()
 
@@ -75,7 +75,8 @@ class SavedFile:
         """
         import h5py
 
-        found, self._paths = {}, {}
+        found: dict[str, tuple[str, str]] = {}
+        self._paths: dict[str, str] = {}
 
         def add(path, item):
             if isinstance(item, h5py.Dataset) and path.startswith("field_"):
@@ -119,11 +120,11 @@ class _Stored(io.RawIOBase):
     HDF5 does for every array.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, name: str):
+    def __init__(self, archive: zipfile.ZipFile, path: Path, name: str):
         info = archive.getinfo(name)
         if info.compress_type != zipfile.ZIP_STORED:
             raise ValueError(f"{name} is compressed, which Keras does not do")
-        self._file = open(archive.filename, "rb")  # noqa: SIM115 (closed with this one)
+        self._file = open(path, "rb")  # noqa: SIM115 (closed with this one)
         self._file.seek(info.header_offset + 26)
         self._begin = info.header_offset + 30 + sum(struct.unpack("<HH", self._file.read(4)))
         self._size, self._at = info.file_size, 0

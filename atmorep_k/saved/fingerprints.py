@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -38,7 +39,7 @@ def fingerprints(path: Path) -> dict[str, str]:
     Raises:
         UserError: see `arrays`.
     """
-    hashes = {}
+    hashes: dict[str, Any] = {}  # field -> what hashlib calculates with
     for field, _, name, array in arrays(path):
         found = hashes.setdefault(field, hashlib.sha256())
         found.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode())

@@ -79,7 +79,7 @@ def frozen_text(field: dict) -> str:
         return "?"
     if field["frozen"] in (0, field["weights"]):
         return share_text(field["frozen"], field["weights"])
-    by_share = {}
+    by_share: dict[str, list[str]] = {}
     for role, part in field["parts"].items():
         by_share.setdefault(share_text(part["frozen"], part["weights"]), []).append(role)
     return "; ".join(f"{', '.join(roles)} {share}" for share, roles in by_share.items())
@@ -94,9 +94,10 @@ def share_text(frozen: int, weights: int) -> str:
 
 def coupling_lines(description: dict) -> list[str]:
     """Returns the couplings as a graph of plain characters; none where nothing is coupled."""
-    couplings, lines = description["couplings"], []
+    couplings = description["couplings"]
     if not couplings:
-        return lines
+        return []
+    lines = []
     names = [f["name"] for f in description["fields"]]
     width = max(map(len, names))
     for name in names:

@@ -16,7 +16,7 @@ from atmorep_k.evaluation.truth import beside
 from atmorep_k.evaluation.weights import PointWeights
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
-from atmorep_k.inference.members import spread
+from atmorep_k.inference.canvas import spread
 from atmorep_k.tasks.compared import area_of, mean_of, picture
 
 _PANELS = {

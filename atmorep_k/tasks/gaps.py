@@ -12,8 +12,8 @@ from atmorep_k.earth import places
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
+from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.frame import Frame
-from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice
 

@@ -11,8 +11,8 @@ from atmorep_k.data.stores.base import Store
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.predictions.matching import match
 from atmorep_k.evaluation.truth import beside
+from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.frame import Frame
-from atmorep_k.inference.members import mean_and_spread
 from atmorep_k.inference.opening import open_dataset
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice

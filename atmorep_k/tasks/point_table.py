@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.files import write_whole
-from atmorep_k.inference.members import spread
+from atmorep_k.inference.canvas import spread
 
 if TYPE_CHECKING:
     import pandas as pd

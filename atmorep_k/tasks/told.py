@@ -8,7 +8,7 @@ import numpy as np
 
 from atmorep_k.batch import TOKEN_INFO, calendar, time_of
 from atmorep_k.errors import UserError
-from atmorep_k.inference.members import mean_and_spread
+from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.variants import Variants
 
 if TYPE_CHECKING:

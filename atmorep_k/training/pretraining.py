@@ -142,10 +142,9 @@ class Pretraining(Component):
             raise unknown("TrainingSchedule.best", schedule.best, allowed[1:])
         if schedule.best in watched and not schedule.ends_epoch_with(self.watch.every):
             raise UserError(
-                f"{schedule.best!r} is not known at the end of any epoch of "
-                f"{schedule.steps_per_epoch} steps within {schedule.steps} steps: choose a "
-                f"Watch.every that divides TrainingSchedule.steps_per_epoch, not "
-                f"{self.watch.every}."
+                f"no epoch of {schedule.steps_per_epoch} steps ends with {schedule.best!r} within "
+                f"{schedule.steps} steps: choose a Watch.every that divides "
+                f"TrainingSchedule.steps_per_epoch, not {self.watch.every}."
             )
 
     def _started_engine(self) -> Engine:

@@ -1,5 +1,7 @@
 """What blocks have in common that attend to other fields."""
 
+from collections.abc import Callable
+
 import keras
 
 from atmorep_k.components.blocks.mlp import MLP, plain_norm
@@ -16,7 +18,7 @@ class CoupledBlock(Configured, keras.layers.Layer):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
         self.coupled: dict[str, tuple] = {}
-        self._make_coupler = None
+        self._make_coupler: Callable[..., keras.layers.Layer] | None = None
         self._coupler_names: list[str] = []
 
     def couple(self, others, make):
@@ -34,6 +36,7 @@ class CoupledBlock(Configured, keras.layers.Layer):
 
         A list would be saved by position, and couplings in another order would swap their weights.
         """
+        assert self._make_coupler is not None, "couple() comes first"
         layer = self._make_coupler(name=attribute, dtype=self.dtype_policy, **changes)
         layer.build(x_shape, other_shape)
         setattr(self, attribute, layer)

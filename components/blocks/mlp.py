@@ -57,7 +57,7 @@ class MLP(Configured, keras.layers.Layer):
             self._linear(wide, f"hidden_{number}", wide) for number in range(1, self.num_layers - 1)
         ]
         self.narrow = self._linear(channels, "narrow", wide)
-        if self.norm:
+        if self.input_norm is not None:
             self.input_norm.build(input_shape)
 
     def _linear(self, units, name, width):

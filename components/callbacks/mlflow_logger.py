@@ -15,10 +15,10 @@ class MLflowLogger(RunLogger):
     """Logs a run with MLflow: configuration, losses, watched and final scores, files, pictures.
 
     Args:
-        experiment: that the run belongs to; made if need be.
+        experiment: name of the experiment that the run belongs to; created if it does not exist.
         tracking_uri: the server, or a place like `sqlite:///runs.db`; None: MLflow's own choice,
             which `MLFLOW_TRACKING_URI` sets.
-        run_name: of the run; None: the name of its directory.
+        run_name: name of the run; None: the name of its directory.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MLflowLogger(RunLogger):
             return known_as
         except mlflow.exceptions.MlflowException as error:
             where = self.tracking_uri or mlflow.get_tracking_uri()
-            raise UserError(f"MLflow does not take the run at {where}: {error}") from error
+            raise UserError(f"MLflow refused the run at {where}: {error}") from error
 
     def _new(self, name: str, settings: dict[str, str]) -> str:
         client, parameter = self._client, _library().entities.Param
@@ -77,7 +77,7 @@ class MLflowLogger(RunLogger):
             self._client.log_artifact(self._id, str(path), "plots")
 
     def close(self, finished):
-        """Says how the run has ended."""
+        """Reports how the run ended."""
         self._client.set_terminated(self._id, "FINISHED" if finished else "KILLED")
 
 
@@ -85,7 +85,7 @@ def _library():
     try:
         import mlflow
     except ImportError as error:
-        raise missing_extra("MLflow, which MLflowLogger speaks to,", "mlflow") from error
+        raise missing_extra("MLflow, which MLflowLogger needs,", "mlflow") from error
     return mlflow
 
 

@@ -17,9 +17,9 @@ _CURVES = ("loss", "val_loss", "learning_rate", "samples_per_second")
 class RunLogger(RunCallback, Component):
     """Sends configuration, history.csv and watch.csv as they grow, in the end scores and pictures.
 
-    At each end of an epoch new rows are sent. `run.json` remembers as what the service knows the
-    run and the last step that it has: a resumed run goes on there, and no row is sent twice. A
-    subclass says how a service is spoken to.
+    At each end of an epoch new rows are sent. `run.json` keeps the service's identifier
+    of the run and the last step sent: a resumed run continues there, and no row is sent twice. A
+    subclass talks to one service.
     """
 
     def begin(self, run: RunDirectory, config_text: str, start_step: int) -> None:

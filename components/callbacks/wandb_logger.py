@@ -12,9 +12,9 @@ class WandbLogger(RunLogger):
     """Logs a run with Weights & Biases: configuration, losses, scores, files, pictures.
 
     Args:
-        project: that the run belongs to.
+        project: name of the project that the run belongs to.
         entity: user or team; None: the one that is logged in.
-        run_name: of the run; None: the name of its directory.
+        run_name: name of the run; None: the name of its directory.
         mode: `offline` writes into `wandb/` of the run, for `wandb sync`; None: what
             `WANDB_MODE` says, else `online`.
     """
@@ -65,7 +65,7 @@ class WandbLogger(RunLogger):
         self._logged.log({**images, "step": self._sent})
 
     def close(self, finished):
-        """Says how the run has ended, and waits until all is sent."""
+        """Reports how the run ended, and waits until all is sent."""
         self._logged.finish(exit_code=0 if finished else 1)
 
 
@@ -73,5 +73,5 @@ def _library():
     try:
         import wandb
     except ImportError as error:
-        raise missing_extra("wandb, which WandbLogger speaks to,", "wandb") from error
+        raise missing_extra("wandb, which WandbLogger needs,", "wandb") from error
     return wandb

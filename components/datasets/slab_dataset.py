@@ -82,7 +82,10 @@ class SlabDataset(WindowDataset):
             threads,
             stores,
         )
-        self.slab = tuple(int(n) for n in slab)
+        if len(slab) != 3:
+            raise UserError(f"SlabDataset.slab has three sizes (time, lat, lon), not {slab}.")
+        time, lat, lon = (int(n) for n in slab)
+        self.slab = (time, lat, lon)
         self.patches = patches
         self.lanes = lanes
         checks.check_positive(self, ("patches", "lanes"))
@@ -95,7 +98,7 @@ class SlabDataset(WindowDataset):
         rows, columns = self._stores.corners(self.region)
         weights = self._row_weights(rows)
         rows, columns = self._slab_corners(rows, columns, room)
-        self._positions = {
+        self._slab_positions = {
             name: SlabPositions(
                 Positions(
                     f"{name}/slab", self._starts(name, period), rows, weights, columns, self.lanes
@@ -109,6 +112,7 @@ class SlabDataset(WindowDataset):
             )
             for name, period in self._periods.items()
         }
+        self._positions = dict(self._slab_positions)
 
     def _row_weights(self, rows: np.ndarray) -> np.ndarray:
         of = self._stores.reference
@@ -165,7 +169,7 @@ class SlabDataset(WindowDataset):
         return Lanes(self.lanes, self.patches).most(samples) * slab
 
     def _source(self, split: Split, seed: int, samples, first: int) -> Source:
-        positions = self._positions[split]
+        positions = self._slab_positions[split]
         start = functools.partial(self._start, positions, seed)
         slabs = Slabs(positions.lanes, samples, first, self.patches, start)
         return functools.partial(self._cut, positions, seed, samples, slabs)

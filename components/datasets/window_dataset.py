@@ -3,7 +3,7 @@
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from atmorep_k.windows.opened import StoreWindows
 from atmorep_k.windows.positions import Positions, row_weights
 from atmorep_k.windows.prefetch import prefetch
 from atmorep_k.windows.randomness import bits
+from atmorep_k.windows.reader import Cube
 from atmorep_k.windows.sample import Sample
 from atmorep_k.windows.stores import Stores
 
@@ -114,7 +115,8 @@ class WindowDataset(Component):
 
     def _place(self) -> None:
         rows, columns = self._stores.corners(self.region)
-        of, self._positions = self._stores.reference, {}
+        of = self._stores.reference
+        self._positions: dict[str, Callable[[int, int, int], Position]] = {}
         weights = row_weights(of.store.latitude, rows, of.window.shape[1], self.area_uniform)
         for name, period in self._periods.items():
             starts = self._stores.starts(name, period, self._spans[name])
@@ -177,7 +179,7 @@ class WindowDataset(Component):
         slots, samples = self.windows.slots(masking), checks.samples_of(batch_size, part)
         source = self._source(split, seed, samples, start_step)
         make = functools.partial(self._batch, split, samples, masking, slots, seed, source)
-        steps = itertools.count(start_step)
+        steps: Iterable[int] = itertools.count(start_step)
         if num_steps is not None:
             steps = range(start_step, start_step + num_steps)
         one = empty_batch(self.fields, 1, slots)
@@ -196,7 +198,8 @@ class WindowDataset(Component):
     def _windows(self, split: Split, seed: int, samples: Samples, step: int):
         numbers = [divmod(n, self.samples_per_epoch) for n in samples(step)]
         places = [self.position(split, seed, *number) for number in numbers]
-        stores, readings = self._stores, []
+        stores = self._stores
+        readings: list[dict[str, Cube]] = []
         in_flight = stores.in_flight
 
         def cube(row: int, field: FieldSpec) -> np.ndarray:

@@ -92,7 +92,8 @@ class Mesh(Component):
         """
         known = math.prod(n for n in self.shape if n > 0)
         if -1 in self.shape and devices % known == 0:
-            return tuple(devices // known if n == -1 else n for n in self.shape)
+            samples, model = (devices // known if n == -1 else n for n in self.shape)
+            return samples, model
         if -1 in self.shape or known > devices:
             raise UserError(
                 f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape of no more."
@@ -102,7 +103,8 @@ class Mesh(Component):
                 f"Mesh.shape is {self.shape}, but {processes} processes have {devices} devices "
                 f"together: with several processes the mesh has to be all of them."
             )
-        return self.shape
+        samples, model = self.shape
+        return samples, model
 
     def rules(self, model: Any, shape: Sequence[int] | None = None) -> Layout:
         """Returns the axes of the dimensions of each weight that is split, by its path.

@@ -1,5 +1,7 @@
 """The encoder of one field: transformer blocks over its tokens, one after the other."""
 
+from collections.abc import Callable
+
 import keras
 
 from atmorep_k.components.blocks import TransformerBlock
@@ -45,7 +47,7 @@ class Encoder(Templated):
         self.remat = remat
         if num_layers < 1:
             raise UserError(f"Encoder.num_layers must be at least 1, not {num_layers}.")
-        self.couplings = None
+        self.couplings: tuple[dict[str, tuple], Callable[..., keras.layers.Layer]] | None = None
 
     def couple(self, others, make):
         """Says, before the encoder is built, which other fields each of its blocks attends to.

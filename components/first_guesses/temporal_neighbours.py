@@ -14,7 +14,7 @@ FAR = 1e9
 
 @component("first_guess")
 class TemporalNeighbours(Configured, keras.layers.Layer):
-    """Interpolates hidden tokens, point by point, between the visible times around them.
+    """Interpolates masked tokens, point by point, between the visible times around them.
 
     x(t) = (1 - w) x(t0) + w x(t1), w = (t - t0) / (t1 - t0), with t0 the last hour of the nearest
     visible token before and t1 the first hour of the next one at the same place. With a visible
@@ -37,7 +37,7 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
         token_size: points of a token in (time, lat, lon); set by the model.
 
     Raises:
-        UserError: where the scale is not positive.
+        UserError: if the scale is not positive.
 
     Shapes:
         input: (batch, level, time, lat, lon, value), normalised values, hidden tokens 0

@@ -1,4 +1,4 @@
-"""What all losses share: the weighted mean of a score of each value of an ensemble."""
+"""Base of all losses: the weighted mean of a score of each value of an ensemble."""
 
 import keras
 from keras import ops
@@ -67,7 +67,7 @@ class EnsembleLoss(keras.losses.Loss):
             weight = ops.ones_like(target)
             if sample_weight is not None:
                 slot = ops.convert_to_tensor(sample_weight, dtype="float32")[..., None]
-                # Hidden before the score: 0 times an overflow would be NaN, in gradients too.
+                # Set to 0 before the score: 0 times an overflow would be NaN, in gradients too.
                 target = ops.where(slot > 0.0, target, 0.0)
                 members = ops.where((slot > 0.0)[..., None], members, 0.0)
                 weight = weight * slot
@@ -81,7 +81,7 @@ class EnsembleLoss(keras.losses.Loss):
 
 
 def num_members(members, loss: keras.losses.Loss) -> int:
-    """Returns the size of an ensemble of which `loss` needs the spread.
+    """Returns the number of members, of which `loss` needs at least two.
 
     Args:
         members: (batch, level, masked, member, value).
@@ -94,7 +94,7 @@ def num_members(members, loss: keras.losses.Loss) -> int:
     if number < 2:
         raise UserError(
             f"{type(loss).__name__} scores the spread of an ensemble and needs at least 2 members, "
-            f"given {number}: raise num_members of the tail or choose EnsembleMSE."
+            f"not {number}: raise num_members of the tail or choose EnsembleMSE."
         )
     return number
 

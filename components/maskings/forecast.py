@@ -9,7 +9,7 @@ from atmorep_k.registry import component
 
 @component("masking")
 class Forecast(Masking):
-    """Hides the last time tokens of a window, at all places and levels.
+    """Masks the last time tokens of a window, at all places and levels.
 
     Args:
         num_tokens: how many time tokens are forecast.
@@ -26,12 +26,16 @@ class Forecast(Masking):
     def num_slots(self, num_tokens):
         """Returns num_tokens * Y * X."""
         times, rows, columns = num_tokens
-        if self.num_tokens >= times:
+        return len(self.masked_times(times)) * rows * columns
+
+    def masked_times(self, num_times):
+        """Returns the last `num_tokens` time tokens."""
+        if self.num_tokens >= num_times:
             raise UserError(
-                f"Forecast.num_tokens = {self.num_tokens} would hide the whole window of {times} "
-                f"time tokens; it can be at most {times - 1}."
+                f"Forecast.num_tokens = {self.num_tokens} would mask the whole window of "
+                f"{num_times} time tokens; it can be at most {num_times - 1}."
             )
-        return self.num_tokens * rows * columns
+        return list(range(num_times - self.num_tokens, num_times))
 
     def choose(self, rng, num_levels, num_tokens):
         """Returns the last tokens in row-major order, all with weight 1."""

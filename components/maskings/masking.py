@@ -45,6 +45,19 @@ class Masking(Component):
         """
         raise NotImplementedError
 
+    def masked_times(self, num_times: int) -> list[int]:
+        """Returns the time tokens that are masked at all places and levels of every window.
+
+        Empty, unless a subclass masks whole times.
+
+        Args:
+            num_times: time tokens of the window.
+
+        Raises:
+            UserError: where the masking does not suit the window.
+        """
+        return []
+
     def choose(
         self, rng: np.random.Generator, num_levels: int, num_tokens: tuple[int, int, int]
     ) -> tuple[np.ndarray, np.ndarray]:

@@ -134,9 +134,10 @@ def treat_tokens(
     """
     number = len(token)
     hidden, noised, resampled = (rng.random(number) < rate for rate in rates)
-    # Of the clean values, before any treatment.
-    flat = tokens.reshape(-1, tokens.shape[-1])
-    sigma = flat.std(axis=0, ddof=min(1, len(flat) - 1)) if noised.any() else None
+    if noised.any():
+        # Of the clean values, before any treatment.
+        flat = tokens.reshape(-1, tokens.shape[-1])
+        sigma = flat.std(axis=0, ddof=min(1, len(flat) - 1))
     tokens[sample[hidden], token[hidden]] = 0.0
     share = rng.random((np.count_nonzero(noised), 1), dtype=np.float32)
     if noised.any():

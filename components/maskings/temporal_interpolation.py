@@ -11,10 +11,10 @@ from atmorep_k.registry import component
 
 @component("masking")
 class TemporalInterpolation(Masking):
-    """Hides given time tokens of a window, at all places and levels.
+    """Masks given time tokens of a window, at all places and levels.
 
     Args:
-        time_tokens: which time tokens are hidden, counted from 0; the middle one, T // 2, if None.
+        time_tokens: which time tokens are masked, counted from 0; the middle one, T // 2, if None.
 
     Raises:
         UserError: where they repeat or (when used) are not in the window or leave nothing to see.
@@ -31,25 +31,26 @@ class TemporalInterpolation(Masking):
             )
 
     def num_slots(self, num_tokens):
-        """Returns the number of hidden time tokens times Y * X."""
-        return len(self._hidden(num_tokens[0])) * num_tokens[1] * num_tokens[2]
+        """Returns the number of masked time tokens times Y * X."""
+        return len(self.masked_times(num_tokens[0])) * num_tokens[1] * num_tokens[2]
 
     def choose(self, rng, num_levels, num_tokens):
-        """Returns the tokens of the hidden times in row-major order, all with weight 1."""
+        """Returns the tokens of the masked times in row-major order, all with weight 1."""
         index = np.arange(np.prod(num_tokens)).reshape(num_tokens)
-        return every_level(index[self._hidden(num_tokens[0])], num_levels)
+        return every_level(index[self.masked_times(num_tokens[0])], num_levels)
 
-    def _hidden(self, times: int) -> list[int]:
-        hidden = [times // 2] if self.time_tokens is None else sorted(self.time_tokens)
-        outside = [t for t in hidden if not 0 <= t < times]
+    def masked_times(self, num_times):
+        """Returns `time_tokens`, ascending."""
+        masked = [num_times // 2] if self.time_tokens is None else sorted(self.time_tokens)
+        outside = [t for t in masked if not 0 <= t < num_times]
         if outside:
             raise UserError(
                 f"TemporalInterpolation.time_tokens holds {outside[0]}, but the time tokens of the "
-                f"window are 0 to {times - 1}."
+                f"window are 0 to {num_times - 1}."
             )
-        if len(hidden) >= times:
+        if len(masked) >= num_times:
             raise UserError(
-                f"TemporalInterpolation would hide all {times} time tokens of the window; "
+                f"TemporalInterpolation would mask all {num_times} time tokens of the window; "
                 f"at least one must stay visible."
             )
-        return hidden
+        return masked

@@ -33,6 +33,9 @@ class MonthlyNormalizer(Component):
     """
 
     def __init__(self):
+        self._clear()
+
+    def _clear(self) -> None:
         self.latitude: np.ndarray | None = None
         self.longitude: np.ndarray | None = None
         self.first_year: int | None = None
@@ -47,7 +50,7 @@ class MonthlyNormalizer(Component):
         return self._scope is not None and bool(self._held or self._stored)
 
     @property
-    def scope(self) -> Scope:
+    def scope(self) -> Scope | None:
         """What the statistics are of: the whole field, or each grid point."""
         return self._scope
 
@@ -105,17 +108,17 @@ class MonthlyNormalizer(Component):
         self.latitude = np.asarray(latitude, np.float64)
         self.longitude = np.asarray(longitude, np.float64)
         try:
-            self._read(times)
+            self._read(statistics, scope, times)
         except UserError:
-            self.__init__()  # not fitted, so that another store may be tried
+            self._clear()  # not fitted, so that another store may be tried
             raise
 
-    def _read(self, times: np.ndarray | None) -> None:
-        self._stored.read(self._scope, [])  # says so at once where there are none
+    def _read(self, of: StoredStatistics, scope: Scope, times: np.ndarray | None) -> None:
+        of.read(scope, [])  # says so at once where there are none
         if self.first_year is None:
-            self._hold_calendar()
-        elif self._scope == "global":
-            self._hold(self._stored.slots)
+            self._hold_calendar(of, scope)
+        elif scope == "global":
+            self._hold(of.slots)
         if times is not None:
             self.hold(times)
 
@@ -132,10 +135,9 @@ class MonthlyNormalizer(Component):
         for slot in wanted:
             self._find(int(slot))
 
-    def _hold_calendar(self) -> None:
-        of = self._stored
+    def _hold_calendar(self, of: StoredStatistics, scope: Scope) -> None:
         for slot in of.slots:
-            mean, std = of.read(self._scope, [slot])
+            mean, std = of.read(scope, [slot])
             if not (good := usable(mean, std)[0]).all():
                 level = int(np.argmin(good))
                 raise UserError(
@@ -147,8 +149,9 @@ class MonthlyNormalizer(Component):
 
     def _hold(self, slots: np.ndarray) -> None:
         """Reads months of the store and keeps those that can be used."""
+        assert self._stored is not None and self._scope is not None, "fit() comes first"
         mean, std = self._stored.read(self._scope, slots)
-        good = usable(mean, std).all(axis=1)
+        good = np.all(usable(mean, std), axis=1)
         for number in np.flatnonzero(good):
             self._keep(int(slots[number]), mean[number], std[number])
         self._unusable |= set(slots[~good].tolist())
@@ -158,9 +161,11 @@ class MonthlyNormalizer(Component):
         self._held[slot] = (mean.reshape(-1, *places), std.reshape(-1, *places))
 
     def _warn_of_size(self, slots: np.ndarray) -> None:
+        if self._scope != "grid_point" or self.latitude is None or self.longitude is None:
+            return
         points = len(self.latitude) * len(self.longitude)
         size = 8 * len(slots) * self.num_levels * points
-        if self._scope == "grid_point" and size > _MANY_BYTES:
+        if size > _MANY_BYTES:
             log.warning(
                 "statistics of each grid point for %d months take %.1f GB of memory and of the "
                 "saved model; shorter periods take less",
@@ -218,7 +223,8 @@ class MonthlyNormalizer(Component):
         # A window touches two months at most: crop each once, then repeat it in time.
         touched, at = np.unique(self._slots_of(times), return_inverse=True)
         slots = [self._find(int(slot)) for slot in touched]
-        return tuple(self._of_window(slots, which, at, rows, columns) for which in (0, 1))
+        mean, std = (self._of_window(slots, which, at, rows, columns) for which in (0, 1))
+        return mean, std
 
     def _of_window(self, slots: list[int], which: int, at, rows, columns) -> np.ndarray:
         crops = [self._held[slot][which] for slot in slots]
@@ -276,7 +282,7 @@ class MonthlyNormalizer(Component):
         slots = np.asarray(state.get("slots", np.arange(len(mean))))
         good = np.ones(len(mean), bool)
         if self.first_year is not None:
-            good = usable(mean, std).all(axis=1)
+            good = np.all(usable(mean, std), axis=1)
         self._held, self._unusable, self._stored = {}, set(), None
         for number in np.flatnonzero(good):
             self._keep(int(slots[number]), mean[number], std[number])

@@ -27,8 +27,8 @@ class BlockSummary:
 
     Args:
         block: which.
-        low: `(time, level)` smallest finite value; infinite where there is none.
-        high: `(time, level)` largest finite value; minus infinity where there is none.
+        low: `(time, level)` smallest finite value; infinite if there is none.
+        high: `(time, level)` largest finite value; minus infinity if there is none.
         moments: `(4, time, level)` float64 sums over points, weighted by area: of 1, of the values,
             of their absolute values, of their squares; finite ones only.
         points: number of points of a step and level.

@@ -164,7 +164,7 @@ def _table() -> dict[str, tuple[Bounds, bool]]:
 def may_rest(name: str) -> bool:
     """Returns whether a variable may be the same for hours, or the same everywhere."""
     row = _table().get(canonical_name(name))
-    return bool(row) and row[1]
+    return row is not None and row[1]
 
 
 def bounds_of(name: str, info: VariableInfo, level: float, level_type: str) -> Bounds | None:
@@ -228,7 +228,7 @@ def other_units(name: str, info: VariableInfo) -> dict[str, tuple[float, float]]
         says; of units that differ only in name one, and not those themselves.
     """
     own, known = _to_table(name, info), variable_info(name)
-    if own is None:
+    if own is None or known is None:
         return {}
     slips = _SLIPS.get(canonical_name(name), {})
     candidates = {known.units: (1.0, 0.0), **convertible_to(known.units), **slips}

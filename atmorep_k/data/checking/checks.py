@@ -1,6 +1,6 @@
 """`atmorep-k data check`: may training start? Looks at all of a store, says what is wrong."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from atmorep_k.data.checking.files import FileCheck, unfinished
@@ -14,7 +14,7 @@ from atmorep_k.data.opening import open_group, open_store
 from atmorep_k.data.stores.base import Store
 from atmorep_k.errors import UserError
 
-_NOT_OPENED = "not looked at, as the store cannot be opened"
+_NOT_OPENED = "not checked, because the store cannot be opened"
 
 
 def check(
@@ -36,7 +36,7 @@ def check(
         progress: called with the bytes that were looked at, and their total.
 
     Raises:
-        UserError: where there is no store.
+        UserError: if there is no store.
     """
     path = Path(path)
     left = unfinished(path)
@@ -52,8 +52,8 @@ def check(
         broken = [] if axes else [Finding("error", "record", str(error).rstrip("."))]
         return _unopened(path, [*left, *axes, *broken])
     except (KeyError, ValueError, OSError, RuntimeError) as error:
-        broken = Finding("error", "record", f"the store cannot be opened: {error}")
-        return _unopened(path, [*left, *axes, broken])
+        unreadable = Finding("error", "record", f"the store cannot be opened: {error}")
+        return _unopened(path, [*left, *axes, unreadable])
     return _Check(store, fast, threads, progress).report([*axes, *left])
 
 
@@ -62,7 +62,11 @@ def _as_error(finding: Finding) -> Finding:
 
 
 def _not_a_store(path: Path) -> Finding:
-    return Finding("error", "record", f"{path} has no time: it is no store, or one written half")
+    return Finding(
+        "error",
+        "record",
+        f"{path} has no time axis: it is not a store, or writing it did not finish",
+    )
 
 
 def _unopened(path: Path, findings: list[Finding]) -> Report:
@@ -85,26 +89,29 @@ class _Check:
         self._progress, self._done, self._total = progress, 0, 0
 
     def report(self, findings: list[Finding]) -> Report:
-        """Looks at everything.
+        """Runs all checks.
 
         Args:
             findings: what is known already.
         """
-        found, checks = list(findings), {}
+        found = list(findings)
+        checks: dict[str, FileCheck | LinkedFiles] = {}
         for name in self._store.variables:
             try:
                 self._check_sizes(name)
-                kind = LinkedFiles if isinstance(self._store, LinkedStore) else FileCheck
-                checks[name] = kind(self._store, name, self._threads)
+                if isinstance(self._store, LinkedStore):
+                    checks[name] = LinkedFiles(self._store, name, self._threads)
+                else:
+                    checks[name] = FileCheck(self._store, name, self._threads)
             except (ValueError, KeyError, OSError) as error:
-                words = f"its array cannot be used: {str(error).split(' [')[0]}"
+                words = f"its array is invalid: {str(error).split(' [')[0]}"
                 found.append(Finding("error", "files", words, name))
         self._total = sum(self._bytes(name, of) for name, of in checks.items())
         for of in checks.values():
             found += of.findings(self._advance)
         without = [name for name, of in checks.items() if not of.has_checksums]
         if without:
-            words = f"there are no checksums of {len(without)} variable(s): damage may go unseen"
+            words = f"{len(without)} variable(s) have no checksums: damage may go unnoticed"
             found.append(Finding("warning", "files", words, count=len(without)))
         found += check_fingerprint(self._store)
         for name, of in checks.items():
@@ -117,11 +124,11 @@ class _Check:
         expected = tuple(map(len, axes))
         if sizes != expected:
             raise UserError(
-                f"it has {sizes} values along (time, level, latitude, longitude), the axes of the "
-                f"store {expected}"
+                f"it has {sizes} values along (time, level, latitude, longitude), but the axes of "
+                f"the store have {expected}"
             )
 
-    def _bytes(self, name: str, of: FileCheck) -> int:
+    def _bytes(self, name: str, of: FileCheck | LinkedFiles) -> int:
         values = 0 if self._fast else values_of(self._store, name).num_bytes
         return of.num_bytes + values
 
@@ -130,7 +137,7 @@ class _Check:
         if self._progress:
             self._progress(self._done, self._total)
 
-    def _variable(self, name: str, of: FileCheck) -> list[Finding]:
+    def _variable(self, name: str, of: FileCheck | LinkedFiles) -> list[Finding]:
         if self._fast:
             return check_statistics(self._store, name, None)
         survey = survey_values(
@@ -139,7 +146,9 @@ class _Check:
         values = check_values(self._store, name, survey)
         return values + check_statistics(self._store, name, survey)
 
-    def _looked_at(self, checks: dict[str, FileCheck], without: list[str]) -> dict[str, str]:
+    def _looked_at(
+        self, checks: Mapping[str, FileCheck | LinkedFiles], without: list[str]
+    ) -> dict[str, str]:
         store = self._store
         names = f"of {len(store.variables)} variable(s)"
         numbers = f"{len(store.latitude)} x {len(store.longitude)} points"
@@ -147,6 +156,6 @@ class _Check:
         return {
             "record": f"{len(store.time)} steps, {max(1, len(store.level))} level(s), {numbers}",
             "files": f"{sum(of.num_files for of in checks.values())} {names}, {sums}",
-            "values": "not looked at (--fast)" if self._fast else f"all {names}",
+            "values": "not checked (--fast)" if self._fast else f"all {names}",
             "statistics": f"those {names}",
         }

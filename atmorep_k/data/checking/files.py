@@ -8,7 +8,7 @@ import numpy as np
 
 from atmorep_k.data.checking.findings import Finding
 from atmorep_k.data.checking.value_reader import Block, ValueReader
-from atmorep_k.data.checking.values import Tiles
+from atmorep_k.data.checking.values import Tile, Tiles
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.writing.appending import READY, STAGE
 from atmorep_k.data.writing.executors import in_order
@@ -20,7 +20,7 @@ _NAMED = 3
 
 def unfinished(path: Path) -> list[Finding]:
     """Returns work on a store that was begun and not finished: beside it, or within."""
-    words = "a store written half: {} is left of work that ended early, or is still going on"
+    words = "an unfinished store: {} was left by work that stopped early or is still running"
     beside = sorted(path.absolute().parent.glob(f"{path.name}.partial*"))
     found = [Finding("warning", "files", words.format(p.name)) for p in beside]
     if (path / STAGE).exists():  # the store is what it was
@@ -42,7 +42,7 @@ class FileCheck:
         lost: the tiles without a file, (time, lat, lon).
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
 
     def __init__(self, store: Store, variable: str, threads: int = 1):
@@ -52,7 +52,7 @@ class FileCheck:
         files = self._reader.source.files()
         self._files = {self._reader.tile_of(index): path for index, path in files.items()}
         self.lost: Tiles = {tile for tile, path in self._files.items() if not path.is_file()}
-        self._checksums = _read_checksums(store.path, variable)
+        self._checksums = _read_checksums(Path(store.path), variable)
 
     @property
     def has_checksums(self) -> bool:
@@ -76,10 +76,10 @@ class FileCheck:
         Args:
             progress: called with the bytes that were read since its last call.
         """
-        found = self._told(self.lost, "file(s) are not there, and read as missing values")
+        found = self._told(self.lost, "file(s) are missing and read as missing values")
         strangers = self._strangers()
         if strangers:
-            words = f"file(s) belong to no part of the array, such as {strangers[0]}"
+            words = f"file(s) do not belong to the array, such as {strangers[0]}"
             sentence = f"{len(strangers)} {words}"
             found.append(
                 Finding("warning", "files", sentence, self._variable, count=len(strangers))
@@ -88,27 +88,28 @@ class FileCheck:
             return found
         if self._checksums.shape != self._numbers():
             sentence = (
-                f"its checksums are of {self._checksums.shape} files in (time, lat, lon), the "
+                f"its checksums are for {self._checksums.shape} files in (time, lat, lon), the "
                 f"array has {self._numbers()}"
             )
             return [*found, Finding("error", "files", sentence, self._variable)]
-        return found + self._compare(progress)
+        return found + self._compare(self._checksums, progress)
 
     def _numbers(self) -> tuple[int, ...]:
         return tuple(1 + max(tile[axis] for tile in self._files) for axis in range(3))
 
-    def _compare(self, progress: Callable[[int], None]) -> list[Finding]:
+    def _compare(self, sums: np.ndarray, progress: Callable[[int], None]) -> list[Finding]:
         present = [tile for tile in self._files if tile not in self.lost]
-        damaged, unknown = [], []
+        damaged: list[Tile] = []
+        unknown: list[Tile] = []
         with ThreadPoolExecutor(self._threads) as pool:
             for tile, value in in_order(pool, self._threads, self._checksum, present):
                 progress(self._files[tile].stat().st_size)
-                expected = int(self._checksums[tile])
+                expected = int(sums[tile])
                 if value != expected:
                     (damaged if expected else unknown).append(tile)
         return [
             *self._told(damaged, "file(s) do not match their checksum: they are damaged"),
-            *self._told(unknown, "file(s) are there that no checksum knows"),
+            *self._told(unknown, "file(s) have no checksum"),
         ]
 
     def _checksum(self, tile: tuple[int, int, int]) -> tuple[tuple[int, int, int], int]:
@@ -118,7 +119,7 @@ class FileCheck:
             return tile, -1
 
     def _strangers(self) -> list[str]:
-        root, known = self._reader.source.path, set(self._files.values())
+        root, known = Path(self._reader.source.path), set(self._files.values())
         if self._reader.source.field is not None:
             return []  # the array belongs to other variables, too
         files = (p for p in root.rglob("*") if p.is_file() and p.name != "zarr.json")
@@ -133,10 +134,10 @@ class FileCheck:
         more = ", ..." if len(tiles) > _NAMED else ""
         low, high = np.min(tiles, axis=0), np.max(tiles, axis=0) + 1
         sizes = (len(self._store.time), len(self._store.latitude), len(self._store.longitude))
-        start = tuple(int(v) for v in low * self._reader.tile)
-        stop = tuple(int(v) for v in np.minimum(high * self._reader.tile, sizes))
+        start = low * self._reader.tile
+        stop = np.minimum(high * self._reader.tile, sizes)
         sentence = f"{len(tiles)} {words}: {names}{more}"
-        where = self._where(Block(start, stop, (0, 0, 0)))
+        where = self._where(Block(_place(start), _place(stop), (0, 0, 0)))
         return [Finding("error", "files", sentence, self._variable, count=len(tiles), **where)]
 
     def _where(self, box: Block) -> dict:
@@ -150,10 +151,15 @@ class FileCheck:
         }
 
 
+def _place(index: np.ndarray) -> Tile:
+    time, row, column = index.tolist()
+    return time, row, column
+
+
 def _read_checksums(path: Path, variable: str) -> np.ndarray | None:
     """Returns the checksums of a variable, (time, lat, lon) of its shards; None without any."""
     import zarr
 
     if not (path / "checksums" / variable).is_dir():
         return None
-    return zarr.open_array(path / "checksums" / variable, mode="r")[:]
+    return np.asarray(zarr.open_array(path / "checksums" / variable, mode="r")[:])

@@ -9,6 +9,7 @@ import numpy as np
 from atmorep_k.data.checking.value_reader import values_of
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.opening import open_store
+from atmorep_k.data.stores.address import Location
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import gaps, iso, usual_step
 
@@ -27,7 +28,7 @@ def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
         scan: look at every value for missing ones; None does so if there are few (2 GiB).
 
     Raises:
-        UserError: where there is no store.
+        UserError: if there is no store.
     """
     store = open_store(path)
     if scan is None:
@@ -72,7 +73,7 @@ def _num_values(store: Store, name: str) -> int:
     return points * len(store.levels_of(name))
 
 
-def _bytes_on_disk(path: Path) -> int:
+def _bytes_on_disk(path: Location) -> int:
     return sum(
         os.path.getsize(os.path.join(folder, name))
         for folder, _, files in os.walk(path)
@@ -133,8 +134,8 @@ def as_text(values: dict[str, Any]) -> str:
     lines = [
         f"{values['path']}: {values['title'] or 'no title'}",
         *(["  SIMULATED: made by a model run, not by observation"] * bool(values["simulated"])),
-        f"  source       {values['source'] or 'not said'}",
-        f"  attribution  {values['attribution'] or 'not said'}",
+        f"  source       {values['source'] or 'unknown'}",
+        f"  attribution  {values['attribution'] or 'unknown'}",
         f"  period       {time['first']} to {time['last']}, {time['steps']} steps of "
         f"{time['step_hours']:g} h",
         *(_axis_text(values, name) for name in ("latitude", "longitude")),
@@ -170,7 +171,7 @@ def _variable_text(name: str, of: dict[str, Any]) -> list[str]:
     for word in ("mean", "std"):
         ends = [v for pair in of[word].values() for v in pair]
         if not ends:
-            lines.append(f"    monthly {word:<4} not there for the whole field")
+            lines.append(f"    monthly {word:<4} missing for the whole field")
             continue
         lines.append(f"    monthly {word:<4} from {min(ends):.6g} to {max(ends):.6g}")
     return [*lines, f"    {of['comment']}"] if of["comment"] else lines
@@ -188,10 +189,10 @@ def _missing_text(values: dict[str, Any]) -> list[str]:
         if of["missing_values"]:
             lines.append(f"  {name}: {of['missing_values']} values are NaN or infinite")
         if of["missing_shards"]:
-            lines.append(f"  {name}: {of['missing_shards']} shard(s) of its files are not there")
+            lines.append(f"  {name}: {of['missing_shards']} of its shard files are missing")
         if of["constant_levels"]:
             listed = " ".join(f"{v:g}" for v in of["constant_levels"])
             lines.append(f"  {name} is constant at level {listed}: no model can learn from it")
         if of["missing_values"] is None:
-            lines.append(f"  {name}: values not looked at (--scan does)")
+            lines.append(f"  {name}: values not read (--scan reads them)")
     return lines or ["  nothing"]

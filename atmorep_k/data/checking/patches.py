@@ -1,6 +1,7 @@
 """Places of a field that share a fault: how many, the first, and the box around all."""
 
 import dataclasses
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -33,13 +34,18 @@ class Patch:
         """
         if not mask.any():
             return None
-        first = np.unravel_index(int(np.argmax(mask)), mask.shape)
+
+        def in_field(point: Iterable[np.integer]) -> tuple[int, ...]:
+            return tuple(int(i + c) for i, c in zip(point, corner, strict=True))
+
         axes = [np.flatnonzero(mask.any(axis=_others(axis))) for axis in range(4)]
-        low, high = ([int(where[end]) for where in axes] for end in (0, -1))
-        moved = [
-            tuple(int(i + c) for i, c in zip(of, corner, strict=True)) for of in (first, low, high)
-        ]
-        return cls(int(mask.sum()), *moved, frozenset(int(v) + corner[1] for v in axes[1]))
+        return cls(
+            count=int(mask.sum()),
+            first=in_field(np.unravel_index(np.argmax(mask), mask.shape)),
+            low=in_field(where[0] for where in axes),
+            high=in_field(where[-1] for where in axes),
+            levels=frozenset(int(v) + corner[1] for v in axes[1]),
+        )
 
     def merged(self, other: "Patch | None") -> "Patch":
         """Returns the points of both, which have none in common."""

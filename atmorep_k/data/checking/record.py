@@ -48,17 +48,17 @@ def _read_time(array) -> np.ndarray:
 def check_time(time: np.ndarray) -> list[Finding]:
     """Returns what is wrong with the times of a record, `(time,)` datetime64."""
     if not len(time):
-        return [_error("there is no time in the record")]
+        return [_error("the record has no time steps")]
     steps, zero = np.diff(time), np.timedelta64(0)
     found = [
-        *_steps_found(time, steps < zero, "step(s) back in time: the times are not ascending"),
-        *_steps_found(time, steps == zero, "time(s) stand twice"),
+        *_steps_found(time, steps < zero, "step(s) back in time: times must ascend"),
+        *_steps_found(time, steps == zero, "time(s) occur twice"),
     ]
     usual = usual_step(time)
     if not usual:
         return found
     odd = (steps > zero) & (steps % usual != zero)
-    words = f"step(s) that are no multiple of the usual {usual / np.timedelta64(1, 'h'):g} h"
+    words = f"step(s) that are not a multiple of the usual {usual / np.timedelta64(1, 'h'):g} h"
     return [*found, *_steps_found(time, odd, words), *_gaps_found(time)]
 
 
@@ -89,7 +89,7 @@ def _check_places(name: str, values: np.ndarray) -> list[Finding]:
     """Checks an axis of space: its order, no value twice, no gap."""
     values = np.asarray(values, np.float64)
     if not len(values) or not np.all(np.isfinite(values)):
-        return [_error(f"the axis {name!r} is empty, or has a value that is not finite")]
+        return [_error(f"the axis {name!r} is empty or has a value that is not finite")]
     if np.any(np.abs(values) > _LIMITS.get(name, np.inf)):
         return [_error(f"the axis {name!r} goes from {values.min():g} to {values.max():g}")]
     steps = np.diff(_unrolled(values) if name == "lons" else values)

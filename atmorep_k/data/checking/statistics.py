@@ -5,7 +5,7 @@ import re
 import numpy as np
 
 from atmorep_k.data.checking.bounds import may_rest
-from atmorep_k.data.checking.findings import Finding
+from atmorep_k.data.checking.findings import Finding, Severity
 from atmorep_k.data.checking.survey import Survey
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.statistics import MONTHS, StoredStatistics, varies
@@ -25,7 +25,10 @@ def check_fingerprint(store: Store) -> list[Finding]:
     fingerprint = str(store.attributes.get("fingerprint", ""))
     if re.fullmatch("[0-9a-f]{64}", fingerprint):
         return []
-    words = f"the fingerprint is {fingerprint!r}, not 64 hexadecimal digits: a store written half"
+    words = (
+        f"the fingerprint is {fingerprint!r}, not 64 hexadecimal digits: writing the store did "
+        "not finish"
+    )
     return [Finding("error", "statistics", words)]
 
 
@@ -41,7 +44,7 @@ def check_statistics(store: Store, variable: str, survey: Survey | None) -> list
     try:
         statistics = store.statistics(variable)
         if not statistics.scopes or not len(statistics.slots):
-            return [_error(variable, "there are no statistics")]
+            return [_error(variable, "it has no statistics")]
         found = _check_level(store, variable, statistics, survey)
         if survey is not None and "grid_point" in statistics.scopes:
             found += _check_grid(store, variable, statistics)
@@ -63,14 +66,14 @@ def _check_level(
     finite = np.isfinite(mean) & np.isfinite(std)
     found = []
     if not finite.all():
-        levels = _levels(store, variable, ~finite.all(axis=0))
+        levels = _levels(store, variable, ~np.all(finite, axis=0))
         found.append(_error(variable, "its statistics are not finite", levels=levels))
     if survey is not None:
         return found + _compare(store, variable, statistics, (mean, std), survey)
-    flat = (finite & ~varies(mean, std)).any(axis=0)
+    flat = np.any(finite & ~varies(mean, std), axis=0)
     if flat.any():
         words = "its statistics have no spread: no model can be trained on it"
-        severity = "error" if flat.all() and not may_rest(variable) else "warning"
+        severity: Severity = "error" if flat.all() and not may_rest(variable) else "warning"
         levels = _levels(store, variable, flat)
         found.append(Finding(severity, "statistics", words, variable, levels=levels))
     return found
@@ -97,8 +100,8 @@ def _compare(store, variable: str, statistics: StoredStatistics, given, survey) 
     # Those of the original were made by other rules, over longer records.
     near &= ~far & (statistics.first_year is None)
     words = {
-        "error": "statistics that are not those of its values, by far",
-        "warning": "statistics that are not those of its values, by a little",
+        "error": "statistics that differ greatly from those of its values",
+        "warning": "statistics that differ slightly from those of its values",
     }
     return [
         _compared(store, variable, severity, words[severity], where)
@@ -115,7 +118,7 @@ def _of_values(statistics: StoredStatistics, slot: int, survey: Survey):
 
 def _compared(store, variable: str, severity, words: str, where: np.ndarray) -> Finding:
     months = int(where.any(axis=1).sum())
-    levels = _levels(store, variable, where.any(axis=0))
+    levels = _levels(store, variable, np.any(where, axis=0))
     sentence = f"{months} month(s) have {words}"
     return Finding(severity, "statistics", sentence, variable, levels=levels, count=months)
 
@@ -127,7 +130,8 @@ def _check_grid(store: Store, variable: str, statistics: StoredStatistics) -> li
     size = max(1, _HELD_VALUES // (len(wrong) * len(store.latitude) * len(store.longitude)))
     for start in range(0, len(slots), size):
         mean, std = statistics.read("grid_point", slots[start : start + size].tolist())
-        bad = ~(np.isfinite(mean) & np.isfinite(std) & (std >= 0)).all(axis=(2, 3))
+        good = np.isfinite(mean) & np.isfinite(std) & (std >= 0)
+        bad = ~np.all(good, axis=(2, 3))
         wrong |= bad.any(axis=0)
         months += int(bad.any(axis=1).sum())
     if not months:

@@ -18,7 +18,7 @@ _SMALLEST_FACTOR = 10.0
 def find_slips(
     name: str,
     info: VariableInfo,
-    levels: Sequence[float],
+    levels: np.ndarray,
     bounds: Sequence[Bounds | None],
     survey: Survey,
     *,
@@ -90,7 +90,7 @@ def _month(month: int) -> str:
     return str(np.datetime64(month, "M"))
 
 
-def _levels(info: VariableInfo, levels: Sequence[float], index: Sequence[int]) -> tuple:
+def _levels(info: VariableInfo, levels: np.ndarray, index: Sequence[int]) -> tuple:
     return tuple(float(levels[i]) for i in index) if info.has_level else ()
 
 
@@ -118,7 +118,7 @@ def _jumps(name, info, levels, units: dict, survey: Survey) -> list[Finding]:
 def _jump(name, info, unit: str, month: int, ratio: float, levels, index: list[int]) -> Finding:
     sentence = (
         f"from {_month(month)} on its mean size is {ratio:.3g} times that of the month before, as "
-        f"if a part of the record were in {unit}; the attribute says {info.units}"
+        f"if part of the record were in {unit}; the attribute says {info.units}"
     )
     first = _month(month)
     where = _levels(info, levels, index)

@@ -2,10 +2,11 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from atmorep_k.data.checking.findings import Finding
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.packing import Packing
@@ -35,11 +36,18 @@ class Block:
 
     def cut(self, size: tuple[int, int, int]) -> list["Block"]:
         """Returns it in parts of at most `size` points, in the order of time, lat, lon."""
-        steps = [range(a, b, n) for a, b, n in zip(self.start, self.stop, size, strict=True)]
-        return [
-            Block(corner, tuple(map(min, np.add(corner, size).tolist(), self.stop)), self.tile)
-            for corner in itertools.product(*steps)
-        ]
+        steps = (range(a, b, n) for a, b, n in zip(self.start, self.stop, size, strict=True))
+        return [self._part(corner, size) for corner in itertools.product(*steps)]
+
+    def _part(self, corner: Iterable[int], size: tuple[int, int, int]) -> "Block":
+        time, row, column = corner
+        last_time, last_row, last_column = self.stop
+        stop = (
+            min(time + size[0], last_time),
+            min(row + size[1], last_row),
+            min(column + size[2], last_column),
+        )
+        return Block((time, row, column), stop, self.tile)
 
 
 class ValueReader:
@@ -51,7 +59,7 @@ class ValueReader:
         threads: how many blocks are read at once.
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
 
     def __init__(self, store: Store, variable: str, threads: int = 1):
@@ -63,18 +71,18 @@ class ValueReader:
         self._packing = Packing.of(self.source.attributes)
         self.shape = tuple(self._array.shape)
         layout = self._array.chunk_layout
-        self.tile = tuple(self._in_space(layout.write_chunk.shape))
-        self.chunk = tuple(self._in_space(layout.read_chunk.shape))
+        self.tile = self._in_space(layout.write_chunk.shape)
+        self.chunk = self._in_space(layout.read_chunk.shape)
         self.levels = self.shape[-3] if self.source.has_level else 1
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
         """Number of values along (time, level, lat, lon)."""
-        time, *place = self._in_space(self.shape)
-        return (time, self.levels, *place)
+        time, rows, columns = self._in_space(self.shape)
+        return time, self.levels, rows, columns
 
     def _in_space(self, values) -> tuple[int, int, int]:
-        return (values[0], *values[-2:])
+        return values[0], values[-2], values[-1]
 
     @property
     def num_bytes(self) -> int:
@@ -99,7 +107,8 @@ class ValueReader:
             ]
 
     def _number(self, start: tuple[int, int, int]) -> tuple[int, int, int]:
-        return tuple(i // n for i, n in zip(start, self.tile, strict=True))
+        time, row, column = (i // n for i, n in zip(start, self.tile, strict=True))
+        return time, row, column
 
     def _block_size(self) -> tuple[int, int, int]:
         """Returns a tile, cut into fewer rows and then columns of chunks until it is small."""
@@ -108,13 +117,14 @@ class ValueReader:
             others = 4 * self.levels * int(np.prod(size)) // size[axis]
             wanted = max(1, BLOCK_BYTES // others // self.chunk[axis]) * self.chunk[axis]
             size[axis] = min(size[axis], wanted)
-        return tuple(size)
+        time, rows, columns = size
+        return time, rows, columns
 
     def read(self, block: Block) -> np.ndarray:
         """Returns the values (time, level, lat, lon) of a block, float32, NaN where missing.
 
         Raises:
-            ValueError: where a chunk cannot be decoded.
+            ValueError: if a chunk cannot be decoded.
         """
         time, *place = itertools.starmap(slice, zip(block.start, block.stop, strict=True))
         field = () if self.source.field is None else (self.source.field,)
@@ -153,10 +163,11 @@ def values_of(store: Store, variable: str, threads: int = 1) -> ValueReader:
     """Returns what reads a variable of any store, wherever its values lie.
 
     Raises:
-        ValueError: where they cannot be opened.
+        ValueError: if they cannot be opened.
     """
-    kind = LinkedValues if isinstance(store, LinkedStore) else ValueReader
-    return kind(store, variable, threads)
+    if isinstance(store, LinkedStore):
+        return LinkedValues(store, variable, threads)
+    return ValueReader(store, variable, threads)
 
 
 class LinkedFiles:
@@ -173,6 +184,6 @@ class LinkedFiles:
     def __init__(self, store: LinkedStore, variable: str, threads: int = 1):
         self.lost: set[tuple[int, int, int]] = set()
 
-    def findings(self, progress=None) -> list:
+    def findings(self, progress=None) -> list[Finding]:
         """Returns nothing."""
         return []

@@ -19,7 +19,8 @@ from atmorep_k.earth.times import iso
 
 # Beyond the bounds by so much of their width: rounding; a warning; else an error.
 _ROUNDING, _SLIGHT = 1e-4, 1e-2
-Tiles = set[tuple[int, int, int]]
+Tile = tuple[int, int, int]
+Tiles = set[Tile]
 
 
 def survey_values(
@@ -43,7 +44,7 @@ def survey_values(
         progress: called with the bytes (float32) of values that were done since its last call.
 
     Raises:
-        ValueError: where the array cannot be opened.
+        ValueError: if the array cannot be opened.
     """
     reader = values_of(store, variable, threads)
     look = _Look(reader, store, _limits(_bounds(store, variable), reader.levels))
@@ -143,23 +144,24 @@ def check_values(store: Store, variable: str, survey: Survey) -> list[Finding]:
         variable, info, store.levels_of(variable), bounds, survey, jumps=not may_rest(variable)
     )
     if survey.beyond and not survey.beyond.levels <= named:
-        found.append(_beyond(told, bounds, survey))
+        found.append(_beyond(told, bounds, survey, survey.beyond))
     return [*found, *slips, *_still(told, store, survey)]
 
 
-def _beyond(told: "_Told", bounds: list[Bounds | None], survey: Survey) -> Finding:
+def _beyond(told: "_Told", bounds: list[Bounds | None], survey: Survey, beyond: Patch) -> Finding:
     widest = _limits(bounds, len(bounds), _SLIGHT)
-    levels = sorted(survey.beyond.levels)
+    levels = sorted(beyond.levels)
     is_slight = (survey.low >= widest.low)[levels].all() and (survey.high <= widest.high)[
         levels
     ].all()
     of = bounds[levels[0]]
+    assert of is not None, "no value is beyond bounds that are not known"
     low, high = survey.low[levels].min(), survey.high[levels].max()
     words = (
-        f"value(s) are outside what is possible ({of.low:g} to {of.high:g} {told.units}), "
+        f"value(s) are outside the possible range ({of.low:g} to {of.high:g} {told.units}), "
         f"the level goes from {low:.6g} to {high:.6g}"
     )
-    return told.patch("warning" if is_slight else "error", words, survey.beyond)
+    return told.patch("warning" if is_slight else "error", words, beyond)
 
 
 def _still(told: "_Told", store: Store, survey: Survey) -> list[Finding]:
@@ -168,9 +170,9 @@ def _still(told: "_Told", store: Store, survey: Survey) -> list[Finding]:
     constant = [i for i in range(len(survey.low)) if survey.low[i] == survey.high[i]]
     found = []
     if constant:
-        words = "the same value everywhere and always: no model can learn from it"
+        words = "the same value at all times and places: no model can learn from it"
         # Other levels may serve, and a place may have no rain or ice.
-        severity = "warning" if rests or len(constant) < len(survey.low) else "error"
+        severity: Severity = "warning" if rests or len(constant) < len(survey.low) else "error"
         found.append(told.levels(severity, words, constant))
     if rests:
         return found

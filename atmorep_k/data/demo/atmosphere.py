@@ -16,7 +16,6 @@ below zero by the truncation of the spectrum, goes within 3 h. Values given to a
 import contextlib
 import dataclasses
 import functools
-import importlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +59,10 @@ def _single_precision_on_cpu() -> Iterator[None]:
 
     if hasattr(jax, "enable_x64"):
         single = jax.enable_x64(False)
-    else:  # where older versions of JAX have it
-        single = importlib.import_module("jax.experimental").disable_x64()
+    else:  # in older versions of JAX
+        from jax.experimental import disable_x64
+
+        single = disable_x64()
     with jax.default_device(jax.local_devices(backend="cpu")[0]), single:
         yield
 
@@ -80,9 +81,16 @@ class _Units:
     def of(cls, specs) -> "_Units":
         from dinosaur import scales
 
-        names = ("1/second", "kelvin", "meter/second", "pascal")
-        si = [float(specs.dimensionalize(1.0, scales.units(name)).magnitude) for name in names]
-        return cls(*si, float(specs.nondimensionalize(1.0 * scales.units.hour)))
+        def si(name: str) -> float:
+            return float(specs.dimensionalize(1.0, scales.units(name)).magnitude)
+
+        return cls(
+            per_second=si("1/second"),
+            kelvin=si("kelvin"),
+            metre_per_second=si("meter/second"),
+            pascal=si("pascal"),
+            hour=float(specs.nondimensionalize(1.0 * scales.units.hour)),
+        )
 
 
 class Atmosphere:

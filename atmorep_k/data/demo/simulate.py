@@ -115,6 +115,7 @@ def demo_description(hours: int) -> StoreDescription:
 
 def _info(name: str) -> VariableInfo:
     info = variable_info(name)
+    assert info is not None, "the table has all variables of the demo"
     if name != HUMIDITY:
         return info
     comment = "a toy: a passive tracer between 0 and saturation, without effect on the atmosphere"
@@ -143,10 +144,10 @@ def demo_store(
         The path of the store.
 
     Raises:
-        UserError: where `days` is less than 1, or the output cannot be written.
+        UserError: if `days` is less than 1, or the output cannot be written.
     """
     if days < 1:
-        raise UserError(f"a demo store has at least 1 day, not {days}.")
+        raise UserError(f"a demo store needs at least 1 day, not {days}.")
     output = Path(output)
     check_output(output, overwrite, kind="a store", is_ours=is_store)
     hours = 24 * int(days)

@@ -4,12 +4,13 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from atmorep_k.data.sources.joining import Joined
 from atmorep_k.data.sources.selection import Selection
+from atmorep_k.data.stores.address import Location
 from atmorep_k.data.stores.array_source import ArraySource
 from atmorep_k.data.stores.base import lazy_dataset
 from atmorep_k.data.stores.layout import StoreDescription
@@ -53,7 +54,7 @@ class LinkedStore(OwnStore):
         return super().recognises(group) and "links" in group.attrs
 
     @classmethod
-    def open(cls, path: Path, group) -> "LinkedStore":
+    def open(cls, path: Location, group) -> Self:
         """Returns the store that a Zarr group, which is recognised, holds."""
         store = super().open(path, group)
         variables = {n: VariableInfo(**of) for n, of in group.attrs["variables"].items()}
@@ -64,15 +65,15 @@ class LinkedStore(OwnStore):
         """The variables, opened where they lie.
 
         Raises:
-            UserError: where a source is not there any more, or is not what it was.
+            UserError: if a source no longer exists, or has changed.
         """
         sources = []
         for name, *was in self.attributes["links"]:
             if "://" not in name and not Path(name).exists():
-                raise UserError(f"{self.path} has its values in {name}, which is not there.")
+                raise UserError(f"the values of {self.path} are in {name}, which does not exist.")
             if list(identity(name)[1:]) != was:
                 raise UserError(
-                    f"{name} has changed since {self.path} was made of it; make it anew with "
+                    f"{name} has changed since {self.path} was made from it; make it again with "
                     f"'atmorep-k data prepare ... --link --overwrite'."
                 )
             sources.append(name)
@@ -82,7 +83,9 @@ class LinkedStore(OwnStore):
 
     def source(self, variable: str) -> ArraySource:
         """Refuses: the values lie in no array of the store."""
-        raise TypeError(f"the values of {variable!r} lie in the sources of {self.path}.")
+        raise TypeError(
+            f"the values of {variable!r} are in the sources of {self.path}, not in an array."
+        )
 
     def read(self, variable: str, times: slice) -> np.ndarray:
         """Returns values `(time, level, lat, lon)` float32 of some time steps.

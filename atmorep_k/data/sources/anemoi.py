@@ -19,7 +19,7 @@ _ON_LEVEL = re.compile(r"(.+)_(\d+)")
 _FORCING = re.compile(
     r"((cos|sin)_(latitude|longitude|julian_day|local_time|solar_zenith_angle)|insolation|ecef_[xyz])"
 )
-_NO_FIELD = "it is computed from time and place, which a model is told for every token"
+_NO_FIELD = "it is computed from time and place, which every token already carries"
 _KINDS = {"pl": "pressure", "ml": "model"}
 
 
@@ -38,7 +38,7 @@ def anemoi_pieces(group: Any, source: str) -> tuple[list[Piece], dict[str, str]]
         source: what to call it.
 
     Raises:
-        UserError: where it has several members, or cells that are no grid of latitudes and
+        UserError: if it has several members, or cells that do not form a grid of latitudes and
             longitudes.
     """
     data, names = group["data"], list(group.attrs["variables"])
@@ -48,7 +48,7 @@ def anemoi_pieces(group: Any, source: str) -> tuple[list[Piece], dict[str, str]]
             f"{len(names)} variables."
         )
     if data.shape[2] != 1:
-        raise UserError(f"{source} has {data.shape[2]} ensemble members; give it with one of them.")
+        raise UserError(f"{source} has {data.shape[2]} ensemble members; give a source with one.")
     grid = _Grid(group, source)
     time, steps = _times(group, source)
     left_out = {n: _NO_FIELD for n in names if _is_forcing(group, n)}
@@ -91,7 +91,7 @@ def _fields(names: list[str]) -> list[tuple[str, dict[float | None, str]]]:
     for name in names:
         match = _ON_LEVEL.fullmatch(name)
         info = variable_info(match[1]) if match else None
-        if info is not None and info.has_level:
+        if match and info is not None and info.has_level:
             on_levels.setdefault(match[1], {})[float(match[2])] = name
         else:
             at_surface.append((name, {None: name}))
@@ -117,7 +117,7 @@ def _times(group: Any, source: str) -> tuple[np.ndarray, np.ndarray]:
     missing = [np.datetime64(str(d), "s") for d in group.attrs.get("missing_dates") or ()]
     steps = np.flatnonzero(~np.isin(dates, np.array(missing, "datetime64[s]")))
     if np.any(np.diff(dates[steps]) <= np.timedelta64(0, "s")):
-        raise UserError(f"{source}: its dates do not ascend.")
+        raise UserError(f"{source}: its dates are not in ascending order.")
     return dates[steps], steps
 
 
@@ -137,8 +137,9 @@ class _Grid:
         cells = _as_grid(latitude, longitude, group.attrs.get("field_shape"))
         if cells is None:
             raise UserError(
-                f"{source}: its {len(latitude)} cells are no grid of latitudes and longitudes "
-                f"(a reduced or an unstructured grid); interpolate it to a regular one first."
+                f"{source}: its {len(latitude)} cells do not form a grid of latitudes and "
+                f"longitudes (a reduced or an unstructured grid); interpolate it to a regular one "
+                f"first."
             )
         self.latitude, rows = order_latitude(latitude[cells[:, 0]], source)
         self.longitude, columns = order_longitude(longitude[cells[0]], source)

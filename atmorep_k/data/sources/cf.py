@@ -33,7 +33,7 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     """Returns the variables of a NetCDF file, and what was left out: name -> why.
 
     Raises:
-        UserError: where the file is damaged, cut off, or its axes cannot be used.
+        UserError: if the file is damaged, cut off, or its axes cannot be used.
     """
     import xarray as xr
 
@@ -45,7 +45,7 @@ def netcdf_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
         dataset = xr.open_dataset(path, engine=engine, cache=False, decode_timedelta=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"{path.name} cannot be read: it is damaged, cut off, or no NetCDF ({error})."
+            f"{path.name} cannot be read: it is damaged, truncated, or not NetCDF ({error})."
         ) from error
     return _pieces(dataset, path.name)
 
@@ -58,7 +58,7 @@ def zarr_pieces(store: Any, source: str) -> tuple[list[Piece], dict[str, str]]:
         source: what to call it.
 
     Raises:
-        UserError: where it cannot be opened or its axes cannot be used.
+        UserError: if it cannot be opened or its axes cannot be used.
     """
     import xarray as xr
 
@@ -85,7 +85,7 @@ def _check_whole(path: Path) -> None:
             netcdf_file(path, "r", mmap=True).close()
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"{path.name} is cut off: it is shorter than its header says; fetch it again."
+            f"{path.name} is truncated: it is shorter than its header says; download it again."
         ) from error
 
 
@@ -117,18 +117,18 @@ def _find_axes(array: "xr.DataArray") -> _Axes | str:
     longitude = _axis(array, _LONGITUDE, "longitude", "degrees_east")
     time = next((n for n in _TIME if n in array.coords and _is_time(array.coords[n])), "")
     if not latitude or not longitude:
-        return "it has no latitude and longitude of one dimension each"
+        return "it has no one-dimensional latitude and longitude"
     if not time:
         return "it does not depend on time"
     if array.coords[time].ndim > 1 or array.dtype.kind not in "fiu":
-        return "it is no field of numbers with one time"
+        return "it is not numeric with a single time axis"
     known = {latitude, longitude, *array.coords[time].dims}
     rest = [str(d) for d in array.dims if d not in known]
     level = next((d for d in rest if _is_level(array, d)), "") or _scalar_level(array)
     members = "expver" if "expver" in rest and array.sizes["expver"] == 2 else ""
     others = [d for d in rest if d not in (level, members) and array.sizes[d] > 1]
     if others:
-        return f"its dimension {others[0]!r} is no level, latitude, longitude or time"
+        return f"its dimension {others[0]!r} is not a level, latitude, longitude or time"
     return _Axes(time, level, latitude, longitude, members)
 
 
@@ -199,7 +199,7 @@ def _times(coordinate: "xr.DataArray", source: str) -> tuple[np.ndarray, np.ndar
     time = (values + np.timedelta64(500, "ms")).astype("datetime64[s]")
     order = np.argsort(time, kind="stable")
     if np.any(np.diff(time[order]) <= np.timedelta64(0, "s")):
-        raise UserError(f"{source}: a time stands twice.")
+        raise UserError(f"{source}: a time occurs twice.")
     return time[order], order
 
 

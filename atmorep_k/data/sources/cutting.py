@@ -19,7 +19,7 @@ def crop(pieces: Sequence[Piece], region: Sequence[float]) -> list[Piece]:
             than east, across 0 or 180 degrees.
 
     Raises:
-        UserError: where the region is none, reaches beyond a grid or has no point of it.
+        UserError: if the region is invalid, reaches beyond a grid or contains no grid point.
     """
     return [_crop(piece, region) for piece in pieces]
 
@@ -61,7 +61,7 @@ def _check_inside(
     if not fits or not len(rows) or not len(columns):
         raise UserError(
             f"{piece.source}: the region {south:g} to {north:g} north, {west:g} to {east:g} east "
-            f"does not lie in its grid, or between its points: latitudes {piece.latitude[-1]:g} "
+            f"is outside its grid or between its points: latitudes {piece.latitude[-1]:g} "
             f"to {piece.latitude[0]:g}, longitudes {first:g} to {last:g}."
         )
 
@@ -104,7 +104,7 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
             January 2019 to June 2020.
 
     Raises:
-        UserError: where the period is none, or a variable has no time in it.
+        UserError: if the period is invalid, or a variable has no times in it.
     """
     first, end = limits(period)
     cut = [c for piece in pieces if (c := _cut(piece, first, end)) is not None]
@@ -112,7 +112,7 @@ def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
         if name not in {p.name for p in cut}:
             times = [t for p in pieces if p.name == name for t in p.time[[0, -1]]]
             raise UserError(
-                f"{name!r} has no time from {period[0]} to {period[1]}; its record goes from "
+                f"{name!r} has no times from {period[0]} to {period[1]}; its record covers "
                 f"{min(times)} to {max(times)}."
             )
     return cut
@@ -122,7 +122,7 @@ def limits(period: Sequence[str]) -> tuple[np.datetime64, np.datetime64]:
     """Returns the first time of a period and the one after its last.
 
     Raises:
-        UserError: where the period is none.
+        UserError: if the period is invalid.
     """
     try:
         first, last = (np.datetime64(text) for text in period)

@@ -35,7 +35,7 @@ def derive(pieces: Sequence[Piece], names: Sequence[str]) -> list[Piece]:
         if name not in DERIVED:
             raise unknown("derived variable", name, DERIVED)
         if any(p.name == name for p in pieces):
-            raise UserError(f"the sources have {name!r} already; take it without --derive.")
+            raise UserError(f"the sources already contain {name!r}; leave out --derive.")
     pairs = _pairs(pieces) if wanted else []
     return [*pieces, *(_piece(u, v, name) for name in wanted for u, v in pairs)]
 
@@ -46,7 +46,7 @@ def _pairs(pieces: Sequence[Piece]) -> list[tuple[Piece, Piece]]:
     northward = [p for p in pieces if p.name == _NORTHWARD]
     if not eastward or not northward:
         missing = _NORTHWARD if eastward else _EASTWARD
-        raise UserError(f"vorticity and divergence need the wind, and {missing!r} is not there.")
+        raise UserError(f"vorticity and divergence need the wind, but {missing!r} is missing.")
     return [(u, _partner(u, northward)) for u in eastward]
 
 

@@ -22,7 +22,7 @@ def find_sources(sources: Sequence[str]) -> list[str]:
         sources: paths, globs (`**` goes into folders), directories, or addresses with `://`.
 
     Raises:
-        UserError: where a source is not there or a directory holds nothing that can be read.
+        UserError: if a source does not exist or a directory holds nothing that can be read.
     """
     found: dict[str, None] = {}
     for source in map(str, sources):
@@ -33,7 +33,7 @@ def find_sources(sources: Sequence[str]) -> list[str]:
         if not paths:
             parent = Path(source).absolute().parent
             names = [p.name for p in parent.iterdir()] if parent.is_dir() else []
-            raise UserError(f"there is no file {source!r}{nearest(Path(source).name, names)}")
+            raise UserError(f"no file named {source!r}{nearest(Path(source).name, names)}")
         for path in paths:
             found.update(dict.fromkeys(map(str, _inside(Path(path)))))
     return list(found)
@@ -45,7 +45,7 @@ def _inside(path: Path) -> list[Path]:
         return [path]
     files = [p for p in sorted(path.iterdir()) if _has_ending(p) or _is_zarr(p)]
     if not files:
-        raise UserError(f"{path} holds no GRIB, NetCDF or Zarr data.")
+        raise UserError(f"{path} contains no GRIB, NetCDF or Zarr data.")
     return files
 
 
@@ -70,7 +70,7 @@ def open_sources(
         The variables found, and those that cannot be stored: name -> why.
 
     Raises:
-        UserError: where a source is damaged, cut off or of an unknown kind.
+        UserError: if a source is damaged, cut off or of an unknown kind.
     """
     pieces: list[Piece] = []
     left_out: dict[str, str] = {}
@@ -103,7 +103,7 @@ def _open(source: str, grid: float | None) -> tuple[list[Piece], dict[str, str]]
     for mark, words in _PACKED.items():
         if start.startswith(mark):
             raise UserError(f"{path.name} is {words}; unpack it first.")
-    raise UserError(f"{path.name} is neither GRIB nor NetCDF nor RADOLAN, and no Zarr directory.")
+    raise UserError(f"{path.name} is not a GRIB, NetCDF, RADOLAN or Zarr file.")
 
 
 def _open_zarr(source: str) -> tuple[list[Piece], dict[str, str]]:

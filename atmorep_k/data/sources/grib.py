@@ -35,23 +35,25 @@ def grib_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     """Returns the variables of a GRIB file, and what was left out: name -> why.
 
     Raises:
-        UserError: where ecCodes is not installed, the file is cut off, or messages are missing.
+        UserError: if ecCodes is not installed, the file is cut off, or messages are missing.
     """
     fields: dict[tuple, _Field] = {}
     for key, time, level, offset, header in _messages(path):
         field = fields.setdefault(key, _Field(header() if key not in fields else {}))
         if (time, level) in field.offsets:
             raise UserError(
-                f"{path.name}: {key[0]!r} stands twice for {time}"
+                f"{path.name}: {key[0]!r} occurs twice for {time}"
                 f"{f' at level {level:g}' if level else ''}; keep one of the messages."
             )
         field.offsets[time, level] = offset
-    kept, left_out = {}, {}
+    pieces: list[Piece] = []
+    left_out: dict[str, str] = {}
     for key, field in fields.items():
-        reason = _why_not(key, fields)
-        (left_out if reason else kept)[key] = reason or field
-    pieces = [_piece(path, key, field) for key, field in kept.items()]
-    return pieces, {key[0]: reason for key, reason in left_out.items()}
+        if reason := _why_not(key, fields):
+            left_out[key[0]] = reason
+        else:
+            pieces.append(_piece(path, key, field))
+    return pieces, left_out
 
 
 def _eccodes():
@@ -88,8 +90,8 @@ def _messages(path: Path) -> Iterator[tuple]:
 
 def _cut_off(path: Path, end: int) -> UserError:
     return UserError(
-        f"{path.name} is damaged or cut off: no whole GRIB message after byte {end} of "
-        f"{path.stat().st_size}; fetch the file again."
+        f"{path.name} is damaged or truncated: no whole GRIB message after byte {end} of "
+        f"{path.stat().st_size}; download the file again."
     )
 
 
@@ -156,7 +158,7 @@ def _why_not(key: tuple, fields: dict[tuple, _Field]) -> str:
     name, kind, _, _, grid = key
     header = fields[key].header
     if header["gridType"] not in _GRIDS:
-        return f"its grid {header['gridType']!r} is not one of latitudes and longitudes"
+        return f"its grid {header['gridType']!r} is not a latitude-longitude grid"
     times = np.array([time for time, _ in fields[key].offsets])
     years = times.astype("datetime64[Y]").astype(int) + 1970
     if min(years) < _YEARS[0] or max(years) > _YEARS[1]:

@@ -102,7 +102,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
         levels: levels wanted; all if empty.
 
     Raises:
-        UserError: where grids, times, levels, units or overlapping values differ, or a level is
+        UserError: if grids, times, levels, units or overlapping values differ, or a level is
             not there.
     """
     check_grid(pieces)
@@ -116,7 +116,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
         )
     joined = [_join_variable(n, [p for p in pieces if p.name == n], levels) for n in names]
     if len(levels) and not any(len(j.level) for j in joined):
-        raise UserError("levels are given, but no variable has levels.")
+        raise UserError("levels were given, but no variable has levels.")
     _check_same(joined)
     check_step(joined[0].time)
     return joined
@@ -126,7 +126,7 @@ def check_grid(pieces: Sequence[Piece]) -> None:
     """Checks that pieces have the same latitudes and longitudes.
 
     Raises:
-        UserError: where they have not.
+        UserError: if they have not.
     """
     first = pieces[0]
     for piece in pieces[1:]:
@@ -145,7 +145,7 @@ def _span(values: np.ndarray) -> str:
 
 def _join_variable(name: str, pieces: list[Piece], levels: Sequence[float]) -> Joined:
     if len({bool(len(p.level)) for p in pieces}) > 1:
-        raise UserError(f"{name!r} is given with levels and at the surface; give one of them.")
+        raise UserError(f"{name!r} comes both with levels and at the surface; give one of the two.")
     _check_levels(name, pieces, levels)
     groups: dict[tuple, list[Piece]] = {}
     for piece in pieces:
@@ -158,7 +158,7 @@ def _join_variable(name: str, pieces: list[Piece], levels: Sequence[float]) -> J
     level = np.concatenate([s.level for s in series])
     order = np.argsort(level)
     if np.any(np.diff(level[order]) <= 0):
-        raise UserError(f"{name!r}: a level stands in two sets of files with different levels.")
+        raise UserError(f"{name!r}: a level occurs in two sets of files with different levels.")
     info, scale = _units(name, pieces)
     return Joined(name, info, level[order], series[0].time, series, order, scale)
 
@@ -172,7 +172,7 @@ def _check_levels(name: str, pieces: list[Piece], levels: Sequence[float]) -> No
             near = there[np.argmin(np.abs(there - level))]
             raise UserError(
                 f"{name!r} has no level {level:g}; the nearest is {near:g}. "
-                f"There are: {', '.join(f'{v:g}' for v in there)}."
+                f"Its levels are {', '.join(f'{v:g}' for v in there)}."
             )
 
 
@@ -256,12 +256,12 @@ def check_step(time: np.ndarray) -> None:
     """Checks that times (datetime64[s], ascending) lie whole steps apart.
 
     Raises:
-        UserError: where they do not.
+        UserError: if they do not.
     """
     steps = np.diff(time)
     if len(steps) and np.any(steps % steps.min()):
         odd = int(np.flatnonzero(steps % steps.min())[0])
         raise UserError(
-            f"the times are irregular: the step from {time[odd]} to {time[odd + 1]} is no "
+            f"the times are irregular: the step from {time[odd]} to {time[odd + 1]} is not a "
             f"multiple of the smallest, {steps.min().astype('timedelta64[m]')}."
         )

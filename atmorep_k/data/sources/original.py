@@ -21,7 +21,7 @@ def original_pieces(path: Path) -> tuple[list[Piece], dict[str, str]]:
     """Returns the fields of a store of the original AtmoRep; none is left out.
 
     Raises:
-        UserError: where a part is missing, or parts do not fit each other.
+        UserError: if a part is missing, or parts do not fit each other.
     """
     import zarr
 

@@ -40,7 +40,7 @@ def radolan_pieces(path: Path, grid: float | None) -> tuple[list[Piece], dict[st
         grid: degrees between the points of the regular grid that it is brought to.
 
     Raises:
-        UserError: where no grid is given or it is too fine, wradlib is not installed, or the
+        UserError: if no grid is given or it is too fine, wradlib is not installed, or the
             composite is damaged, of another product or on a grid that is not known.
     """
     if grid is None or not _FINEST <= grid <= 10:
@@ -140,7 +140,7 @@ def _cells(rows: int, columns: int, grid: float) -> tuple[np.ndarray, np.ndarray
     try:
         places = _wradlib().georef.get_radolan_grid(rows, columns, wgs84=True, mode="center")
     except (ValueError, TypeError, KeyError) as error:
-        raise UserError(f"the radar's grid of {rows} x {columns} cells is not known.") from error
+        raise UserError(f"unknown radar grid of {rows} x {columns} cells.") from error
     across, down = (np.rint(places[..., i].ravel() / grid).astype(int) for i in (0, 1))
     longitude = np.round(np.arange(across.min(), across.max() + 1) * grid, 6)
     latitude = np.round(np.arange(down.max(), down.min() - 1, -1) * grid, 6)

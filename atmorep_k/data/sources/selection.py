@@ -1,7 +1,7 @@
 """What is taken of sources: variables, levels, a region, what is derived from others."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from atmorep_k.data.sources.cutting import crop, within
@@ -12,7 +12,7 @@ from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 
-_UNKNOWN = "not in the table of variables (--variable NAME takes one)"
+_UNKNOWN = "not in the table of variables (take one with --variable NAME)"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Selection:
             The pieces taken, and the variables that they are joined to.
 
         Raises:
-            UserError: where something is not there, damaged, or does not fit together.
+            UserError: if something is missing or damaged, or does not fit together.
         """
         pieces, left_out = open_sources(sources, self.grid)
         pieces = derive(pieces, self.derived)
@@ -73,9 +73,9 @@ class Selection:
         }
 
     @classmethod
-    def of(cls, told: dict[str, Any], levels: Sequence[float]) -> "Selection":
+    def of(cls, told: dict[str, Any], levels: Iterable[float]) -> "Selection":
         """Returns the selection that `told` tells of, with the levels of a store."""
-        whole = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
+        whole: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in told.items()}
         return cls(levels=tuple(levels), **whole)
 
 
@@ -88,14 +88,14 @@ def _choose(
     """Returns the pieces to store: those named, or all that are known.
 
     Raises:
-        UserError: where a variable is not there, cannot be stored, or nothing is left.
+        UserError: if a variable is missing, cannot be stored, or nothing is left.
     """
     if not variables:
         chosen = [p for p in pieces if p.is_known]
         unknowns = sorted({p.name for p in pieces if not p.is_known})
         _tell({**left_out, **dict.fromkeys(unknowns, _UNKNOWN)}, notify)
         if not chosen:
-            names = f" There are: {', '.join(unknowns)}; name one." if unknowns else ""
+            names = f" The sources contain {', '.join(unknowns)}; name one." if unknowns else ""
             found = "; ".join(f"{n}: {why}" for n, why in sorted(left_out.items())[:3])
             raise UserError(f"no known variable was found.{names} {found}".strip())
     else:

@@ -11,7 +11,7 @@ _BUCKETS = {"gs": "gcs", "gcs": "gcs", "s3": "s3"}
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """The address of a store or of a part of it; stands for a `Path` where something is read.
+    """The address of a store or of a part of it; takes the place of a `Path` for reading.
 
     Args:
         url: `https://`, `http://`, `gs://` or `s3://`, without a slash at the end.
@@ -28,7 +28,7 @@ class Address:
         return self.url
 
     def __fspath__(self) -> str:
-        raise UserError(f"{self.url} is not on the disk: from there, data can only be read.")
+        raise UserError(f"{self.url} is not on disk: remote data can only be read.")
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class Address:
         if kind not in _BUCKETS:
             return {"driver": "http", "base_url": f"{self.url}/"}
         bucket, _, path = location.partition("/")
-        spec = {"driver": _BUCKETS[kind], "bucket": bucket, "path": f"{path}/"}
+        spec: dict[str, Any] = {"driver": _BUCKETS[kind], "bucket": bucket, "path": f"{path}/"}
         if kind == "s3" and self.anonymous:
             spec["aws_credentials"] = {"type": "anonymous"}
         return spec
@@ -87,7 +87,7 @@ def open_group_at(at: Location):
     return zarr.open_group(at, mode="r")
 
 
-# How each file system is told to ask without credentials.
+# Options for each file system to read without credentials.
 _ANONYMOUS = {
     "gs": {"token": "anon"},
     "gcs": {"token": "anon"},
@@ -101,7 +101,7 @@ _REFUSED = ("401", "403", "forbidden", "anonymous", "access denied", "unauthoriz
 
 
 def open_remote_group(address: str) -> Any:
-    """Opens a Zarr group at an address; with credentials only where it is refused without.
+    """Opens a Zarr group at an address; with credentials only if access without them is refused.
 
     Args:
         address: `gs://`, `s3://` or `https://`.
@@ -110,7 +110,7 @@ def open_remote_group(address: str) -> Any:
         A `zarr.Group`, read-only; it can be pickled.
 
     Raises:
-        UserError: where the kind of address is unknown, its driver is not installed, nothing is
+        UserError: if the kind of address is unknown, its driver is not installed, nothing is
             there, or access is refused.
     """
     kind = address.split("://", 1)[0]
@@ -150,6 +150,6 @@ def _is_refusal(error: BaseException) -> bool:
 
 def _cannot(address: str, error: BaseException) -> UserError:
     if isinstance(error, FileNotFoundError):
-        return UserError(f"there is no Zarr group at {address}.")
+        return UserError(f"no Zarr group at {address}.")
     words = " ".join(str(error).split())[:200] or type(error).__name__
     return UserError(f"{address} cannot be opened as Zarr: {words}.")

@@ -1,4 +1,4 @@
-"""Where the values of a variable lie on disk, for whoever reads them fast."""
+"""Where the values of a variable lie on disk, for readers that bypass xarray."""
 
 import dataclasses
 import itertools

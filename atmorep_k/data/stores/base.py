@@ -1,4 +1,4 @@
-"""What any store of training data is, whatever its files look like."""
+"""The interface of every store of training data, whatever its files look like."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -59,7 +59,7 @@ class Store:
         """Returns the levels of a variable; `[0]` at the surface.
 
         Raises:
-            UserError: where the variable is not in the store.
+            UserError: if the variable is not in the store.
         """
         if variable not in self.variables:
             raise unknown(f"variable in {self.path}", variable, self.variables)
@@ -73,7 +73,7 @@ class Store:
             levels: indices of levels; all if None. At the surface there is one, 0.
 
         Raises:
-            UserError: where the variable is not in the store.
+            UserError: if the variable is not in the store.
         """
         raise NotImplementedError
 
@@ -81,7 +81,7 @@ class Store:
         """Returns how the integers of a variable stand for values; None where it has none.
 
         Raises:
-            UserError: where the variable is not in the store.
+            UserError: if the variable is not in the store.
         """
         self.levels_of(variable)
         return None
@@ -90,7 +90,7 @@ class Store:
         """Returns where the values of a variable lie.
 
         Raises:
-            UserError: where the variable is not in the store.
+            UserError: if the variable is not in the store.
         """
         raise NotImplementedError
 

@@ -37,7 +37,7 @@ class Layout:
         packing: `"float32"`, as it is; or `"int16"`, with a scale and an offset per level.
 
     Raises:
-        UserError: where a name is unknown, or a shard is no multiple of a chunk.
+        UserError: if a name is unknown, or a shard is not a multiple of a chunk.
     """
 
     chunk: tuple[int, int, int] = (12, 30, 60)
@@ -56,8 +56,8 @@ class Layout:
             if chunk < 1 or shard < 1 or shard % chunk:
                 chunk = max(1, chunk)
                 raise UserError(
-                    f"a shard of {shard} points in {name} is no multiple of a chunk of {chunk}; "
-                    f"the nearest that is: {chunk * max(1, round(shard / chunk))}."
+                    f"a shard of {shard} points in {name} is not a multiple of a chunk of {chunk}; "
+                    f"the nearest multiple is {chunk * max(1, round(shard / chunk))}."
                 )
 
 
@@ -77,7 +77,7 @@ class StoreDescription:
         links: the sources in which the values stay; none where the store holds them.
 
     Raises:
-        UserError: where a coordinate is not in its order or there is nothing to store.
+        UserError: if a coordinate is not in its order or there is nothing to store.
     """
 
     time: np.ndarray
@@ -94,9 +94,9 @@ class StoreDescription:
         for name in ("level", "latitude", "longitude"):
             object.__setattr__(self, name, np.asarray(getattr(self, name), np.float64).reshape(-1))
         if not self.variables or not len(self.time):
-            raise UserError("there is nothing to store: no variable, or no time.")
+            raise UserError("nothing to store: there must be at least one variable and one time.")
         if any(info.has_level for info in self.variables.values()) and not len(self.level):
-            raise UserError("there are variables with levels, but no level is given.")
+            raise UserError("some variables have levels, but no level was given.")
         orders = {"time": 1, "level": 1, "latitude": -1, "longitude": 1}
         for name, sign in orders.items():
             steps = np.diff(getattr(self, name)).astype(np.float64) * sign
@@ -178,7 +178,7 @@ def encode_time(time: np.ndarray) -> tuple[np.ndarray, str]:
     """Returns int64 counts and CF units, in the longest of hours, minutes, seconds that fits."""
     seconds = time.astype("datetime64[s]").astype(np.int64)
     if np.any(time != time.astype("datetime64[s]")):
-        raise UserError("times finer than a second cannot be stored.")
+        raise UserError("times must be whole seconds to be stored.")
     for unit in ("hours", "minutes", "seconds"):
         if not np.any(seconds % _SECONDS[unit]):
             return seconds // _SECONDS[unit], f"{unit} since 1970-01-01"
@@ -189,6 +189,6 @@ def decode_time(counts: np.ndarray, units: str) -> np.ndarray:
     """Returns datetime64[ns] for counts in CF `units` such as `hours since 1970-01-01`."""
     match = re.fullmatch(r"(days|hours|minutes|seconds) since (\S+)(?: (\S+))?", units)
     if not match:
-        raise UserError(f"the unit of time {units!r} is not understood.")
+        raise UserError(f"invalid unit of time {units!r}; write it like 'hours since 1970-01-01'.")
     start = np.datetime64("T".join(filter(None, match.groups()[1:])), "s")
     return (start + np.asarray(counts, np.int64) * _SECONDS[match[1]]).astype("datetime64[ns]")

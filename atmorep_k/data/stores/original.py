@@ -31,8 +31,8 @@ _AXES = ("time", "lats", "lons")
 # Array of values -> the attribute that names its fields, and the end of its statistics' names.
 _KINDS = {"data": ("fields", ""), "data_sfc": ("fields_sfc", "_sfc")}
 _DIMENSIONS = {"data": 5, "data_sfc": 4}
-_STATISTICS = {"global": "global_norm", "grid_point": "norm"}
-_WORDS = {"global": "the whole field", "grid_point": "each grid point"}
+_STATISTICS: dict[Scope, str] = {"global": "global_norm", "grid_point": "norm"}
+_WORDS: dict[Scope, str] = {"global": "the whole field", "grid_point": "each grid point"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class OriginalStore(Store):
         """Returns the store that a Zarr group, which is recognised, holds.
 
         Raises:
-            UserError: where a part is missing, or parts do not fit each other.
+            UserError: if a part is missing, or parts do not fit each other.
         """
         time = _time(path, group["time"])
         latitude, longitude = _grid(path, group["lats"][:], group["lons"][:])
@@ -95,7 +95,7 @@ class OriginalStore(Store):
         Months of which the store has no times are left out: what stands there means nothing.
         """
         of = self.levels_of(variable)
-        levels = np.arange(len(of)) if levels is None else np.asarray(levels)
+        chosen = np.arange(len(of)) if levels is None else np.asarray(levels)
         names = {scope: self._name_of(variable, scope) for scope in _STATISTICS}
         scopes = tuple(scope for scope, name in names.items() if name in self.months)
         months = self.time.astype("datetime64[M]").astype(np.int64)
@@ -104,11 +104,11 @@ class OriginalStore(Store):
         number = min((self.months[names[scope]] for scope in scopes), default=0)
         return StoredStatistics(
             f"{variable!r} of {self.path}",
-            of[levels].tolist(),
+            of[chosen].tolist(),
             slots[slots < number] if scopes else slots,
             first_year,
             scopes,
-            functools.partial(self._load, variable, levels),
+            functools.partial(self._load, variable, chosen),
         )
 
     def _name_of(self, variable: str, scope: Scope) -> str:
@@ -125,7 +125,7 @@ class OriginalStore(Store):
                 for other in self.statistics(variable).scopes
             )
             raise UserError(
-                f"{variable!r} of {self.path} cannot be normalised: there are no statistics of "
+                f"{variable!r} of {self.path} cannot be normalised: it has no statistics of "
                 f"{_WORDS[scope]}, its array normalization/{name} is missing{hint}."
             )
         array = zarr.open_array(self.path / "normalization" / name, mode="r")
@@ -163,7 +163,7 @@ def _time(path: Path, array) -> np.ndarray:
         values = decode_time(values, array.attrs["units"])
     time = values.astype("datetime64[ns]")
     if not len(time) or np.any(np.diff(time) <= np.timedelta64(0)):
-        raise UserError(f"{path}: its times are not ascending, or there is none.")
+        raise UserError(f"{path}: its times must ascend, and there must be at least one.")
     return time
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class OwnStore(Store):
         return is_marked and all(name in group for name in arrays)
 
     @classmethod
-    def open(cls, path: Location, group) -> "OwnStore":
+    def open(cls, path: Location, group) -> Self:
         """Returns the store that a Zarr group, which is recognised, holds."""
         arrays = dict(group.arrays())
         level = arrays["level"][:] if "level" in arrays else np.zeros(0)
@@ -59,14 +59,14 @@ class OwnStore(Store):
     def statistics(self, variable: str, levels: Sequence[int] | None = None) -> StoredStatistics:
         """Returns the statistics by calendar month, see `Store.statistics`."""
         of = self.levels_of(variable)
-        levels = np.arange(len(of)) if levels is None else np.asarray(levels)
+        chosen = np.arange(len(of)) if levels is None else np.asarray(levels)
         return StoredStatistics(
             f"{variable!r} of {self.path}",
-            of[levels].tolist(),
+            of[chosen].tolist(),
             np.arange(MONTHS),
             None,
             ("global", "grid_point"),
-            functools.partial(self._load, variable, levels),
+            functools.partial(self._load, variable, chosen),
         )
 
     def _load(self, variable: str, levels, scope: Scope, first: int, stop: int) -> Pair:
@@ -106,6 +106,13 @@ class OwnStore(Store):
 
 
 def _info_of(array) -> VariableInfo:
-    names = ("units", "standard_name", "long_name")
-    words = [str(array.attrs.get(name, "")) for name in names]
-    return VariableInfo(*words, array.ndim == 4, str(array.attrs.get("comment", "")))
+    def word(name: str) -> str:
+        return str(array.attrs.get(name, ""))
+
+    return VariableInfo(
+        units=word("units"),
+        standard_name=word("standard_name"),
+        long_name=word("long_name"),
+        has_level=array.ndim == 4,
+        comment=word("comment"),
+    )

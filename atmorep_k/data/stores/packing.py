@@ -49,7 +49,7 @@ class Packing:
 
     @classmethod
     def of(cls, attributes: Mapping[str, Any]) -> "Packing | None":
-        """Returns the packing that the attributes of an array tell of; None if it has none."""
+        """Returns the packing in the attributes of an array; None if it is not packed."""
         if "packing_scale" not in attributes:
             return None
         return cls(attributes["packing_scale"], attributes["packing_offset"])
@@ -65,7 +65,7 @@ class Packing:
         """Returns values (time, level, lat, lon) as int16, each the nearest integer's.
 
         Raises:
-            UserError: where a value cannot be told in 16 bits.
+            UserError: if a value does not fit in 16 bits.
         """
         scale, offset = self._per_level()
         stored = np.empty(values.shape, np.int16)

@@ -147,7 +147,7 @@ class StoredStatistics:
     scopes: tuple[Scope, ...]
     load: Callable[[Scope, int, int], Pair]
 
-    def read(self, scope: Scope, slots: Sequence[int] | None = None) -> Pair:
+    def read(self, scope: Scope, slots: Sequence[int] | np.ndarray | None = None) -> Pair:
         """Returns mean and std, `(slot, level)` or `(slot, level, lat, lon)` float32.
 
         Args:
@@ -155,12 +155,12 @@ class StoredStatistics:
             slots: which months, ascending; all of which there are data if None.
 
         Raises:
-            UserError: where the store lacks them.
+            UserError: if the store lacks them.
         """
-        slots = np.array(self.slots if slots is None else slots, np.int64)
-        first, stop = (slots[0], slots[-1] + 1) if len(slots) else (0, 0)
-        mean, std = self.load(scope, int(first), int(stop))
-        return tuple(np.asarray(a, np.float32)[slots - first] for a in (mean, std))
+        wanted = np.array(self.slots if slots is None else slots, np.int64)
+        first, stop = (int(wanted[0]), int(wanted[-1]) + 1) if len(wanted) else (0, 0)
+        mean, std = (np.asarray(a, np.float32) for a in self.load(scope, first, stop))
+        return mean[wanted - first], std[wanted - first]
 
 
 def usable(mean: np.ndarray, std: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
 """`atmorep-k data append`: new months join a store, without rewriting it, whole or not at all.
 
-What is new is written beside the old, in `.append` inside the store. Only when all of it is there,
-files change places: a moment, which an interrupted run is brought to its end after.
+The new files are written to `.append` inside the store. Only when all of them are complete is that
+folder renamed to `.append-ready` and are its files moved over the old ones. The rename decides:
+before it an interrupted append changed nothing, after it the next append finishes the moves.
 """
 
 import dataclasses
@@ -23,13 +24,13 @@ from atmorep_k.data.sources.selection import Selection
 from atmorep_k.data.stores.layout import StoreDescription
 from atmorep_k.data.stores.own import OwnStore
 from atmorep_k.data.writing.growing import Grown
-from atmorep_k.data.writing.preparing import MEMORY, merged_attributes, working_on
+from atmorep_k.data.writing.preparing import MEMORY, Work, merged_attributes, working_on
 from atmorep_k.data.writing.skeleton import SCRATCH
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 
 STAGE, READY = ".append", ".append-ready"
-# Attributes that are found anew.
+# Attributes that are computed again.
 _COMPUTED = ("fingerprint", "is_global", "resolution", "atmorep_k_version", "Conventions")
 
 
@@ -46,8 +47,8 @@ def append(
     """Adds to a store the times of some sources that come after its last.
 
     Variables, levels, grid, units, layout and packing are the store's. Statistics are those of all
-    times afterwards. Readers that have the store open go on with the times that they know. Work
-    that was stopped from outside goes on with the same call.
+    times afterwards. Readers that have the store open keep seeing the old times. The same call
+    resumes work that was stopped from outside.
 
     Args:
         store: one of ours.
@@ -56,26 +57,28 @@ def append(
         workers: see `prepare.prepare`.
         scheduler: see `prepare.prepare`.
         progress: called with the bytes of values (float32) done and their total.
-        notify: called with sentences about what was found and left out.
+        notify: called with sentences about what was found and what was left out.
 
     Returns:
         The path of the store.
 
     Raises:
-        UserError: for everything that a user can mend; the store is then what it was.
+        UserError: for every mistake that a user can correct; the store is then unchanged.
     """
     store, notify = Path(store), notify or (lambda sentence: None)
     put_in_place(store)
     old = open_store(store)
     if not isinstance(old, OwnStore) or isinstance(old, LinkedStore):
-        raise UserError(f"{store} is no store of 'atmorep-k data prepare': it cannot grow.")
+        raise UserError(
+            f"{store} is not a store made by 'atmorep-k data prepare', so it cannot grow."
+        )
     grown = Grown(old)
     found = find_sources(sources)
     chosen, joined = _fitting(old, found, notify)
     description = _description(grown, chosen, joined)
-    options = (memory, workers, scheduler, progress, notify)
+    work = Work(memory, workers, scheduler, progress, notify)
     stage = store / STAGE
-    with working_on(stage, stage, description, joined, found, options, grown):
+    with working_on(stage, stage, description, joined, found, work, grown):
         shutil.rmtree(stage / SCRATCH)
         stage.rename(store / READY)
     put_in_place(store)
@@ -83,14 +86,13 @@ def append(
 
 
 def put_in_place(store: Path) -> None:
-    """Brings an append that was interrupted in its last moment to its end; else does nothing.
-
-    What tells of the new times comes last, so that until then the old ones are found.
-    """
+    """Finishes an append that was interrupted while its files moved; otherwise does nothing."""
     ready = store / READY
     if not ready.is_dir():
         return
     files = [p for p in ready.rglob("*") if p.is_file()]
+    # Chunks move first and the metadata that gives the new length last, that of the root at the
+    # very end: a reader that opens the store meanwhile sees the old length, and all its chunks.
     for file in sorted(files, key=lambda p: (p.name == "zarr.json", -len(p.parts))):
         target = store / file.relative_to(ready)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -101,11 +103,13 @@ def put_in_place(store: Path) -> None:
 def _fitting(
     old: OwnStore, sources: Sequence[str], notify: Callable[[str], None]
 ) -> tuple[list[Piece], list[Joined]]:
-    """Returns what of the sources comes after the store, checked to be of its kind."""
+    """Returns the part of the sources that comes after the store, checked to match it."""
     selection = Selection.of(old.attributes["selection"], old.level)
     chosen, joined = dataclasses.replace(selection, period=None).open(sources, notify)
-    grid = {"latitude": old.latitude, "longitude": old.longitude}
-    check_grid([dataclasses.replace(chosen[0], source=str(old.path), **grid), *chosen])
+    stored = dataclasses.replace(
+        chosen[0], source=str(old.path), latitude=old.latitude, longitude=old.longitude
+    )
+    check_grid([stored, *chosen])
     for of in joined:
         if of.info.units != old.variables[of.name].units:
             raise UserError(
@@ -116,7 +120,7 @@ def _fitting(
     after = int(np.searchsorted(joined[0].time, last, side="right"))
     if after == len(joined[0].time):
         raise UserError(
-            f"there is nothing to append: {old.path} ends at {iso(last)}, the sources at "
+            f"nothing to append: {old.path} ends at {iso(last)}, the sources at "
             f"{iso(joined[0].time[-1])}."
         )
     if after:

@@ -63,12 +63,13 @@ class BlockWriter:
         """Returns the writer of a variable of the store at a path that has its skeleton."""
         d = description
         shape = (d.levels_of(name), len(d.latitude), len(d.longitude))
+        *_, rows, columns = d.tiles(name)[1]
         return cls(
             name=name,
             array=None if d.links else store / name,
             time=d.time,
             shape=shape,
-            shard=d.tiles(name)[1][-2:],
+            shard=(rows, columns),
             has_level=d.variables[name].has_level,
             packing=packing,
             statistics=MonthlyStatistics(shape, d.latitude, scratch, name),
@@ -111,8 +112,8 @@ class BlockWriter:
             where values stay in their sources.
 
         Raises:
-            UserError: where a value is missing, of another shape or cannot be packed.
-            OSError: where the disk is full or the place cannot be written.
+            UserError: if a value is missing, of another shape or cannot be packed.
+            OSError: if the disk is full or the place cannot be written.
         """
         months = months_of(self.time[start:stop])
         months[:known] = -1
@@ -141,7 +142,7 @@ class BlockWriter:
         return np.array(checksums).T.reshape(-1, len(tiles), len(tiles[0]))
 
     def merge(self, number: int, start: int, stop: int) -> None:
-        """Lets the statistics take in a block that was written; blocks in ascending order."""
+        """Adds a written block to the statistics; blocks must come in ascending order."""
         months = np.unique(months_of(self.time[start:stop]))
         self.statistics.merge(
             number, {int(m): self.statistics.part(number, int(m)) for m in months}
@@ -166,7 +167,7 @@ class BlockWriter:
 
     @contextlib.contextmanager
     def _waiting(self, tiles: list[Tile], steps: int, in_memory: bool) -> Iterator[list]:
-        """Gives a place for the values of each tile, `add` in steps of time, `take` at the end."""
+        """Yields a buffer for each tile: `add` takes steps of time, `take` returns them all."""
         shapes = [
             (steps, self.shape[0], rows.stop - rows.start, columns.stop - columns.start)
             for rows, columns in tiles
@@ -182,7 +183,7 @@ def check_finite(name: str, values: np.ndarray, times: np.ndarray) -> None:
     """Checks that no value (time, level, lat, lon) is missing.
 
     Raises:
-        UserError: where one is NaN or infinite; names the variable and the time.
+        UserError: if one is NaN or infinite; names the variable and the time.
     """
     # The sum of a step is finite only if all its values are: cheaper than a mask of them.
     with np.errstate(invalid="ignore", over="ignore"):
@@ -201,14 +202,15 @@ def _unbroken(where: np.ndarray) -> bool:
 
 class _InMemory:
     def __init__(self, shape: tuple[int, ...]):
-        self._values, self._end = np.empty(shape, np.float32), 0
+        self._values: np.ndarray = np.empty(shape, np.float32)
+        self._end = 0
 
     def add(self, values: np.ndarray) -> None:
         self._values[self._end : self._end + len(values)] = values
         self._end += len(values)
 
     def take(self) -> np.ndarray:
-        values, self._values = self._values, None
+        values, self._values = self._values, np.empty(0, np.float32)
         return values
 
 

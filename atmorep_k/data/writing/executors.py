@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from atmorep_k.errors import UserError, missing_extra
 
@@ -31,7 +31,7 @@ def executor(
             must see the same files.
 
     Raises:
-        UserError: where the scheduler cannot be reached, or dask.distributed is not installed.
+        UserError: if the scheduler cannot be reached, or dask.distributed is not installed.
     """
     if scheduler:
         with _client(scheduler) as client:
@@ -67,6 +67,7 @@ def _follow_the_parent() -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None, "a worker has a parent"
 
     def watch() -> None:
         multiprocessing.connection.wait([parent.sentinel])
@@ -79,7 +80,7 @@ class _Here(Executor):
     """Runs each job when it is submitted."""
 
     def submit(self, function, /, *args, **kwargs):
-        future = concurrent.futures.Future()
+        future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
             future.set_result(function(*args, **kwargs))
         except Exception as error:

@@ -21,7 +21,7 @@ class Grown:
         store: the store.
 
     Raises:
-        UserError: where it is of an earlier version, whose shards carry no checksums.
+        UserError: if it is of an earlier version, whose shards carry no checksums.
     """
 
     store: OwnStore
@@ -30,7 +30,7 @@ class Grown:
         if not (Path(self.store.path) / "checksums").is_dir():
             raise UserError(
                 f"{self.store.path} was written by an earlier version, without checksums; prepare "
-                f"it anew with 'atmorep-k data prepare {self.store.path} --output STORE'."
+                f"it again with 'atmorep-k data prepare {self.store.path} --output STORE'."
             )
 
     def _array(self, name: str):
@@ -43,10 +43,10 @@ class Grown:
         """How its values are cut, packed and compressed."""
         path = Path(self.store.path) / next(iter(self.store.variables))
         array = self._array(path.name)
-        tiles = ((of[0], *of[-2:]) for of in (array.chunks, array.shards))
+        chunk, shard = ((of[0], *of[-2:]) for of in (array.chunks, array.shards))
         found = json.loads((path / "zarr.json").read_text())["codecs"]
         codec = next((c for c in CODECS if f'"{c}"' in json.dumps(found)), "none")
-        return Layout(*tiles, codec, str(array.dtype))
+        return Layout(chunk, shard, codec, str(array.dtype))
 
     def checksums(self, name: str) -> np.ndarray:
         """Returns CRC-32C of a variable's shards, `(time shard, lat shard, lon shard)`."""

@@ -5,6 +5,7 @@ import ctypes
 import dataclasses
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,19 +26,21 @@ _SMALL = 2**25
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def parse_size(text: str) -> int:
+def parse_size(text: str | int) -> int:
     """Returns the bytes that a text such as `4GB`, `500 MB` or `1.5GiB` stands for.
 
     Raises:
-        UserError: where it is no size.
+        UserError: if it is not a memory size.
     """
     match = re.fullmatch(r"\s*([0-9.]+)\s*([KMGT]?)(i?)B?\s*", str(text), re.IGNORECASE)
     try:
+        if match is None:
+            raise ValueError("it is not a number with a unit")
         unit = match[2].upper()
         scale = 1024 ** "KMGT".index(unit) * 1024 if match[3] and unit else _UNITS[unit]
         return int(float(match[1]) * scale)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{text!r} is no size of memory; write it like '4GB'.") from error
+        raise UserError(f"{text!r} is not a memory size; write it like '4GB'.") from error
 
 
 def give_back() -> None:
@@ -79,7 +82,7 @@ class Memory:
 
     @classmethod
     def shared(
-        cls, total: int, workers: int | None, variables: list[Joined], d: StoreDescription
+        cls, total: int, workers: int | None, variables: Sequence[Joined], d: StoreDescription
     ) -> "Memory":
         """Returns the memory with as many workers as there are processors, if it is enough.
 
@@ -90,12 +93,12 @@ class Memory:
             d: of the store.
 
         Raises:
-            UserError: where not even one worker has enough; says how much that is.
+            UserError: if there is not enough for one worker; the message says how much it needs.
         """
         least = max(_least(v, d) for v in variables)
         if total < _BASE + least:
             raise UserError(
-                f"{total / 1e6:.0f} MB of memory are too little: a shard of all levels needs "
+                f"{total / 1e6:.0f} MB of memory is too little: a shard of all levels needs "
                 f"{(_BASE + least) / 1e6:.0f} MB; give more, or choose smaller shards."
             )
         wanted = workers or len(os.sched_getaffinity(0))

@@ -108,7 +108,8 @@ class MonthlyStatistics:
     """
 
     def __init__(self, shape: tuple[int, int, int], latitude: np.ndarray, scratch: Path, name: str):
-        self.shape = tuple(shape)
+        levels, rows, columns = shape
+        self.shape = (levels, rows, columns)
         self._weights = area_weights(latitude)
         self._scratch, self._name = scratch, name
 

@@ -137,8 +137,8 @@ class Preparation:
             progress: called with the bytes of values (float32) done and their total.
 
         Raises:
-            UserError: where a source is damaged or a value missing.
-            OSError: where the disk is full or the place cannot be written.
+            UserError: if a source is damaged or a value missing.
+            OSError: if the disk is full or the place cannot be written.
         """
         # A store that grows keeps its packing.
         packed = self.description.layout.packing == "int16" and not self.grown
@@ -149,8 +149,9 @@ class Preparation:
             for job in self._done(pool, at_once, jobs["range"]):
                 counted(self._bytes(job))
         self._prepare_arrays(jobs.get("range", []))
-        for name in self.variables if self.grown else ():
-            self.grown.give_moments(name, self.block_writer(name).statistics)
+        if self.grown:
+            for name in self.variables:
+                self.grown.give_moments(name, self.block_writer(name).statistics)
         for job in self._done(pool, at_once, jobs["write"]):
             self.block_writer(job.variable).merge(job.number, job.start, job.stop)
             counted(self._bytes(job))
@@ -219,7 +220,7 @@ class Preparation:
         """Returns values of the record: of the store as it was, then of the sources."""
         known = self.known
         parts = []
-        if first < known:
+        if self.grown and first < known:
             parts.append(self.grown.read(name, first, min(stop, known)))
         if stop > known:
             parts.append(self.variables[name].read(max(first, known) - known, stop - known))

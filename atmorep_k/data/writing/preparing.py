@@ -1,6 +1,7 @@
 """`atmorep-k data prepare`: raw files in, a store out, with bounded memory, whole or not at all."""
 
 import contextlib
+import dataclasses
 import fcntl
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -34,10 +35,10 @@ def prepare(
     *,
     variables: Sequence[str] = (),
     levels: Sequence[float] = (),
-    region: Sequence[float] | None = None,
+    region: tuple[float, float, float, float] | None = None,
     derived: Sequence[str] = (),
     grid: float | None = None,
-    period: Sequence[str] | None = None,
+    period: tuple[str, str] | None = None,
     attributes: dict[str, Any] | None = None,
     layout: Layout | None = None,
     memory: str | int = MEMORY,
@@ -50,7 +51,7 @@ def prepare(
 ) -> Path:
     """Turns GRIB, NetCDF and Zarr into a store.
 
-    Work that was stopped from outside lies in `<output>.partial`; the same call goes on with it.
+    Work that was stopped from outside stays in `<output>.partial`; the same call resumes it.
 
     Args:
         sources: files, globs, directories or addresses.
@@ -72,32 +73,41 @@ def prepare(
         overwrite: replace an existing store.
         progress: called with the bytes of values (float32) done and their total; with packing
             they count twice.
-        notify: called with sentences about what was found and left out.
+        notify: called with sentences about what was found and what was left out.
 
     Returns:
         The path of the store.
 
     Raises:
-        UserError: for everything that a user can mend; nothing is left behind.
+        UserError: for every mistake that a user can correct; nothing is left behind.
     """
     notify = notify or (lambda sentence: None)
     output = Path(output)
     check_output(output, overwrite, kind="a store", is_ours=is_store)
     found = find_sources(sources)
-    selection = Selection(
-        tuple(variables), tuple(levels), region, tuple(derived), grid, period and tuple(period)
-    )
+    selection = Selection(tuple(variables), tuple(levels), region, tuple(derived), grid, period)
     chosen, joined = selection.open(found, notify)
     attributes = {"selection": selection.told(chosen), **(attributes or {})}
     description = _describe(chosen, joined, attributes, layout or Layout())
     if link:
         description = linked(description, found)
     partial = output.with_name(f"{output.name}.partial")
-    options = (memory, workers, scheduler, progress, notify)
-    with working_on(output, partial, description, joined, found, options):
+    work = Work(memory, workers, scheduler, progress, notify)
+    with working_on(output, partial, description, joined, found, work):
         put_in_place(partial, output)
         shutil.rmtree(output / SCRATCH)
     return output
+
+
+@dataclasses.dataclass(frozen=True)
+class Work:
+    """What the writing of a store may use and what it calls; the arguments are as in `prepare`."""
+
+    memory: str | int
+    workers: int | None
+    scheduler: str
+    progress: Callable[[int, int], None] | None
+    notify: Callable[[str], None]
 
 
 @contextlib.contextmanager
@@ -107,7 +117,7 @@ def working_on(
     description: StoreDescription,
     joined: Sequence[Joined],
     sources: Sequence[str],
-    options: tuple,
+    work: Work,
     grown: Grown | None = None,
 ) -> Iterator[None]:
     """Writes a store into a directory of its own; the body then puts it in place.
@@ -121,28 +131,28 @@ def working_on(
         description: of the store.
         joined: its variables.
         sources: where they come from.
-        options: `memory`, `workers`, `scheduler`, `progress` and `notify`, see `prepare`.
+        work: how it is done.
         grown: see `Preparation`.
 
     Raises:
-        UserError: where another process is at it, a source is damaged, a value is missing, or the
+        UserError: if another process is writing, a source is damaged, a value is missing, or the
             place cannot be written.
     """
-    memory, workers, scheduler, progress, notify = options
-    of = Memory.shared(parse_size(memory), 1 if scheduler else workers, joined, description)
+    workers = 1 if work.scheduler else work.workers
+    of = Memory.shared(parse_size(work.memory), workers, joined, description)
     variables, told = {j.name: j for j in joined}, [identity(source) for source in sources]
     preparation = Preparation(partial, description, variables, of, told, grown)
     with writing_to(output), new_parents(output), _alone(partial), _kept_if_stopped(partial):
-        with executor(of.workers, scheduler) as (pool, at_once):
+        with executor(of.workers, work.scheduler) as (pool, at_once):
             if preparation.begin():
-                notify(f"going on with the work found in {partial}.")
-            preparation.carry_out(pool, at_once, progress or (lambda done, total: None))
+                work.notify(f"resuming the work found in {partial}.")
+            preparation.carry_out(pool, at_once, work.progress or (lambda done, total: None))
         yield
 
 
 @contextlib.contextmanager
 def _alone(partial: Path) -> Iterator[None]:
-    """Makes sure that no other process prepares the same store."""
+    """Holds a lock, so that no other process prepares the same store."""
     path = partial.with_name(f"{partial.name}.lock")
     with path.open("w") as file:
         try:
@@ -157,13 +167,13 @@ def _alone(partial: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _kept_if_stopped(partial: Path) -> Iterator[None]:
-    """Removes work that failed; what was stopped from outside can be gone on with."""
+    """Removes work that failed; work that was stopped from outside stays, to be resumed."""
     try:
         yield
     except BrokenExecutor as error:
         raise UserError(
-            f"a worker process was killed, perhaps for want of memory; what is done lies in "
-            f"{partial}, and the same command goes on with it."
+            f"a worker process was killed, perhaps for lack of memory; finished work is kept in "
+            f"{partial}, and the same command resumes it."
         ) from error
     except Exception:
         shutil.rmtree(partial, ignore_errors=True)

@@ -8,7 +8,7 @@ import numpy as np
 from atmorep_k.errors import UserError
 from atmorep_k.files import file_crc32c
 
-# What tensorstore says, and the error that it stands for.
+# Words in tensorstore's messages, and the error that each means.
 _ERRORS = {"No space left": errno.ENOSPC, "Disk quota": errno.EDQUOT, "Permission": errno.EACCES}
 
 
@@ -53,8 +53,8 @@ class ShardWriter:
             CRC-32C of the file of each shard, `(time shard,)` uint32.
 
         Raises:
-            OSError: where the disk is full or the place cannot be written.
-            UserError: where what was written is not what comes back.
+            OSError: if the disk is full or the place cannot be written.
+            UserError: if the values do not read back as written.
         """
         if not self._has_level:
             stored = stored[:, 0]
@@ -75,8 +75,7 @@ class ShardWriter:
             begin = array.domain[0].inclusive_min + first
             if not np.array_equal(_result(array[begin : begin + len(part)].read()), part):
                 raise UserError(
-                    f"what was written to {self.path} is not what is read back; the disk may be "
-                    f"damaged."
+                    f"{self.path} does not read back as it was written; the disk may be damaged."
                 )
 
     def checksum(self, shard: tuple[int, ...]) -> int:

@@ -76,10 +76,10 @@ def create_array(
     from zarr.codecs import BloscCodec, Crc32cCodec
 
     dtype = np.dtype(dtype)
-    compressors = [Crc32cCodec()]
+    compressors: list[BloscCodec | Crc32cCodec] = []
     if codec != "none":
-        blosc = BloscCodec(cname=codec, shuffle="shuffle", typesize=dtype.itemsize)
-        compressors.insert(0, blosc)
+        compressors.append(BloscCodec(cname=codec, shuffle="shuffle", typesize=dtype.itemsize))
+    compressors.append(Crc32cCodec())
     missing = {"f": np.nan, "i": MISSING if dtype == np.int16 else 0, "u": 0}
     return group.create_array(
         name,
@@ -142,9 +142,9 @@ def assign(array, start: int | tuple[int, ...], values: np.ndarray) -> None:
     interrupts; what is removed then would come back. So: one chunk per call, in a thread that is
     waited for.
     """
-    start = np.array([*np.atleast_1d(start), *[0] * values.ndim][: values.ndim])
+    first = np.array([*np.atleast_1d(start), *[0] * values.ndim][: values.ndim])
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        pool.submit(_assign_chunks, array, start, values).result()
+        pool.submit(_assign_chunks, array, first, values).result()
 
 
 def _assign_chunks(array, start: np.ndarray, values: np.ndarray) -> None:

@@ -25,7 +25,7 @@ class VariableWriter:
         """Takes in the next time steps, `(time, level, latitude, longitude)`.
 
         Raises:
-            UserError: where the shape is another, a value is missing, or there are too many.
+            UserError: if the shape differs, a value is missing, or there are too many.
         """
         values, shape = np.asarray(values, np.float32), self._blocks.shape
         if values.ndim != 4 or values.shape[1:] != shape:
@@ -67,7 +67,7 @@ class VariableWriter:
         """Checks that all time steps have come.
 
         Raises:
-            UserError: where they have not.
+            UserError: if they have not.
         """
         record = len(self._blocks.time)
         if self.end < record:

@@ -50,11 +50,13 @@ def write_store(
         The path of the store.
 
     Raises:
-        UserError: where the output exists or cannot be written, the disk is full, or a value is
+        UserError: if the output exists or cannot be written, the disk is full, or a value is
             missing or not finite. Nothing is left behind.
     """
     output = Path(output)
     check_output(output, overwrite, kind="a store", is_ours=is_store)
+    # Beside the output, hence on the same file system, where a rename is atomic: a reader finds the
+    # whole store or none, whenever this process ends.
     partial = output.with_name(f"{output.name}.partial-{os.getpid()}")
     with contextlib.ExitStack() as made:
         with writing_to(output):
@@ -117,16 +119,16 @@ def _finish(
 
 @contextlib.contextmanager
 def writing_to(output: Path) -> Iterator[None]:
-    """Tells in one sentence why a store cannot be written, where that is so.
+    """Turns an `OSError` into one sentence that says why the store cannot be written.
 
     Raises:
-        UserError: where the disk is full or the place cannot be written.
+        UserError: if the disk is full or the place cannot be written.
     """
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise UserError(
-                f"no room on disk to write {output}; nothing was left behind."
+                f"the disk is too full to write {output}; nothing was left behind."
             ) from error
         raise UserError(f"cannot write {output}: {error.strerror or error}.") from error

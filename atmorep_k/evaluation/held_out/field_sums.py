@@ -43,7 +43,7 @@ class FieldSums:
         self.number = case.number
         self._add(ENSEMBLE, Sums.of(_OF_MEMBERS, case))
         for name, values in window.baselines.items():
-            self._add(name, Sums.of(_OF_MODELS, case.beside(values[None, masked])))
+            self._add(name, Sums.of(_OF_MODELS, case.beside(values[masked][None])))
 
     def _add(self, model: str, sums: Sums) -> None:
         self._sums[model] = self._sums[model] + sums if model in self._sums else sums

@@ -29,13 +29,14 @@ from atmorep_k.model import AtmoRep
 
 keras.utils.set_random_seed(0)
 field = FieldSpec("temperature", [500], window=Window((4, 4, 8)), token_size=(2, 2, 2), embed_dim=8)
+BLOCK = components.blocks.TransformerBlock(num_heads=2)
 model = AtmoRep(
     [field],
     tokenizer=components.tokenizers.CuboidTokenizer(),
     token_info=components.tokenizers.TokenInfo(embed_dim=4),
     position=components.positions.HarmonicPosition(),
-    encoder=components.encoders.Encoder(1, components.blocks.TransformerBlock(2)),
-    decoder=components.decoders.UNetDecoder(1, components.blocks.TransformerBlock(2)),
+    encoder=components.encoders.Encoder(num_layers=1, block=BLOCK),
+    decoder=components.decoders.UNetDecoder(num_layers=1, block=BLOCK),
     tail=components.tails.LinearEnsemble(num_members=2),
     normalizer=components.normalizers.MonthlyNormalizer(),
 )

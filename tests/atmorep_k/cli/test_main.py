@@ -133,7 +133,7 @@ def test_config_check(call, toys, gin_files):
     result = call("config", "check", "top.gin", "--set", "STEP=3")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == (
-        "Error: --set STEP=3: the macro STEP is used nowhere; did you mean 'STEPS'?\n"
+        "Error: --set STEP=3: the macro STEP is never used; did you mean 'STEPS'?\n"
     )
 
 
@@ -156,12 +156,46 @@ def test_components_as_json(call, toys):
     row = next(row for row in rows if row["name"] == "ToyPart")
     assert (row["kind"], row["description"]) == ("toy", "A part of a task.")
     assert row["parameters"][:2] == [
-        {"name": "name", "type": "str", "required": True, "default": None},
-        {"name": "size", "type": "Sequence[int]", "required": False, "default": "(1,)"},
+        {"name": "name", "type": "str", "required": True, "default": None, "meaning": None},
+        {
+            "name": "size",
+            "type": "Sequence[int]",
+            "required": False,
+            "default": "(1,)",
+            "meaning": None,
+        },
     ]
     kinds = [row["kind"] for row in rows]
     assert kinds == sorted(kinds)
     assert {"optimizer", "specification", "task"} <= set(kinds)
+
+
+def test_components_show_what_each_parameter_means(call):
+    lines = call("components", "--kind", "tail").stdout.splitlines()
+    line = next(line for line in lines if "num_members: int" in line)
+    assert line.partition("  # ")[2].strip()
+    rows = json.loads(call("components", "--json").stdout)
+    ours = [row for row in rows if row["module"].startswith("atmorep_k.components.")]
+    silent = [f"{r['name']}.{p['name']}" for r in ours for p in r["parameters"] if not p["meaning"]]
+    assert len(ours) > 30
+    assert not silent
+
+
+def test_a_reference_to_another_component_is_replaced_by_its_words(call):
+    rows = {row["name"]: row for row in json.loads(call("components", "--json").stdout)}
+
+    def meaning(component, parameter):
+        return next(p["meaning"] for p in rows[component]["parameters"] if p["name"] == parameter)
+
+    words = meaning("MLP", "output_activation").rstrip(".")
+    assert "GELU" in words
+    assert words in meaning("TransformerBlock", "output_activation")
+
+
+def test_the_meaning_of_a_task_parameter_is_the_help_of_its_option(call):
+    rows = {row["name"]: row for row in json.loads(call("components", "--json").stdout)}
+    parameters = {p["name"]: p for p in rows["forecast"]["parameters"]}
+    assert parameters["region"]["meaning"] in " ".join(call("forecast", "--help").stdout.split())
 
 
 def test_components_are_not_cut_when_piped(call, toys, monkeypatch):

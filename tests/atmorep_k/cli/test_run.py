@@ -193,7 +193,7 @@ MISTAKES = {
     "WindowDataset.train_period=('2021-01','2021-02')": "validation_period is not",
     "STEPS=0": "TrainingSchedule.steps must be at least 1",
     "EMBED_DIM=25": "25 channels do not divide by 2 heads",
-    "Forecast.num_tokens=2": "would hide the whole window",
+    "Forecast.num_tokens=2": "would mask the whole window",
 }
 
 

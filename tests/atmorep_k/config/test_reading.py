@@ -126,10 +126,10 @@ def test_nothing_is_said_twice_in_a_file(gin_files):
 def test_a_missing_file_is_named_with_the_nearest(gin_files, tmp_path):
     gin_files(top="\ninclude 'parts/tempreature.gin'\n", parts__temperature="A = 1\n")
     message = mistake(["top.gin"])
-    assert message.startswith("top.gin:2: there is no gin file 'parts/tempreature.gin' in ")
+    assert message.startswith("top.gin:2: no gin file 'parts/tempreature.gin' in ")
     assert message.endswith("; did you mean 'parts/temperature.gin'?")
     message = mistake(["pretrain_feild.gin"])
-    assert message.startswith("there is no gin file 'pretrain_feild.gin' in ")
+    assert message.startswith("no gin file 'pretrain_feild.gin' in ")
     assert str(tmp_path) in message
     assert message.endswith("; did you mean 'pretrain_field.gin'?")
 
@@ -149,9 +149,9 @@ def test_what_is_no_gin_file_is_refused(gin_files):
         ("A = {masked: 1}", "put quotes around masked"),
         ("A = true", "write True instead of true"),
         ("A = null", "write None instead of null"),
-        ("A = 2*3", "gin does not calculate, write the result"),
-        ("A = 2 * 3", "gin does not calculate, write the result"),
-        ("A = 10 % 3", "gin does not calculate, write the result"),
+        ("A = 2*3", "gin does not evaluate expressions, write the result"),
+        ("A = 2 * 3", "gin does not evaluate expressions, write the result"),
+        ("A = 10 % 3", "gin does not evaluate expressions, write the result"),
         ("A = 1, 2", "put brackets around a list"),
         ("A = /data/era5.zarr", "put quotes around text"),
         ("A = 2019-03-01", "put quotes around text"),
@@ -189,7 +189,7 @@ def test_a_mistake_in_an_included_file_is_shown_there(gin_files):
         ("C.d = [@a/b/C()]", "top.gin:1: only one level of scope is allowed, not 'a/b'."),
         ("C.d = @E", "top.gin:1: C.d refers to @E; write @E() to make an object."),
         ("C.d = {'k': [@u/E]}", "top.gin:1: C.d refers to @u/E; write @u/E() to make an object."),
-        ("u/C = 1", "top.gin:1: u/C names no parameter; write u/C.PARAMETER = VALUE."),
+        ("u/C = 1", "top.gin:1: u/C does not name a parameter; write u/C.PARAMETER = VALUE."),
         ("A = {[1]: 2}", "top.gin: unhashable type: 'list'."),
     ],
 )
@@ -232,7 +232,7 @@ def test_overrides(text, name, value):
         ("STEPS=", "--set takes NAME=VALUE, not 'STEPS='."),
         ("1x=3", "--set takes NAME=VALUE, not '1x=3'."),
         ("A b=3", "--set takes NAME=VALUE, not 'A b=3'."),
-        ("A=[u, v]", "--set A=[u, v]: the value cannot be read; text in it needs quotes."),
+        ("A=[u, v]", "--set A=[u, v]: invalid value; put quotes around text."),
         ("A=@B", "--set A=@B: A refers to @B; write @B() to make an object."),
         ("a/b/C.d=1", "--set a/b/C.d=1: only one level of scope is allowed, not 'a/b'."),
     ],

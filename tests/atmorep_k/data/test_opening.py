@@ -152,7 +152,7 @@ def test_fingerprint_tells_the_data_but_not_the_day(path, fields, tmp_path):
 def test_existing_output_is_kept_or_replaced(fields, tmp_path):
     output = tmp_path / "a.zarr"
     write_store(output, _description(), _blocks(fields, 48))
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         write_store(output, _description(), _blocks(fields, 48))
     colder = {name: values - 10 for name, values in fields.items()}
     write_store(output, _description(), _blocks(colder, 48), overwrite=True)
@@ -202,7 +202,7 @@ def test_no_room_on_disk(fields, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(ShardWriter, "write", full)
-    with pytest.raises(UserError, match="no room on disk"):
+    with pytest.raises(UserError, match="the disk is too full to write"):
         write_store(tmp_path / "a.zarr", _description(), _blocks(fields, 70))
     assert len(calls) == 1  # no other shard is begun, which could come back after the removal
     assert list(tmp_path.iterdir()) == []
@@ -215,7 +215,7 @@ def test_each_shard_is_read_back(fields, tmp_path, monkeypatch):
         write(self, array, stored + 1)
 
     monkeypatch.setattr(ShardWriter, "_check", damaged)
-    with pytest.raises(UserError, match=r"temperature is not what is read back"):
+    with pytest.raises(UserError, match=r"temperature does not read back as it was written"):
         write_store(tmp_path / "a.zarr", _description(), _blocks(fields, 70))
 
 
@@ -255,8 +255,8 @@ def test_layout(fields, tmp_path, codec):
     [
         ({"codec": "lz5"}, "did you mean 'lz4'"),
         ({"packing": "int61"}, "did you mean 'int16'"),
-        ({"shard": (48, 250, 480)}, "nearest that is: 240"),
-        ({"shard": (48, 240, 0)}, "nearest that is: 60"),
+        ({"shard": (48, 250, 480)}, "nearest multiple is 240"),
+        ({"shard": (48, 240, 0)}, "nearest multiple is 60"),
     ],
 )
 def test_layouts_that_cannot_be(options, words):
@@ -338,8 +338,8 @@ def test_opening_what_is_no_store(path, tmp_path):
     (tmp_path / "a.nc").write_bytes(b"CDF")
     with pytest.raises(UserError, match=r"is a file, not a store; .* data prepare"):
         open_store(tmp_path / "a.nc")
-    with pytest.raises(UserError, match="without a store"):
+    with pytest.raises(UserError, match="is a directory, not a store"):
         open_store(tmp_path)
     zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=3)
-    with pytest.raises(UserError, match="no store of atmorep_k"):
+    with pytest.raises(UserError, match="not a store of atmorep_k"):
         open_store(tmp_path / "other.zarr")

@@ -21,9 +21,9 @@ def test_a_file(titles, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "no place is given"),
-        ([(91, 0)], r"the place \(91, 0\) is none: latitude is -90 to 90"),
-        ({"x": ("north", 0)}, r"the place 'x' \(north, 0\) is none"),
+        ([], "no place was given"),
+        ([(91, 0)], r"invalid place \(91, 0\): latitude must be -90 to 90"),
+        ({"x": ("north", 0)}, r"invalid place 'x' \(north, 0\)"),
         ([(1, 2), (1.0, 2.0)], "two places are called '1, 2'"),
     ],
 )

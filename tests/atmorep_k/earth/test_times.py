@@ -33,5 +33,5 @@ def test_one_time_is_well():
 
 def test_a_step_too_early_is_no_gap():
     (found,) = check_time(_hours(0, 6, 12, 15, 18, 24))
-    assert "no multiple of the usual 6 h" in found.sentence
+    assert "not a multiple of the usual 6 h" in found.sentence
     assert (found.first, found.last) == ("2020-01-01T15:00", "2020-01-01T18:00")

@@ -149,7 +149,7 @@ MISTAKES = [
         {"fields": ["t"], "stores": {"rain": "COARSE"}},
         "unknown field with a store of its own 'rain'",
     ),
-    ({"fields": ["t"], "stores": {"t2m": "COARSE.no"}}, "there is no store COARSE.no"),
+    ({"fields": ["t"], "stores": {"t2m": "COARSE.no"}}, "no store at COARSE.no"),
 ]
 
 

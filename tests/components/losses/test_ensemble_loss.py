@@ -151,7 +151,7 @@ def test_round_trip_of_configuration(loss, ensemble):
 @every_loss_of_spread
 def test_one_member_is_refused(loss, ensemble, value_and_gradient):
     target, members = ensemble
-    with pytest.raises(UserError, match=r"at least 2 members, given 1"):
+    with pytest.raises(UserError, match=r"at least 2 members, not 1"):
         gradient_of(value_and_gradient, loss, target, members[:, :, :, :1])
 
 

@@ -166,7 +166,7 @@ def test_infill_hides_one_block_anywhere(size):
         (lambda: TemporalInterpolation([1, 1]), "one or more different"),
         (lambda: TemporalInterpolation([4]).num_slots(NUM_TOKENS), "holds 4.* are 0 to 3"),
         (lambda: TemporalInterpolation([-1]).num_slots(NUM_TOKENS), "holds -1"),
-        (lambda: TemporalInterpolation(range(4)).num_slots(NUM_TOKENS), "hide all 4"),
+        (lambda: TemporalInterpolation(range(4)).num_slots(NUM_TOKENS), "mask all 4"),
         (lambda: Infill((1, 2)), "three positive sizes"),
         (lambda: Infill((1, 0, 2)), "three positive sizes"),
         (lambda: Infill((5, 1, 1)).num_slots(NUM_TOKENS), "leaves nothing to see"),
@@ -185,3 +185,16 @@ def test_infill_hides_one_block_anywhere(size):
 def test_mistakes(make, message):
     with pytest.raises(UserError, match=message):
         make()
+
+
+@pytest.mark.parametrize("masking", _all_maskings(), ids=lambda m: type(m).__name__)
+def test_times_that_a_masking_names_are_masked_in_every_window(masking):
+    whole = set(masking.masked_times(NUM_TOKENS[0]))
+    tokens_of_time = math.prod(NUM_TOKENS[1:])
+    for seed in range(5):
+        masked = masking(_tokens(), SIZE, np.random.default_rng(seed))
+        for index, weight in zip(masked.index, masked.weight, strict=True):
+            count = Counter((index[weight > 0] // tokens_of_time).tolist())
+            assert all(count[time] == tokens_of_time for time in whole)
+    if isinstance(masking, Forecast | TemporalInterpolation):
+        assert whole == set(count)

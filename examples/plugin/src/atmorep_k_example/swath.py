@@ -21,7 +21,7 @@ class Swath(Masking):
         drift: tokens by which it lies further west from one time token to the next.
 
     Raises:
-        UserError: where the width is not positive, or (when used) nothing would be hidden.
+        UserError: if the width is not positive, or (when used) nothing would be masked.
     """
 
     def __init__(self, width: int = 1, slant: int = 1, drift: int = 1):
@@ -32,7 +32,7 @@ class Swath(Masking):
             raise UserError(f"Swath.width must be at least 1, not {width}.")
 
     def num_slots(self, num_tokens):
-        """Returns the hidden tokens of a level: T * Y * (X - width)."""
+        """Returns the masked tokens of a level: T * Y * (X - width)."""
         times, rows, columns = num_tokens
         if self.width >= columns:
             raise UserError(
@@ -42,10 +42,10 @@ class Swath(Masking):
         return times * rows * (columns - self.width)
 
     def choose(self, rng, num_levels, num_tokens):
-        """Returns the hidden tokens in row-major order, the same at all levels, of weight 1."""
+        """Returns the masked tokens in row-major order, the same at all levels, of weight 1."""
         slots = self.num_slots(num_tokens)
         time, row, column = np.indices(num_tokens)
         first = rng.integers(num_tokens[2]) + self.slant * row - self.drift * time
-        hidden = (column - first) % num_tokens[2] >= self.width
-        index = np.tile(np.flatnonzero(hidden).astype(np.int32), (num_levels, 1))
+        masked = (column - first) % num_tokens[2] >= self.width
+        index = np.tile(np.flatnonzero(masked).astype(np.int32), (num_levels, 1))
         return index, np.ones((num_levels, slots), np.float32)

@@ -72,7 +72,7 @@ def test_command_prints_findings_and_tells_by_its_exit_code(store):
 
 
 def test_a_store_that_is_not_there_is_a_user_error(tmp_path):
-    with pytest.raises(UserError, match="there is no store"):
+    with pytest.raises(UserError, match="no store at"):
         check(tmp_path / "no.zarr")
 
 
@@ -129,7 +129,7 @@ def test_flipped_byte(store):
 def test_file_that_no_checksum_knows(store):
     checksums = zarr.open_array(store / "checksums" / "temperature", mode="r+")
     checksums[1] = 0
-    assert "no checksum knows" in _only(check(store), "files", "temperature").sentence
+    assert "have no checksum" in _only(check(store), "files", "temperature").sentence
 
 
 def test_file_that_belongs_to_no_part(store):
@@ -145,7 +145,7 @@ def test_store_without_checksums_is_warned_of_and_may_be_trained_on(store):
     shutil.rmtree(store / "checksums", ignore_errors=True)
     report = check(store)
     assert report.may_train
-    assert "no checksums" in _only(report, "files", severity="warning").sentence
+    assert "have no checksums" in _only(report, "files", severity="warning").sentence
 
 
 def test_store_written_half(store, tmp_path):
@@ -195,17 +195,17 @@ def test_gap(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda t: t.__setitem__(20, t[19]), "stand twice"),
-        (lambda t: _swap(t, 20, 21), "not ascending"),
+        (lambda t: t.__setitem__(20, t[19]), "occur twice"),
+        (lambda t: _swap(t, 20, 21), "times must ascend"),
         (
             lambda t: t.__setitem__(slice(None), t * 60 + 30 * (np.arange(len(t)) > 9)),
-            "no multiple",
+            "not a multiple",
         ),
     ],
 )
 def test_times_in_disorder(store, change, words):
     _change_axis(store, "time", change)
-    if words == "no multiple":
+    if words == "not a multiple":
         attributes = zarr.open_array(store / "time", mode="r+").attrs
         attributes["units"] = "minutes since 1970-01-01"
         _drop_consolidated(store)
@@ -330,7 +330,7 @@ def _statistic(path, key, function):
 def test_statistics_that_do_not_fit(store):
     _statistic(store, "mean", lambda values: values.__setitem__((0, 1), 0.0))
     found = _only(check(store), "statistics", "temperature")
-    assert "by far" in found.sentence and found.levels == (850.0,)
+    assert "differ greatly" in found.sentence and found.levels == (850.0,)
     _statistic(store, "mean", lambda values: values.__setitem__((0, 1), np.nan))
     for fast in (True, False):
         found = _only(check(store, fast=fast), "statistics", "temperature")

@@ -77,10 +77,10 @@ def test_selected_and_derived(raw, tmp_path):
 
 def test_sources_that_changed_or_went(source, path, raw):
     os.utime(source, (0, 0))
-    with pytest.raises(UserError, match=r"a\.nc has changed since .* was made of it"):
+    with pytest.raises(UserError, match=r"a\.nc has changed since .* was made from it"):
         open_store(path).dataset()
     source.unlink()
-    with pytest.raises(UserError, match=r"has its values in .*a\.nc, which is not there"):
+    with pytest.raises(UserError, match=r"values of .* are in .*a\.nc, which does not exist"):
         open_store(path).dataset()
 
 

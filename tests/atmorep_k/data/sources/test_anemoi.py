@@ -86,5 +86,5 @@ def test_mistakes(write):
     sources = write()
     group = zarr.open_group(sources[0], mode="r+")
     group["latitudes"][5] += 0.25
-    with pytest.raises(UserError, match=r"12 cells are no grid .* interpolate it"):
+    with pytest.raises(UserError, match=r"12 cells do not form a grid .* interpolate it"):
         open_sources(sources)

@@ -84,7 +84,7 @@ def test_a_source_that_cannot_cut_is_cut_after_reading(globe):
 )
 def test_region_outside_the_grid(raw, tmp_path, region):
     raw.to_netcdf(tmp_path / "a.nc")
-    with pytest.raises(UserError, match="does not lie in its grid, or between its points"):
+    with pytest.raises(UserError, match="is outside its grid or between its points"):
         prepare([str(tmp_path / "a.nc")], tmp_path / "a.zarr", region=region)
     assert not (tmp_path / "a.zarr").exists()
 

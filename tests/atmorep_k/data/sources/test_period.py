@@ -40,7 +40,7 @@ def test_pieces_are_pickled(raw, known, tmp_path):
 def test_mistakes(raw, tmp_path):
     raw.to_netcdf(tmp_path / "a.nc")
     pieces, _ = open_sources([str(tmp_path / "a.nc")])
-    with pytest.raises(UserError, match="no time from 1999 to 2000; its record goes from 2020-01"):
+    with pytest.raises(UserError, match="no times from 1999 to 2000; its record covers 2020-01"):
         within(pieces, ("1999", "2000"))
     for period in (("2020-02", "2020-01"), ("yesterday", "2020"), ("2020-13", "2021"), ("", "")):
         with pytest.raises(UserError, match="a period needs its first and last day"):

@@ -116,5 +116,5 @@ def test_a_composite_of_another_kind_or_cut_off(wradlib, tmp_path):
         open_sources([str(path)], 0.1)
     path.write_bytes(gzip.compress(_HEADER + bytes(1000)))
     piece = _piece(path, 0.1)
-    with pytest.raises(UserError, match="damaged, cut off"):
+    with pytest.raises(UserError, match="damaged, truncated"):
         piece.read(0, 1, np.zeros(1, int))

@@ -51,7 +51,7 @@ def test_a_web_server(raw, known, served, tmp_path):
 
 
 def test_nothing_there(served, tmp_path):
-    with pytest.raises(UserError, match=r"there is no Zarr group at http://.*/era5\.zarr"):
+    with pytest.raises(UserError, match=r"no Zarr group at http://.*/era5\.zarr"):
         open_sources([f"{served}/era5.zarr"])
 
 

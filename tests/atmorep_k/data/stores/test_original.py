@@ -186,9 +186,9 @@ def test_the_fingerprint_is_of_grid_attributes_and_statistics(make):
         ({"lats": np.arange(-90, 91, 10.0)}, "lats must hold co-latitudes"),
         ({"lons": np.arange(350, -1, -10.0)}, "lons must hold longitudes from west to east"),
         ({"lons": np.arange(0, 180, 10.0)}, "is_global = 1.*: 0 to 170"),
-        ({"hours": HOURS[::-1]}, "times are not ascending"),
-        ({"without": ("lats",)}, "no store of atmorep_k and none of the original"),
-        ({"without": ("data", "data_sfc")}, "no store of atmorep_k and none of the original"),
+        ({"hours": HOURS[::-1]}, "times must ascend"),
+        ({"without": ("lats",)}, "not a store of atmorep_k or of the original"),
+        ({"without": ("data", "data_sfc")}, "not a store of atmorep_k or of the original"),
     ],
 )
 def test_what_does_not_fit_is_said(make, options, message):
@@ -200,7 +200,7 @@ def test_a_group_of_zarr_2_that_is_no_store(tmp_path):
     group = zarr.open_group(tmp_path / "other.zarr", mode="w", zarr_format=2)
     for name in ("time", "lats", "lons", "data"):
         group.create_array(name, data=np.zeros((3, 3)))
-    with pytest.raises(UserError, match=r"none of the original AtmoRep; .* data prepare"):
+    with pytest.raises(UserError, match=r"or of the original AtmoRep; .* data prepare"):
         open_store(tmp_path / "other.zarr")
 
 
@@ -244,7 +244,7 @@ def test_info_says_what_is_missing(make):
     assert values["variables"]["mine"]["missing_shards"] == 1
     assert values["variables"]["2m_temperature"]["missing_values"] == 5
     text = as_text(values)
-    assert "monthly mean not there for the whole field" in text
+    assert "monthly mean missing for the whole field" in text
     assert "2m_temperature: 5 values are NaN" in text
 
 

@@ -157,7 +157,7 @@ def test_stopped_while_writing_the_old_store_is_what_it_was(parts, tmp_path, aft
     assert len(open_store(store).time) == FIRST
     time.sleep(1.0)  # what is written down of the day makes no difference
     append(store, parts[1:], workers=1, notify=said.append)
-    assert said == [f"going on with the work found in {store}/.append."]
+    assert said == [f"resuming the work found in {store}/.append."]
     assert len(open_store(store).time) == HOURS
     assert not list(store.glob(".append*"))
 
