@@ -155,5 +155,5 @@ def field_of(field):
 
 
 def options_of(part):
-    left_out = ("name", "self_qk_norm")
+    left_out = ("name", "self_block")
     return {key: value for key, value in part.get_config().items() if key not in left_out}

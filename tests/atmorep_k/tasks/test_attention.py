@@ -187,20 +187,7 @@ def test_a_block_of_somebody_elses_is_recorded(make_model, store, scratch_regist
             rows = keras.ops.reshape(x, (-1, 32, 1, 16))
             return x + keras.ops.reshape(attend(0 * rows, rows, rows), (-1, *x.shape[1:]))
 
-    @component("encoder")
-    class Means(Encoder):
-        """Such blocks."""
-
-        def __init__(self, **kwargs):
-            super().__init__(2, **kwargs)
-
-        def make_block(self, name):
-            return Mean(name=name)
-
-        def get_config(self):
-            return {"name": self.name}
-
-    model = make_model(encoder=Means())
+    model = make_model(encoder=Encoder(2, Mean()))
     components.datasets.WindowDataset(store).open(model.fields, model.normalizers)
     model.build()
     found = attention(model, store, TIME, (0, 0))["encoder_self"]
