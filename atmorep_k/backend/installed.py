@@ -65,7 +65,8 @@ class _QuietFinder(MetaPathFinder):
                 with _errors_aside():
                     load(module)
 
-            spec.loader.exec_module = load_quietly
+            # Of this one object only: the loader stays what others take it for.
+            spec.loader.exec_module = load_quietly  # type: ignore[method-assign]
         return spec
 
 

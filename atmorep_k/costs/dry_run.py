@@ -10,11 +10,12 @@ from atmorep_k.console import size
 from atmorep_k.costs.training import Estimate, estimate, mesh_size
 from atmorep_k.errors import UserError
 from atmorep_k.model import AtmoRep
+from atmorep_k.training.pretraining import Pretraining
 
 _MEASURED_STEPS = 3
 
 
-def dry_run(task) -> None:
+def dry_run(task: Pretraining) -> None:
     """Print size and memory of a task's model and, where its store can be read, its rates."""
     import click
 
@@ -31,7 +32,7 @@ def dry_run(task) -> None:
     click.echo(_step_line(task))
 
 
-def size_lines(task) -> list[str]:
+def size_lines(task: Pretraining) -> list[str]:
     """Return lines on weights, memory per device, batch and operations, from shapes alone."""
     found = estimate(task)
     lines = [f"model            {field}" for field in task.model.fields]
@@ -77,7 +78,7 @@ def _mesh_lines(mesh, found: Estimate) -> list[str]:
     return lines
 
 
-def _flops_lines(task, found: Estimate) -> list[str]:
+def _flops_lines(task: Pretraining, found: Estimate) -> list[str]:
     flops = f"{size(found.flops, 'FLOP')} a step of {task.schedule.batch_size} samples"
     if math.prod(found.size) > 1:
         flops += f", {size(found.device_flops, 'FLOP')} on a device"
@@ -90,7 +91,7 @@ def _unread_by_the_original(model: AtmoRep) -> int:
     return (len(TOKEN_INFO) + 1) * net.embed_dim if is_original else 0
 
 
-def _loader_line(task) -> str:
+def _loader_line(task: Pretraining) -> str:
     batches = task.batches().read(0, _MEASURED_STEPS + 1)
     next(batches)
     begun = time.perf_counter()
@@ -98,7 +99,7 @@ def _loader_line(task) -> str:
     return f"loader           {read / (time.perf_counter() - begun):.1f} samples/s"
 
 
-def _step_line(task) -> str:
+def _step_line(task: Pretraining) -> str:
     task.prepare()
     batches = task.batches().read(0, 2)
     x, y, weights = next(batches)

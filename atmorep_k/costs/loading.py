@@ -6,9 +6,12 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atmorep_k.errors import UserError
+
+if TYPE_CHECKING:
+    from atmorep_k.training.pretraining import Pretraining
 
 # Share of a step's time that may be spent waiting for its batch before that is worth a word.
 _WAIT = 0.05
@@ -52,7 +55,7 @@ def limit(found: dict[str, Any]) -> str:
     return "loader" if found["samples_per_second"] < wanted else "processors"
 
 
-def _loader(task, steps: int) -> dict[str, float]:
+def _loader(task: "Pretraining", steps: int) -> dict[str, float]:
     """Takes batches as fast as they come, from when those that waited have been taken."""
     waiting = _MOST_WAITING
     batches = task.batches().read(0, waiting + steps)
@@ -69,7 +72,7 @@ def _loader(task, steps: int) -> dict[str, float]:
         "samples_per_second": samples / wall,
         "megabytes_per_second": 4e-6 * points * samples / wall,
         "cpu_ms_per_sample": 1000 * cpu / samples,
-        "cpu_share": cpu / wall / os.cpu_count(),
+        "cpu_share": cpu / wall / (os.cpu_count() or 1),
     }
 
 
@@ -84,7 +87,7 @@ def _timed(batches: Iterator, waits: list[float]) -> Iterator:
         yield batch
 
 
-def _training(task, steps: int) -> dict[str, float]:
+def _training(task: "Pretraining", steps: int) -> dict[str, float]:
     """Train some steps, the first of which compile the model and are not counted."""
     _fit(task, 0, _WARM_UP)
     seconds, waited = _fit(task, _WARM_UP, steps)
@@ -96,9 +99,10 @@ def _training(task, steps: int) -> dict[str, float]:
     }
 
 
-def _fit(task, start: int, steps: int) -> tuple[float, float]:
+def _fit(task: "Pretraining", start: int, steps: int) -> tuple[float, float]:
     """Train, and return the seconds that it took, and those spent waiting for batches."""
-    waits, begun = [], time.perf_counter()
+    waits: list[float] = []
+    begun = time.perf_counter()
     batches = _timed(task.batches().read(start, start + steps), waits)
     task.model.fit(batches, steps_per_epoch=steps, epochs=1, shuffle=False, verbose=0)
     return time.perf_counter() - begun, sum(waits)

@@ -87,13 +87,15 @@ def _reading(plan: Prepared, rows: int):
 
 def _seconds(plan: Prepared, samples) -> tuple[float, float]:
     """Return the seconds of a predicted batch, and of a product of two matrices, in turns."""
-    product, times = matrix_product(), ([], [])
+    product = matrix_product()
+    batches: list[float] = []
+    products: list[float] = []
     predict_batch(plan.model, samples, len(samples))
     product()
     for _ in range(_REPEATS):
-        times[0].append(_timed(lambda: predict_batch(plan.model, samples, len(samples)))[0])
-        times[1].append(_timed(product)[0])
-    return tuple(map(statistics.median, times))
+        batches.append(_timed(lambda: predict_batch(plan.model, samples, len(samples)))[0])
+        products.append(_timed(product)[0])
+    return statistics.median(batches), statistics.median(products)
 
 
 def _timed(function: Callable):

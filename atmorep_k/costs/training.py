@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -17,11 +17,14 @@ from atmorep_k.backend.internals.keras import (
 )
 from atmorep_k.backend.weight_paths import within
 from atmorep_k.batch import batch_specs
-from atmorep_k.costs.tracing.step import cost
+from atmorep_k.costs.tracing.step import Cost, cost
 from atmorep_k.distribution.weights import dimension_to_share
 from atmorep_k.distribution.weights import slots as weights_of_slots
+from atmorep_k.fields import FieldSpec
+from atmorep_k.model import AtmoRep
 from atmorep_k.model.declared import declared
 from atmorep_k.training.learning_rates import copied
+from atmorep_k.training.pretraining import Pretraining
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Estimate:
         return self.weights + self.gradients + self.slots + self.activations + self.batch
 
 
-def estimate(task: Any) -> Estimate:
+def estimate(task: Pretraining) -> Estimate:
     """Return what a task takes on each device of its mesh; nothing is allocated.
 
     Raises:
@@ -99,10 +102,13 @@ def estimate(task: Any) -> Estimate:
 
 def mesh_size(mesh: Any) -> tuple[int, int]:
     """Return the devices along the axes of a mesh, 1 where they are as many as there are."""
-    return (1, 1) if mesh is None else tuple(1 if n == -1 else n for n in mesh.shape)
+    if mesh is None:
+        return 1, 1
+    samples, model = (1 if n == -1 else n for n in mesh.shape)
+    return samples, model
 
 
-def sample_bytes(task: Any) -> int:
+def sample_bytes(task: Pretraining) -> int:
     """Return the bytes of a sample: inputs, targets and weights."""
     fields = task.model.fields
     slots = {f.name: task.masking.num_slots(f.num_tokens) for f in fields if f.predicted}
@@ -118,7 +124,9 @@ def _local(shape, axes, mesh, size) -> tuple[int, ...]:
     return tuple(n // sizes.get(a, 1) for n, a in zip(shape, axes, strict=True))
 
 
-def _slots(task, model, rules, size) -> dict[str, tuple[int, ...]]:
+def _slots(
+    task: Pretraining, model: AtmoRep, rules: dict[str, tuple], size: tuple[int, int]
+) -> dict[str, tuple[int, ...]]:
     """Return the shape of each of the optimiser's arrays on a device, by a path of its own."""
     mesh, weights, kind = task.mesh, model.trainable_variables, type(task.optimizer)
     optimizer = copied(task.optimizer, type(kind.__name__, (_ByIdentity, kind), {}))
@@ -150,7 +158,7 @@ def _shared(shape, axes, number) -> tuple[int, ...]:
     return tuple(n // number if place == shared else n for place, n in enumerate(shape))
 
 
-def _most(shapes: dict[str, Sequence[int]], places: dict[str, int]) -> int:
+def _most(shapes: Mapping[str, Sequence[int]], places: dict[str, int]) -> int:
     """Return the bytes on the place of a field that holds most; what has no field is on all."""
     held = dict.fromkeys([0, *places.values()], 0)
     for path, shape in shapes.items():
@@ -168,7 +176,7 @@ def _fullest(places: dict[str, int], work: dict[str, float]) -> float:
     return max(done.values(), default=1.0) / (sum(work.values()) if done else 1.0)
 
 
-def _work(model, field) -> float:
+def _work(model: AtmoRep, field: FieldSpec) -> float:
     """Return what a field's layers have to do, relative to those of other fields."""
     roles = ("encoder", "decoder") if field.predicted else ("encoder",)
     layers = sum(model.templates.of(role, field.name).num_layers for role in roles)
@@ -176,7 +184,9 @@ def _work(model, field) -> float:
     return layers * tokens * field.embed_dim * (8 * field.embed_dim + 2 * tokens)
 
 
-def _cost(task, local, rows):
+def _cost(
+    task: Pretraining, local: dict[str, tuple[int, ...]] | None, rows: int
+) -> tuple[Cost, bool]:
     """Return the `Cost` of a device's step, and whether the split of weights divides it."""
     model = declared(task.model)
     if local is not None:
@@ -188,7 +198,7 @@ def _cost(task, local, rows):
     return cost(model, task.loss, task.masking, rows), local is None
 
 
-def _cut(model, local: dict[str, tuple[int, ...]]):
+def _cut(model: AtmoRep, local: dict[str, tuple[int, ...]]) -> AtmoRep:
     """Give a declared model the shapes that its weights have on a device.
 
     Where heads do not divide, they stay whole, and with them the other heads and maps beside them.

@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from atmorep_k.distribution.processes import Processes
@@ -134,12 +135,14 @@ def _common(number: int) -> dict[str, str]:
 def _handed_on(processes) -> Iterator[None]:
     """Forward SIGTERM to the processes; Ctrl-C reaches them from the terminal."""
 
-    def hand_on(number, frame):
+    def hand_on(number: int, frame: FrameType | None) -> None:
         for process in processes:
             process.terminate()
 
-    handlers = {signal.SIGTERM: hand_on, signal.SIGINT: signal.SIG_IGN}
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, hand_on),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    }
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from atmorep_k.extension.source import ModelSource, joined
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone, component
+from atmorep_k.runs.directory import RunDirectory
 from atmorep_k.saved.model import SavedModel
 
 
@@ -187,7 +188,7 @@ class ExtendedModel(ModelSource):
             dtype=whole.dtype_policy,
         )
 
-    def conclude(self, task, run) -> None:
+    def conclude(self, task: Any, run: RunDirectory) -> None:
         """Proves that the old fields are as they were, and trains the new one alone to compare."""
         from atmorep_k.extension import proof
 

@@ -13,7 +13,9 @@ from atmorep_k.console import new_table, print_table
 from atmorep_k.errors import Interrupted
 from atmorep_k.files import write_whole
 from atmorep_k.inference.batches import predict_batch
+from atmorep_k.protocols import Masking, Model
 from atmorep_k.registry import clone
+from atmorep_k.runs.directory import RunDirectory
 from atmorep_k.saved.fingerprints import differences
 
 # Held-out windows whose predictions are compared.
@@ -56,7 +58,9 @@ class Proof:
         return lines
 
 
-def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: int = 0) -> Proof:
+def prove(
+    old: Path, new: Path, fields: Sequence[str], dataset: Any, masking: Masking, seed: int = 0
+) -> Proof:
     """Compare the old fields of two saved models: their weights, and what they predict.
 
     Args:
@@ -94,7 +98,7 @@ def _changes(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> dic
     return {n: float(np.sqrt(np.mean((after[n] - a).astype("f8") ** 2))) for n, a in before.items()}
 
 
-def _predict(model, samples: list) -> dict[str, np.ndarray]:
+def _predict(model: Model, samples: Sequence[Any]) -> dict[str, np.ndarray]:
     """Return the members of a model's fields; the samples may hold those of others too."""
     names = tuple(f"{field.name}/" for field in model.fields)
     own = [
@@ -104,7 +108,7 @@ def _predict(model, samples: list) -> dict[str, np.ndarray]:
     return predict_batch(model, own, len(own))
 
 
-def conclude(source, task, run) -> None:
+def conclude(source: Any, task: Any, run: RunDirectory) -> None:
     """Write and prints the proof and, where asked for, the comparison with the field alone.
 
     Args:
@@ -128,10 +132,8 @@ def _write(path: Path, content: Any) -> None:
     click.echo(path)
 
 
-def _compare(source, task, run) -> None:
+def _compare(source: Any, task: Any, run: RunDirectory) -> None:
     """Train the new field alone for as long, and writes both scores side by side."""
-    from atmorep_k.runs.directory import RunDirectory
-
     name, seconds = source.field.name, run.training_seconds
     click.echo(f"alone    {name} without the others, for the same {seconds / 60:.1f} minutes")
     alone = RunDirectory(run.path / "alone")

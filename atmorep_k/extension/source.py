@@ -12,6 +12,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep, dataflow
 from atmorep_k.registry import Component
+from atmorep_k.runs.directory import RunDirectory
 from atmorep_k.saved.model import SavedModel
 
 
@@ -47,7 +48,7 @@ class ModelSource(Component):
         """Return lines that say what was taken, what is new, what is frozen and what is run."""
         return summary(self.saved, model)
 
-    def conclude(self, task, run) -> None:
+    def conclude(self, task: Any, run: RunDirectory) -> None:
         """Is called when the training `task` has written its model into the directory `run`."""
 
 
@@ -164,7 +165,7 @@ def summary(saved: Sequence[SavedModel], model: AtmoRep) -> list[str]:
 def _run_in_a_step(model: AtmoRep) -> Iterator[str]:
     """Yield what a training step runs of each field."""
     depth = {f.name: model.part("encoder", f.name).num_layers for f in model.fields}
-    needed = dataflow.layers_needed(model.fields, model.learning, depth.get)
+    needed = dataflow.layers_needed(model.fields, model.learning, depth.__getitem__)
     for field in model.fields:
         name = field.name
         if name in model.learning:

@@ -236,9 +236,10 @@ class AtmoRep(KerasFile, keras.Model):
 
     def _run_encoders(self, states, training, wanted):
         """Returns the outputs of all layers by field; each layer reads what was before it."""
-        states, encoded = dict(states), {name: [] for name in states}
+        states = dict(states)
+        encoded: dict[str, list] = {name: [] for name in states}
         depth = {name: network.encoder.num_layers for name, network in self.networks.items()}
-        needed = dataflow.layers_needed(self.fields, wanted, depth.get)
+        needed = dataflow.layers_needed(self.fields, wanted, depth.__getitem__)
         for number in range(max(needed.values())):
             before = dict(states)
             for field in (f for f in self.fields if number < needed[f.name]):
@@ -279,7 +280,8 @@ class AtmoRep(KerasFile, keras.Model):
         Of replicas that share a batch (`atmorep_k.backend.replicas`) each returns that of the
         whole batch.
         """
-        total, fields = 0.0, [f for f in self.predicted if f.name in self.learning]
+        total: Any = 0.0  # an array after the first field
+        fields = [f for f in self.predicted if f.name in self.learning]
         for field in fields:
             name = field.name
             latitude = token_latitudes(field, x[f"{name}/token_info"], x[f"{name}/masked_index"])

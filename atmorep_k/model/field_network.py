@@ -48,7 +48,9 @@ class FieldNetwork(keras.layers.Layer):
         self.encode = encode
         self._templates = templates
         self._couplings = dict(couplings)
-        self.decoder = self.tail = self.first_guess = None
+        self.decoder: keras.layers.Layer | None = None
+        self.tail: keras.layers.Layer | None = None
+        self.first_guess: keras.layers.Layer | None = None
 
     def parts(self) -> dict[str, keras.layers.Layer]:
         """Returns role -> layer, in the order in which they are made.
@@ -156,6 +158,7 @@ class FieldNetwork(keras.layers.Layer):
             inputs: of the model.
             training: whether dropout acts, if the decoder learns.
         """
+        assert self.decoder is not None and self.tail is not None, "predicts nothing"
         masked = inputs[f"{self.field.name}/masked_index"]
         training = training and self.learns("decoder")
         decoded = self.decoder(start, encoded, training=training)
@@ -168,6 +171,7 @@ class FieldNetwork(keras.layers.Layer):
 
     def _departed(self, members, inputs, masked):
         """Returns the members as departures from the first guess."""
+        assert self.first_guess is not None
         tokens = inputs[f"{self.field.name}/tokens"]
         guess, sigma = (
             masked_tokens(self.field, values, masked)[..., None, :]

@@ -1,7 +1,7 @@
 """What of a model is in its `.keras` file, and how files of older versions are brought in."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,8 +16,14 @@ STATISTICS_FILE = "statistics.npz"
 # encoders and decoders of former names; 2 has `field_<field>/<role>`.
 FORMAT = 2
 
+# What the mixin is mixed into: its methods override and call these.
+if TYPE_CHECKING:
+    from keras import Model as _Model
+else:
+    _Model = object
 
-class KerasFile:
+
+class KerasFile(_Model):
     """Mixin of a model: what Keras writes into its file and reads from it.
 
     That is the configuration, with all components; the weights, which Keras groups by the names of
@@ -74,7 +80,7 @@ class KerasFile:
         # model is saved, each layer comes by its new name first, and is written once.
         for name, network in self.networks.items():
             for role, layer in network.parts().items():
-                vars(self).setdefault(f"field_{name}_{role}", layer)
+                self.__dict__.setdefault(f"field_{name}_{role}", layer)
 
     def get_compile_config(self):
         """Saves nothing of the compilation: an optimiser of one backend fails on another."""

@@ -4,9 +4,10 @@ import numpy as np
 from keras import ops
 
 from atmorep_k.batch import TOKEN_INFO
+from atmorep_k.fields import FieldSpec
 
 
-def visible_first(masked, tokens_per_level):
+def visible_first(masked, tokens_per_level: int):
     """Sorts the tokens of a field into those to encode and those that enter at the decoder.
 
     Args:
@@ -32,7 +33,7 @@ def visible_first(masked, tokens_per_level):
     return visible, {"hidden": hidden, "order": ops.cast(order, "int32")}
 
 
-def masked_tokens(field, tokens, masked):
+def masked_tokens(field: FieldSpec, tokens, masked):
     """Returns the masked tokens (batch, level, masked, channel) of a field.
 
     Args:
@@ -44,7 +45,7 @@ def masked_tokens(field, tokens, masked):
     return ops.take_along_axis(ops.reshape(tokens, shape), masked[..., None], axis=2)
 
 
-def token_latitudes(field, token_info, masked):
+def token_latitudes(field: FieldSpec, token_info, masked):
     """Returns the latitudes in degrees (batch, level, masked, value) of the masked tokens' points.
 
     Args:

@@ -25,7 +25,7 @@ from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.errors import UserError
 from atmorep_k.files import cannot_write, write_whole
 
-_NAME = re.compile(r"step_(\d{8,})")
+_NAME = re.compile(r"step_\d{8,}")
 _STATE, _INDEX = "state.json", "index"
 _POLL_SECONDS = 0.02
 
@@ -146,7 +146,7 @@ class Checkpoint:
     @property
     def step(self) -> int:
         """Steps that were done."""
-        return int(_NAME.fullmatch(self.path.name)[1])
+        return int(self.path.name.removeprefix("step_"))
 
     @property
     def scores(self) -> dict[str, float]:
@@ -167,8 +167,8 @@ class Checkpoint:
         variables, saved = state_variables(model), self.state["variables"]
         ours = [_described(variable) for variable in variables]
         if ours != saved:
-            ours, theirs = ({f"{v['path']} {v['shape']}" for v in vs} for vs in (ours, saved))
-            differing = min(ours ^ theirs, default="their order")
+            here, there = ({f"{v['path']} {v['shape']}" for v in vs} for vs in (ours, saved))
+            differing = min(here ^ there, default="their order")
             raise UserError(
                 f"{self.path} does not fit the model of this configuration: they differ in "
                 f"{differing}."
@@ -206,6 +206,8 @@ def checkpoints(folder: Path) -> list[Checkpoint]:
 
 def best_of(found: Iterable[Checkpoint], score: str | None) -> Checkpoint | None:
     """Return the checkpoint with the least score; None where none has it."""
+    if score is None:
+        return None
     scored = [checkpoint for checkpoint in found if score in checkpoint.scores]
     return min(scored, key=lambda checkpoint: checkpoint.scores[score], default=None)
 
@@ -236,7 +238,8 @@ def _file(folder: Path, process: int) -> Path:
 
 
 def _save(pieces: Iterable[tuple[int, Block, np.ndarray]], path: Path) -> None:
-    arrays, index = {}, {}
+    arrays: dict[str, Any] = {}
+    index: dict[str, tuple[int, list[int], list[int]]] = {}
     for number, block, values in pieces:
         key = f"{number}.{'_'.join(str(s.start) for s in block)}"
         index[key] = (number, [s.start for s in block], [s.stop for s in block])

@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from atmorep_k.protocols import Masking
+
 
 @dataclasses.dataclass(frozen=True)
 class Batches:
@@ -21,7 +23,7 @@ class Batches:
     """
 
     dataset: Any
-    masking: Any
+    masking: Masking
     batch_size: int
     seed: int
     part: tuple[int, int] = (0, 1)

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from typing import Any
 
 import keras
 
@@ -41,7 +42,7 @@ class StepCallback(keras.callbacks.Callback):
         self.done = last + 1 - self._first
         self.step += self.done
 
-    def epoch_goes_on(self, batch) -> bool:
+    def epoch_goes_on(self, batch: int) -> bool:
         """Return whether the epoch has more steps."""
         return batch + 1 < self.params["steps"] and not self.model.stop_training
 
@@ -62,7 +63,13 @@ class History(StepCallback):
     """
 
     def __init__(
-        self, run: RunDirectory, start_step, batch_size, steps_per_epoch, seconds, write=True
+        self,
+        run: RunDirectory,
+        start_step: int,
+        batch_size: int,
+        steps_per_epoch: int,
+        seconds: float,
+        write: bool = True,
     ):
         super().__init__(start_step)
         self.write = write
@@ -70,7 +77,7 @@ class History(StepCallback):
         self.batch_size = batch_size
         self.steps_per_epoch = steps_per_epoch
         self.started = time.monotonic() - seconds
-        self.pending = None
+        self.pending: dict[str, Any] | None = None
 
     def on_train_batch_begin(self, batch, logs=None):
         """Note the learning rate, too, which the step moves on."""
@@ -145,7 +152,7 @@ class Checkpointing(StepCallback):
         scores = {name: float(value) for name, value in (logs or {}).items()}
         self._save(scores, self.step % self.every == 0 or self.writer.best in scores)
 
-    def _save(self, scores, due):
+    def _save(self, scores: dict[str, float], due: bool) -> None:
         asked = self.interruption.asked()
         if due or asked:
             self.writer.save(self.model, self.step, scores)

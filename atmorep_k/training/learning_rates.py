@@ -7,6 +7,7 @@ has no `learning_rate` to read, and keeps the state of each part in another orde
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import keras
 
@@ -46,7 +47,9 @@ def with_factors(
     return made
 
 
-def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
+def copied(
+    optimizer: keras.optimizers.Optimizer, kind: type[keras.optimizers.Optimizer] | None = None
+) -> keras.optimizers.Optimizer:
     """Return a new optimiser with the configuration of another, of its class or a subclass."""
     made = (kind or type(optimizer)).from_config(optimizer.get_config())
     # What is excluded from the decay of weights is no part of the configuration.
@@ -56,9 +59,17 @@ def copied(optimizer: keras.optimizers.Optimizer, kind: type | None = None):
     return made
 
 
-class _Factors:
+# What the mixin is mixed into: its methods override and call these.
+if TYPE_CHECKING:
+    from keras.optimizers import Optimizer as _Optimizer
+else:
+    _Optimizer = object
+
+
+class _Factors(_Optimizer):
     """Mixin that gives an optimizer a learning rate for each group of weights."""
 
+    factors: Mapping[str, float]  # set when it is made
     _factor = 1.0  # of the part whose weights are being decayed
 
     def build(self, variables):
@@ -101,14 +112,19 @@ class _Factors:
 
 
 def _factor(path: str, factors: Mapping[str, float]) -> float:
-    return float(factors.get(last_match(path, factors), 1.0))
+    pattern = last_match(path, factors)
+    return 1.0 if pattern is None else float(factors[pattern])
 
 
 def _times(rate, factor: float):
     return rate if factor == 1 else rate * factor
 
 
-def _check(optimizer, factors, variables) -> None:
+def _check(
+    optimizer: keras.optimizers.Optimizer,
+    factors: Mapping[str, float],
+    variables: Sequence[keras.Variable],
+) -> None:
     for pattern, factor in factors.items():
         if not 0 < factor < math.inf:
             raise UserError(

@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
 
-from atmorep_k.console import bar
+from atmorep_k.console import Bar, bar
 from atmorep_k.distribution import Engine
 from atmorep_k.model import AtmoRep
 from atmorep_k.runs.callback import RunCallback
@@ -105,7 +105,9 @@ class Loop:
             self._take_best()
         return time.monotonic() - begun + self.seconds
 
-    def _callbacks(self, writer, interruption, shown) -> list[keras.callbacks.Callback]:
+    def _callbacks(
+        self, writer: CheckpointWriter, interruption: Interruption, shown: Bar
+    ) -> list[keras.callbacks.Callback]:
         """Return all callbacks; their order matters, see the docstring of each."""
         schedule, is_main = self.schedule, self.engine.is_main
         batch_size, per_epoch = schedule.batch_size, schedule.steps_per_epoch
@@ -124,11 +126,17 @@ class Loop:
         return callbacks
 
     def _watching(self) -> list[Watching]:
-        if not self.watched:
+        if self.watch is None:
             return []
         return [Watching(self.run, self.watched, self.watch.every, self.start, self.engine)]
 
-    def _fit(self, first, last, callbacks, validation):
+    def _fit(
+        self,
+        first: int,
+        last: int,
+        callbacks: list[keras.callbacks.Callback],
+        validation: Iterable | None,
+    ) -> None:
         """Train from one step to another of the same epoch, or whole epochs."""
         per_epoch = self.schedule.steps_per_epoch
         epoch, epochs = first // per_epoch, max(1, (last - first) // per_epoch)
@@ -151,7 +159,7 @@ class Loop:
             with making:
                 batches.close()
 
-    def _validation(self):
+    def _validation(self) -> Iterable | None:
         number = self.schedule.validation_batches
         if not number:
             return None

@@ -19,9 +19,10 @@ from atmorep_k.extension.source import ModelSource
 from atmorep_k.figures import plots
 from atmorep_k.files import write_whole
 from atmorep_k.model import AtmoRep
+from atmorep_k.protocols import Masking
 from atmorep_k.registry import Component, component
 from atmorep_k.runs.callback import RunCallback, telling
-from atmorep_k.runs.checkpoints import clean
+from atmorep_k.runs.checkpoints import Checkpoint, clean
 from atmorep_k.runs.directory import RunDirectory, environment
 from atmorep_k.training.batches import Batches
 from atmorep_k.training.learning_rates import copied, with_factors
@@ -58,7 +59,7 @@ class Pretraining(Component):
         self,
         model: AtmoRep | ModelSource,
         dataset: Any,
-        masking: Any,
+        masking: Masking,
         loss: keras.losses.Loss,
         optimizer: keras.optimizers.Optimizer,
         schedule: TrainingSchedule | None = None,
@@ -70,8 +71,10 @@ class Pretraining(Component):
         mesh: Any = None,
         seed: int = 0,
     ):
-        self.source = model if isinstance(model, ModelSource) else None
-        if self.source is None:
+        self.source: ModelSource | None = None
+        if isinstance(model, ModelSource):
+            self.source = model
+        else:
             self.model = model
         self.dataset = dataset
         self.masking = masking
@@ -85,11 +88,18 @@ class Pretraining(Component):
         self.scoring = scoring
         self.mesh = mesh
         self.seed = seed
-        self.engine: Engine | None = None  # from `prepare` on
+        self._engine: Engine | None = None  # from `prepare` on
+
+    @property
+    def engine(self) -> Engine:
+        """What runs the steps on the devices; known when the training is prepared."""
+        assert self._engine is not None, "call `prepare` first"
+        return self._engine
 
     @functools.cached_property
     def model(self) -> AtmoRep:
         """The model that is trained; made of saved ones where it comes from a source."""
+        assert self.source is not None
         return self.source.architecture
 
     def get_config(self) -> dict[str, Any]:
@@ -99,7 +109,7 @@ class Pretraining(Component):
 
     def batches(self) -> Batches:
         """Return what the training reads of its dataset, on this process."""
-        part = self.engine.part if self.engine else (0, 1)
+        part = self._engine.part if self._engine else (0, 1)
         schedule = self.schedule
         return Batches(self.dataset, self.masking, schedule.batch_size, self.seed, part)
 
@@ -130,19 +140,21 @@ class Pretraining(Component):
                 callback.check()
         self._check_best(self.watch.names(self.model.fields) if self.watch else [])
         self.dataset.open(self.model.fields, self.model.normalizers)
-        self.engine = self._started_engine()
+        self._engine = self._started_engine()
         keras.utils.set_random_seed(self.seed)
         self.model.provenance |= {**self.dataset.provenance(), "versions": versions()}
         with self.engine.scope():
             self._build()
 
     def _check_best(self, watched: list[str]) -> None:
-        schedule = self.schedule
-        if schedule.best not in (allowed := [None, "val_loss", "loss", *watched]):
-            raise unknown("TrainingSchedule.best", schedule.best, allowed[1:])
-        if schedule.best in watched and not schedule.ends_epoch_with(self.watch.every):
+        schedule, best, allowed = self.schedule, self.schedule.best, ["val_loss", "loss", *watched]
+        if best is None:
+            return
+        if best not in allowed:
+            raise unknown("TrainingSchedule.best", best, allowed)
+        if self.watch and best in watched and not schedule.ends_epoch_with(self.watch.every):
             raise UserError(
-                f"no epoch of {schedule.steps_per_epoch} steps ends with {schedule.best!r} within "
+                f"no epoch of {schedule.steps_per_epoch} steps ends with {best!r} within "
                 f"{schedule.steps} steps: choose a Watch.every that divides "
                 f"TrainingSchedule.steps_per_epoch, not {self.watch.every}."
             )
@@ -203,7 +215,7 @@ class Pretraining(Component):
             self.engine.abort()
             raise
 
-    def _run(self, run, config_text, resume, profile) -> Path:
+    def _run(self, run: RunDirectory, config_text: str, resume: bool, profile: int) -> Path:
         batches = self.batches()
         loop = Loop(
             self.model,
@@ -235,7 +247,7 @@ class Pretraining(Component):
             raise
         return run.model
 
-    def _carry_out(self, run, loop) -> None:
+    def _carry_out(self, run: RunDirectory, loop: Loop) -> None:
         try:
             seconds = loop.train()
         except Interrupted:
@@ -246,7 +258,7 @@ class Pretraining(Component):
         if self.engine.is_main:
             self._finish(run, {"training_seconds": round(seconds, 1)})
 
-    def _record(self, run, checkpoint) -> float:
+    def _record(self, run: RunDirectory, checkpoint: Checkpoint | None) -> float:
         """Cut off what came after the checkpoint; return the seconds that led to it."""
         clean(run.checkpoints)
         start = checkpoint.step if checkpoint else 0

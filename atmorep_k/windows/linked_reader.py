@@ -1,6 +1,6 @@
 """Reads windows from stores whose values stay in their sources."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -27,7 +27,7 @@ class LinkedReader:
 
     in_flight = 2
 
-    def __init__(self, store: LinkedStore, levels: dict[str, Sequence[int]], threads: int):
+    def __init__(self, store: LinkedStore, levels: Mapping[str, Sequence[int]], threads: int):
         self._store, self._levels = store, {name: list(of) for name, of in levels.items()}
         self._grid = len(store.latitude), len(store.longitude)
         self._pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="atmorep_k-sources")

@@ -1,7 +1,7 @@
 """Opened stores that give windows of fields, normalised and masked."""
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,10 +9,11 @@ import numpy as np
 from atmorep_k.batch import tokenize
 from atmorep_k.data.stores.base import Store
 from atmorep_k.fields import FieldSpec, Position
+from atmorep_k.protocols import Arrays, Masking, Normalizer
 from atmorep_k.windows import checks, periods
 from atmorep_k.windows.arrays import empty_batch
 from atmorep_k.windows.randomness import bits
-from atmorep_k.windows.reader import Cube
+from atmorep_k.windows.reader import Reading
 from atmorep_k.windows.sample import Sample
 from atmorep_k.windows.serving import Without
 from atmorep_k.windows.stores import Stores
@@ -29,7 +30,9 @@ class StoreWindows:
         normalizers: field -> the normaliser that the stores were opened with.
     """
 
-    def __init__(self, stores: Stores, fields: Sequence[FieldSpec], normalizers: dict[str, Any]):
+    def __init__(
+        self, stores: Stores, fields: Sequence[FieldSpec], normalizers: Mapping[str, Normalizer]
+    ):
         self.fields, self.normalizers = list(fields), normalizers
         self._predicted = [f for f in self.fields if f.predicted]
         self._stores = stores
@@ -113,7 +116,7 @@ class StoreWindows:
         """
         return self._stores[field].coordinates(position)
 
-    def read(self, field: str, position: Position) -> Cube:
+    def read(self, field: str, position: Position) -> Reading:
         """Starts to read a window; `.result()` waits for it (level, time, lat, lon), as stored."""
         return self._stores[field].read(field, position)
 
@@ -153,10 +156,10 @@ class StoreWindows:
                 field, readings[field.name], position, without
             )
             missing = tokenize(np.isnan(cube), field.token_size).any(axis=-1)
-            found[field.name] = missing.reshape(len(missing), -1)
+            found[field.name] = missing.reshape(len(cube), -1)
         return found
 
-    def slots(self, masking) -> dict[str, int]:
+    def slots(self, masking: Masking) -> dict[str, int]:
         """Returns predicted field -> masked slots per sample and level.
 
         Raises:
@@ -164,7 +167,16 @@ class StoreWindows:
         """
         return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
 
-    def fill(self, batch, row: int, field: FieldSpec, cube, position, masking, rng) -> None:
+    def fill(
+        self,
+        batch: tuple[Arrays, Arrays, Arrays],
+        row: int,
+        field: FieldSpec,
+        cube: np.ndarray,
+        position: Position,
+        masking: Masking,
+        rng: np.random.Generator,
+    ) -> None:
         """Writes one field of one window into a row of a batch.
 
         Args:
@@ -189,7 +201,7 @@ class StoreWindows:
     def sample(
         self,
         position: Position,
-        masking,
+        masking: Masking,
         rng: np.random.Generator,
         *,
         missing: Literal["refuse", "keep"] = "refuse",
@@ -215,7 +227,9 @@ class StoreWindows:
         take = self._whole if missing == "refuse" else functools.partial(self._kept, without)
         return self._sample(position, masking, rngs, take)
 
-    def masked(self, position: Position, masking, rngs: dict[str, np.random.Generator]) -> Sample:
+    def masked(
+        self, position: Position, masking: Masking, rngs: dict[str, np.random.Generator]
+    ) -> Sample:
         """Returns the window at a position, each field masked by a generator of its own.
 
         Raises:
@@ -223,15 +237,15 @@ class StoreWindows:
         """
         return self._sample(position, masking, rngs, self._whole)
 
-    def _whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+    def _whole(self, field: FieldSpec, reading: Reading, position: Position) -> np.ndarray:
         return self._stores[field.name].whole(field, reading, position)
 
-    def _kept(self, without, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+    def _kept(self, without, field: FieldSpec, reading: Reading, position: Position) -> np.ndarray:
         if not field.predicted:
             return self._whole(field, reading, position)
         return self._stores[field.name].with_gaps(field, reading, position, without)
 
-    def _sample(self, position: Position, masking, rngs, take) -> Sample:
+    def _sample(self, position: Position, masking: Masking, rngs, take) -> Sample:
         batch = empty_batch(self.fields, 1, self.slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
         stored = {f.name: take(f, readings[f.name], position) for f in self.fields}

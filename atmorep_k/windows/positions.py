@@ -98,16 +98,17 @@ def allowed_corners(
             f"a {what} of {size[0]} x {size[1]} points (lat, lon) does not fit the store's grid of "
             f"{shape[0]} x {shape[1]}."
         )
-    inside = (np.ones(shape[0], bool), np.ones(shape[1], bool))
+    of_rows, of_columns = np.ones(shape[0], bool), np.ones(shape[1], bool)
     if region is not None:
-        *inside, _ = places.inside(latitude, longitude, region)
-    rows = _corners(inside[0], size[0], wrap=False)
-    columns = _corners(inside[1], size[1], wrap=is_global)
+        of_rows, of_columns, _ = places.inside(latitude, longitude, region)
+    rows = _corners(of_rows, size[0], wrap=False)
+    columns = _corners(of_columns, size[1], wrap=is_global)
     if not len(rows) or not len(columns):
+        assert region is not None  # the whole grid holds a window, see above
         raise UserError(
             f"a {what} of {size[0]} x {size[1]} points (lat, lon) does not fit the region "
-            f"{tuple(region)} (south, north, west, east), which holds {inside[0].sum()} x "
-            f"{inside[1].sum()} points of the store."
+            f"{tuple(region)} (south, north, west, east), which holds {of_rows.sum()} x "
+            f"{of_columns.sum()} points of the store."
         )
     return rows, columns
 

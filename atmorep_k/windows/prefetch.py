@@ -3,7 +3,7 @@
 import collections
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ def prefetch(
     """
     steps = iter(steps)
     pool = ThreadPoolExecutor(threads, thread_name_prefix="atmorep_k-batches")
-    waiting = collections.deque()
+    waiting: collections.deque[Future[T]] = collections.deque()
     try:
         with contextlib.suppress(StopIteration):
             while len(waiting) < ahead:

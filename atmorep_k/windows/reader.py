@@ -1,7 +1,7 @@
 """Reads windows from a store with tensorstore, many at once and without waiting."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -22,6 +22,13 @@ _KINDS = ("http", "gcs", "s3")
 # Windows asked for before the first is waited for, by whether they come through the network: enough
 # to hide its latency; few from the disk, so that what is decoded stays in the processor's cache.
 _IN_FLIGHT = {False: 2, True: 16}
+
+
+class Reading(Protocol):
+    """A window that is being read: a `Cube`, or a future of an array."""
+
+    def result(self) -> np.ndarray:
+        """Wait, and return `(level, time, lat, lon)`."""
 
 
 class Cube:
@@ -66,7 +73,7 @@ class Reader:
         UserError: where an array cannot be opened.
     """
 
-    def __init__(self, store: Store, levels: dict[str, Sequence[int]], threads: int):
+    def __init__(self, store: Store, levels: Mapping[str, Sequence[int]], threads: int):
         import tensorstore
 
         self._store, self._tensorstore = store, tensorstore

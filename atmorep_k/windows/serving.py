@@ -1,6 +1,6 @@
 """One store that serves some fields of a model."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from atmorep_k.windows.arrays import TokenInfo
 from atmorep_k.windows.filling import fill_tokens
 from atmorep_k.windows.linked_reader import LinkedReader
 from atmorep_k.windows.placing import NOWHERE, Times
-from atmorep_k.windows.reader import Cube, Reader
+from atmorep_k.windows.reader import Reader, Reading
 
 Shape = tuple[int, int, int]
 # Times, latitudes and longitudes of a window -> bool (time, lat, lon).
@@ -113,7 +113,7 @@ class Serving:
         inside = [(self.store.time > after) & (self.store.time <= last) for after, last in spans]
         return np.flatnonzero(np.logical_or.reduce(inside))
 
-    def open(self, normalizers: dict[str, Any], times: np.ndarray | None, threads: int) -> None:
+    def open(self, normalizers: Mapping[str, Any], times: np.ndarray | None, threads: int) -> None:
         """Fits the normalisers that are not, and opens the arrays.
 
         Args:
@@ -129,8 +129,11 @@ class Serving:
             self._fit(field, None if times is None else self.store.time[times])
         grid = self.store.latitude, self.store.longitude, self.store.resolution[0]
         self._token_info = {f.name: TokenInfo(f, self.time, *grid) for f in self.fields}
-        kind = LinkedReader if isinstance(self.store, LinkedStore) else Reader
-        self.reader = kind(self.store, self.levels, threads)
+        self.reader: Reader | LinkedReader
+        if isinstance(self.store, LinkedStore):
+            self.reader = LinkedReader(self.store, self.levels, threads)
+        else:
+            self.reader = Reader(self.store, self.levels, threads)
 
     def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
         normalizer, store = self._normalizers[field.name], self.store
@@ -155,8 +158,11 @@ class Serving:
         Raises:
             UserError: where it does not.
         """
-        places = (self._first, position.time), (self._rows, position.row)
-        places = *places, (self._columns, position.column)
+        places = (
+            (self._first, position.time),
+            (self._rows, position.row),
+            (self._columns, position.column),
+        )
         own = [int(of[i]) if 0 <= i < len(of) else NOWHERE for of, i in places]
         if NOWHERE in own:
             missing = "times" if own[0] == NOWHERE else "place"
@@ -170,8 +176,11 @@ class Serving:
 
     def where(self, position: Position) -> str:
         """Returns time and place of a position in this store, as words for a message."""
-        axes = (self.time, position.time), (self.store.latitude, position.row)
-        axes = *axes, (self.store.longitude, position.column)
+        axes = (
+            (self.time, position.time),
+            (self.store.latitude, position.row),
+            (self.store.longitude, position.column),
+        )
         if not all(0 <= i < len(axis) for axis, i in axes):
             return ""
         time, latitude, longitude = (axis[i] for axis, i in axes)
@@ -197,7 +206,7 @@ class Serving:
         times, rows, columns = self.indices(position)
         return self.time[times], self.store.latitude[rows], self.store.longitude[columns]
 
-    def read(self, field: str, position: Position, shape: Shape | None = None) -> Cube:
+    def read(self, field: str, position: Position, shape: Shape | None = None) -> Reading:
         """Starts to read a window, or as `indices`; `.result()` gives (level, time, lat, lon)."""
         corner, (times, height, width) = self.corner(position), shape or self.window.shape
         record = len(self.store.time)
@@ -210,7 +219,7 @@ class Serving:
             width,
         )
 
-    def whole(self, field: FieldSpec, reading: Cube, position: Position) -> np.ndarray:
+    def whole(self, field: FieldSpec, reading: Reading, position: Position) -> np.ndarray:
         """Waits for a window; returns it as stored, without hours after the record.
 
         Raises:
@@ -221,7 +230,7 @@ class Serving:
         return stored
 
     def with_gaps(
-        self, field: FieldSpec, reading: Cube, position: Position, without: Without | None
+        self, field: FieldSpec, reading: Reading, position: Position, without: Without | None
     ) -> np.ndarray:
         """Waits for a window; returns its values, float32, NaN where they are missing.
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from atmorep_k.windows.reader import Cube
+from atmorep_k.windows.reader import Reading
 
 
 class Place(NamedTuple):
@@ -71,7 +71,7 @@ class Slab:
         check: called once with a field and its values.
     """
 
-    def __init__(self, readings: dict[str, Cube], check: Callable[[str, np.ndarray], None]):
+    def __init__(self, readings: dict[str, Reading], check: Callable[[str, np.ndarray], None]):
         self._readings, self._check = readings, check
         self._checked: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()

@@ -66,9 +66,9 @@ class Stores:
         Raises:
             UserError: where windows are of different degrees, or no place is in all stores.
         """
-        store, (_, *size) = self.reference.store, self.reference.window.shape
+        store, (_, height, width) = self.reference.store, self.reference.window.shape
         rows, columns = allowed_corners(
-            store.latitude, store.longitude, store.is_global, tuple(size), region
+            store.latitude, store.longitude, store.is_global, (height, width), region
         )
         for serving in self.servings:
             serving.follow(self.reference)
@@ -124,7 +124,7 @@ def _servings(fields: Sequence[FieldSpec], names: dict[str, str]) -> list[Servin
 
 
 def _own(fields: Sequence[FieldSpec], stores: dict[str, str] | None) -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for name, store in (stores or {}).items():
         field = canonical_name(name)
         if field not in {f.name for f in fields}:

@@ -18,7 +18,7 @@ from atmorep_k.windows.opened import StoreWindows
 from atmorep_k.windows.positions import Positions, row_weights
 from atmorep_k.windows.prefetch import prefetch
 from atmorep_k.windows.randomness import bits
-from atmorep_k.windows.reader import Cube
+from atmorep_k.windows.reader import Reading
 from atmorep_k.windows.sample import Sample
 from atmorep_k.windows.stores import Stores
 
@@ -199,7 +199,7 @@ class WindowDataset(Component):
         numbers = [divmod(n, self.samples_per_epoch) for n in samples(step)]
         places = [self.position(split, seed, *number) for number in numbers]
         stores = self._stores
-        readings: list[dict[str, Cube]] = []
+        readings: list[dict[str, Reading]] = []
         in_flight = stores.in_flight
 
         def cube(row: int, field: FieldSpec) -> np.ndarray:

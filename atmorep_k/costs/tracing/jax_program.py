@@ -7,7 +7,7 @@ from typing import Any
 import jax
 from jax.extend import core
 
-from atmorep_k.costs.tracing.program import Operation, Program, Value
+from atmorep_k.costs.tracing.program import Kind, Operation, Program, Value
 
 # Calls whose body is part of the program.
 _CALLS = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat2", "remat"}
@@ -22,6 +22,7 @@ _PRODUCTS |= {"conv_general_dilated", "dynamic_slice", "dynamic_update_slice", "
 _KEPT = {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "argmax", "argmin"}
 _KEPT |= {"exp", "erf", "erfc", "erf_inv", "log", "log1p", "expm1", "tanh", "logistic"}
 _KEPT |= {"rsqrt", "sqrt", "div", "pow", "sin", "cos", "cbrt"}
+_NAMES: dict[Kind, set[str]] = {"view": _VIEWS, "product": _PRODUCTS, "kept": _KEPT}
 
 
 def trace(step: Callable, *arguments: Any) -> Program:
@@ -84,11 +85,8 @@ def _add(jaxpr, values, operations) -> None:
             operations.append(Operation(_kind(name), inputs, outputs))
 
 
-def _kind(name: str) -> str:
-    for kind, names in (("view", _VIEWS), ("product", _PRODUCTS), ("kept", _KEPT)):
-        if name in names:
-            return kind
-    return "fused"
+def _kind(name: str) -> Kind:
+    return next((kind for kind, names in _NAMES.items() if name in names), "fused")
 
 
 def _bodies(equation) -> list:

@@ -3,6 +3,8 @@
 import dataclasses
 from typing import Literal
 
+Kind = Literal["view", "fused", "kept", "product"]
+
 
 class Value:
     """An array of a program.
@@ -32,7 +34,7 @@ class Operation:
         inner: bytes that it needs while it runs.
     """
 
-    kind: Literal["view", "fused", "kept", "product"]
+    kind: Kind
     inputs: list[Value]
     outputs: list[Value]
     flops: float = 0.0

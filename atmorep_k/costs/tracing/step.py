@@ -6,6 +6,7 @@ from typing import Any
 import keras
 
 from atmorep_k.batch import batch_specs
+from atmorep_k.protocols import Masking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Cost:
     activations: int
 
 
-def cost(model: Any, loss: Any, masking: Any, batch_size: int) -> Cost:
+def cost(model: Any, loss: Any, masking: Masking, batch_size: int) -> Cost:
     """Return what forward and backward pass of a step take, without computing or allocating it.
 
     JAX and TensorFlow trace it, and the memory is what a compiler that fuses makes of it; XLA
@@ -57,16 +58,16 @@ def cost(model: Any, loss: Any, masking: Any, batch_size: int) -> Cost:
             predicted = model(inputs, training=True)
             return model.compute_loss(inputs, targets, predicted, sample_weights)
 
-    specs = [
+    weights, others = (
         [Spec(tuple(v.shape), v.dtype) for v in variables]
         for variables in (model.trainable_variables, model.non_trainable_variables)
-    ]
+    )
     slots = {f.name: masking.num_slots(f.num_tokens) for f in model.predicted}
     batch = tuple(
         {name: Spec((batch_size, *shape), dtype) for name, (shape, dtype) in part.items()}
         for part in batch_specs(model.fields, slots)
     )
-    return _COUNTERS[keras.backend.backend()](loss_of, *specs, batch)
+    return _COUNTERS[keras.backend.backend()](loss_of, weights, others, batch)
 
 
 # Measured with XLA's `memory_analysis` on models of 100 to 3000 tokens.

@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from atmorep_k.backend.internals.tensorflow import loop_body
-from atmorep_k.costs.tracing.program import Operation, Program, Value
+from atmorep_k.costs.tracing.program import Kind, Operation, Program, Value
 
 _VIEWS = {"Reshape", "Squeeze", "ExpandDims", "Identity", "StopGradient", "IdentityN", "Snapshot"}
 _PRODUCTS = {"MatMul", "BatchMatMulV2", "BatchMatMul", "Einsum", "GatherV2", "GatherNd", "TopKV2"}
@@ -15,6 +15,7 @@ _LOOPS = {"While", "StatelessWhile"}
 _PRODUCTS |= {"ScatterNd", "TensorScatterUpdate", "UnsortedSegmentSum", "TensorScatterAdd"}
 _KEPT = {"Sum", "Mean", "Max", "Min", "Prod", "ArgMax", "ArgMin", "Exp", "Erf", "Erfc", "Log"}
 _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin", "Cos", "Expm1"}
+_NAMES: dict[Kind, set[str]] = {"view": _VIEWS, "product": _PRODUCTS, "kept": _KEPT}
 
 
 def trace(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
@@ -71,13 +72,10 @@ def _loop(node) -> tuple[float, int]:
     return float(rounds or 1) * body.flops, body.peak_bytes()
 
 
-def _kind(name: str) -> str:
+def _kind(name: str) -> Kind:
     if "Random" in name:
         return "product"
-    for kind, names in (("view", _VIEWS), ("product", _PRODUCTS), ("kept", _KEPT)):
-        if name in names:
-            return kind
-    return "fused"
+    return next((kind for kind, names in _NAMES.items() if name in names), "fused")
 
 
 def _nbytes(tensor) -> int:
@@ -92,7 +90,7 @@ def _flops(node) -> float:
     made = math.prod(node.outputs[0].shape)
     if node.type == "Einsum":
         letters, result = node.get_attr("equation").decode().split("->")
-        sizes = {}
+        sizes: dict[str, int] = {}
         for names, operand in zip(letters.split(","), node.inputs, strict=True):
             sizes |= dict(zip(names, operand.shape, strict=True))
         return 2.0 * made * math.prod(n for name, n in sizes.items() if name not in result)

@@ -55,17 +55,17 @@ def _placed(device: str, function, states: tuple):
 
     @tf.custom_gradient
     def run(*flat):
-        flat = [tf.identity(tensor) for tensor in flat]  # also where one is given twice
-        inputs = [tensor for tensor in flat if tensor.dtype.is_floating]
+        copies = [tf.identity(tensor) for tensor in flat]  # also where one is given twice
+        inputs = [tensor for tensor in copies if tensor.dtype.is_floating]
         with tf.device(device), tf.GradientTape() as tape:
             tape.watch(inputs)
-            output = function(*tf.nest.pack_sequence_as(states, flat))
+            output = function(*tf.nest.pack_sequence_as(states, copies))
 
         def backward(upstream, variables=()):
             with tf.device(device):
                 found = tape.gradient(output, [inputs, list(variables)], upstream)
             by_input = dict(zip(map(id, inputs), found[0], strict=True))
-            of_states = [by_input.get(id(tensor)) for tensor in flat]
+            of_states = [by_input.get(id(tensor)) for tensor in copies]
             return (of_states, found[1]) if variables else of_states
 
         return output, backward

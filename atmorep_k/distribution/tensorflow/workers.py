@@ -63,8 +63,10 @@ def _from_config():
         found = tf.distribute.cluster_resolver.TFConfigClusterResolver()
         place(found)
     except (ValueError, AttributeError, TypeError) as error:
-        example = {"cluster": {"worker": ["a:2222", "b:2222"]}}
-        example["task"] = {"type": "worker", "index": 0}
+        example = {
+            "cluster": {"worker": ["a:2222", "b:2222"]},
+            "task": {"type": "worker", "index": 0},
+        }
         raise UserError(
             f"TF_CONFIG = {os.environ['TF_CONFIG']!r} does not tell the workers and which of them "
             f"this one is; it looks like {json.dumps(example)}."

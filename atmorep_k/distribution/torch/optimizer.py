@@ -8,6 +8,7 @@ all-gathered. Any optimizer of Keras that works element by element runs unchange
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import keras
 import torch
@@ -19,6 +20,12 @@ from atmorep_k.backend.internals.optimizers import become, weights_of
 from atmorep_k.distribution.torch.layers import held
 from atmorep_k.distribution.torch.split import Split
 from atmorep_k.distribution.weights import slots
+
+# What a mixin of optimizers is mixed into: its methods override and call these.
+if TYPE_CHECKING:
+    from keras.optimizers import Optimizer as _Optimizer
+else:
+    _Optimizer = object
 
 # Optimizers whose update is element-wise: a shard is updated as it would be within the whole.
 ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "RMSprop", "Adagrad", "Adadelta")
@@ -88,7 +95,7 @@ class Shares:
             # add in any order. Their mean keeps the replicas of a weight equal to the bit.
             split = [self.of(v).model is not None for v in variables]
             means = _together(_without(split, result), self._mean_over_model)
-            result = _merge(split, *_chosen(split, result), means)
+            result = _merge(split, _chosen(split, result)[0], means)
         return result
 
     def _sum(self, axis) -> Callable:
@@ -159,7 +166,7 @@ class Shares:
             self.gather()
 
 
-class _Spread:
+class _Spread(_Optimizer):
     """Mixin that gives an optimizer only this process's shard."""
 
     _shares: Shares

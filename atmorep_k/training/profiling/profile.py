@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import numpy as np
@@ -104,6 +105,7 @@ class Profile(StepCallback):
         self._waited, self._tracing_since = 0.0, time.perf_counter()
 
     def _end(self):
+        assert self._tracing_since is not None
         seconds = time.perf_counter() - self._tracing_since
         waited, self._tracing_since = self._waited, None
         del self.model.call
@@ -154,24 +156,41 @@ def check_profile(steps: int, schedule: TrainingSchedule) -> None:
         )
 
 
-def _tracer():
-    """Return the profiler of the backend in use.
+class _Tracer(Protocol):
+    viewer: str  # what opens the trace
 
-    It has `start(folder)`, `stop(folder)`, which writes the trace and returns the seconds in which
-    a device computed and those in which it only exchanged values, and `viewer`: what opens it.
-    """
+    def start(self, folder: Path) -> None:
+        """Begin the trace."""
+
+    def stop(self, folder: Path) -> tuple[float, float]:
+        """Write the trace; return the seconds of computing and of exchanging alone."""
+
+
+def _tracer() -> _Tracer:
+    """Return the profiler of the backend in use."""
     if keras.backend.backend() == "torch":
-        from atmorep_k.training.profiling.torch_trace import Tracer
-    else:
-        from atmorep_k.training.profiling.xplane_trace import Tracer
-    return Tracer()
+        from atmorep_k.training.profiling import torch_trace
+
+        return torch_trace.Tracer()
+    from atmorep_k.training.profiling import xplane_trace
+
+    return xplane_trace.Tracer()
 
 
-def _shares(seconds, waited, computing, exchanging, steps) -> Shares:
+def _shares(
+    seconds: float, waited: float, computing: float, exchanging: float, steps: int
+) -> Shares:
     waited = min(waited, seconds)
     # The device may still compute what was asked for before while the host waits for a batch.
     device = min(computing, seconds - waited)
     communication = min(exchanging, seconds - waited - device)
     host = seconds - waited - device - communication
-    parts = (waited, device, communication, host)
-    return Shares(seconds / steps, *(part / seconds for part in parts), traces=None, batch_bytes=0)
+    return Shares(
+        seconds=seconds / steps,
+        loader=waited / seconds,
+        device=device / seconds,
+        communication=communication / seconds,
+        host=host / seconds,
+        traces=None,
+        batch_bytes=0,
+    )

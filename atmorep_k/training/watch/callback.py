@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from atmorep_k.distribution import Engine
+from atmorep_k.protocols import Model
 from atmorep_k.runs.directory import WATCH_COLUMNS, RunDirectory
 from atmorep_k.training.callbacks import StepCallback
 from atmorep_k.training.watch.watch import METRICS
@@ -59,7 +60,7 @@ class Watching(StepCallback):
         if self.engine.is_main:
             self._write(records)
 
-    def _records(self, model, windows: WatchedWindows) -> list[dict]:
+    def _records(self, model: Model, windows: WatchedWindows) -> list[dict]:
         if windows.task not in self._predict:
             self._predict[windows.task] = self.engine.predictor(model)
         return list(windows.records(self._predict[windows.task], self._with_baselines))

@@ -5,6 +5,7 @@ from typing import Any
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation.held_out.scoring import check_tasks
 from atmorep_k.evaluation.held_out.windows import HeldOut
+from atmorep_k.protocols import Masking, Model
 from atmorep_k.registry import Component, component
 from atmorep_k.training.watch.windows import WatchedWindows
 
@@ -33,7 +34,7 @@ class Watch(Component):
 
     def __init__(
         self,
-        maskings: dict[str, Any],
+        maskings: dict[str, Masking],
         every: int = 100,
         num_samples: int = 16,
         batch_size: int = 16,
@@ -65,7 +66,7 @@ class Watch(Component):
         predicted = [f.name for f in fields if f.predicted]
         return [f"{t}.{f}.{m}" for t in self.maskings for f in predicted for m in METRICS]
 
-    def windows(self, model, dataset) -> list[WatchedWindows]:
+    def windows(self, model: Model, dataset: Any) -> list[WatchedWindows]:
         """Read the windows of all tasks.
 
         Args:

@@ -1,7 +1,7 @@
 """The held-out windows of one task that a training is scored on repeatedly."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ import numpy as np
 from atmorep_k.evaluation.held_out.field_sums import FieldSums
 from atmorep_k.evaluation.held_out.scores import records_of
 from atmorep_k.evaluation.held_out.windows import HeldOut
+from atmorep_k.fields import FieldSpec
 from atmorep_k.inference.batches import hidden_points, hidden_tokens, scatter, stacked
+from atmorep_k.protocols import Arrays, Sample
 
 
 class WatchedWindows:
@@ -22,7 +24,7 @@ class WatchedWindows:
         batch_size: windows predicted at once.
     """
 
-    def __init__(self, held_out: HeldOut, task: str, samples: list, batch_size: int):
+    def __init__(self, held_out: HeldOut, task: str, samples: list[Sample], batch_size: int):
         self.task = task
         self._held_out = held_out
         self._batches = [
@@ -30,15 +32,19 @@ class WatchedWindows:
             for first in range(0, len(samples), batch_size)
         ]
 
-    def _batch(self, samples: list, size: int) -> tuple[list, dict[str, list], dict]:
+    def _batch(
+        self, samples: list[Sample], size: int
+    ) -> tuple[list[Sample], dict[str, list], dict]:
         windows = {f.name: [self._window(f, s) for s in samples] for f in self._held_out.fields}
         return samples, windows, stacked(samples, size)
 
-    def _window(self, field, sample):
+    def _window(self, field: FieldSpec, sample: Sample):
         masked = hidden_points(field, *hidden_tokens(field, sample))
         return self._held_out.window(self.task, field, sample, masked)
 
-    def records(self, predict: Callable[[dict], dict], baselines: bool) -> Iterator[dict[str, Any]]:
+    def records(
+        self, predict: Callable[[Arrays], Mapping[str, Any]], baselines: bool
+    ) -> Iterator[dict[str, Any]]:
         """Yield the scores over all hours, see `scores.records_of`.
 
         Args:
