@@ -87,7 +87,7 @@ def test_mistakes(three_fields, tmp_path):
         remove_to_file(path, "vortisity", output)
     with pytest.raises(UserError, match="nothing would be left"):
         remove_to_file(path, "vorticity", output)
-    with pytest.raises(UserError, match=r"ends in \.keras"):
+    with pytest.raises(UserError, match=r"the name must end in \.keras"):
         remove_to_file(path, "vorticity", tmp_path / "out.h5")
     with pytest.raises(UserError, match="exists already; give another name"):
         remove_to_file(path, "vorticity", path)

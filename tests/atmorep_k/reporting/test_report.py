@@ -138,7 +138,7 @@ def test_an_existing_page_is_kept_unless_it_may_be_replaced(make_run):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"output": "page.pdf"}, "a file that ends in .html, not to page.pdf"),
+        ({"output": "page.pdf"}, "a report to page.pdf: the name must end in .html or .htm"),
         ({"time": "2020-01-03"}, "a time and places need a store"),
         ({"store": "demo"}, "a store is for the model of a finished run, and none is given"),
     ],
@@ -151,9 +151,13 @@ def test_options_that_do_not_fit(make_run, options, sentence):
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        ("history.csv", "step,loss\n1,0.5\n", "history.csv has no column 'val_loss'"),
-        ("history.csv", "step,loss,val_loss\nx,1,\n", "is no whole run: invalid literal for int()"),
-        ("run.json", "[1]", "is no whole run: cannot convert"),
+        ("history.csv", "step,loss\n1,0.5\n", "history.csv lacks the column 'val_loss'"),
+        (
+            "history.csv",
+            "step,loss,val_loss\nx,1,\n",
+            "is not a complete run: invalid literal for int()",
+        ),
+        ("run.json", "[1]", "is not a complete run: cannot convert"),
         ("scores.json", '[{"task": "masked"}]', "scores.json cannot be read: it has no 'field'"),
         ("scores.json", "{", "scores.json cannot be read: Expecting"),
         ("plots/scores.png", "no picture", "scores.png cannot be read as a picture"),

@@ -239,7 +239,7 @@ MISTAKES = [
     ({"hide": 2}, "hide must be 0 to 1, for this model, not 2."),
     ({"layer": 2}, "the layer must be 0 to 1, for 'temperature', not 2."),
     ({"time": "2021-01-01"}, "2021-01-01T00:00 is not in"),
-    ({"output": "a.zarr"}, "an output ends in .nc."),
+    ({"output": "a.zarr"}, "the name must end in .nc."),
 ]
 
 

@@ -140,7 +140,7 @@ MISTAKES = [
     ({"region": (0, 20, 0, 90)}, "a window of 2 x 4 tokens (lat, lon) does not fit the region"),
     ({"times": ["2020-01-01T02"]}, "the first time possible is 2020-01-01T03:00."),
     ({"batch_size": 0}, "the batch size must be at least 1, not 0."),
-    ({"output": "f.txt"}, "an output ends in .zarr or .nc."),
+    ({"output": "f.txt"}, "the name must end in .zarr or .nc."),
 ]
 
 
