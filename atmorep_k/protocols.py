@@ -83,6 +83,14 @@ class Normalizer(Protocol):
     def num_levels(self) -> int:
         """Number of levels that the statistics are of."""
 
+    @property
+    def latitude(self) -> np.ndarray | None:
+        """Latitudes `(lat,)` of the grid that it was fitted to; None if there are no statistics."""
+
+    @property
+    def longitude(self) -> np.ndarray | None:
+        """Longitudes `(lon,)` of that grid, likewise."""
+
     def hold(self, times: np.ndarray) -> None:
         """Read now what these times need, so that it is saved with the model."""
 
@@ -176,6 +184,10 @@ class Windows(Protocol):
 
 class Model(Protocol):
     """Predicts the masked tokens of its fields."""
+
+    @property
+    def name(self) -> str:
+        """How results call the model."""
 
     @property
     def fields(self) -> Sequence[FieldSpec]:

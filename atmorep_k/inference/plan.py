@@ -99,8 +99,8 @@ def _frame(task: Task, domain: Domain, dataset, written: Sequence, hours, model:
     store_of = {f.name: dataset.store_of(f.name) for f in written}
     attributes = _attributes(task, model, dataset, written)
     if domain.places is None:
-        windows = cover(store, written[0], domain.overlap, domain.region)
-        return Frame(store, store_of, windows, hours, written, attributes)
+        tiling = cover(store, written[0], domain.overlap, domain.region)
+        return Frame(store, store_of, tiling, hours, written, attributes)
     windows = around(store, written[0], domain.places)
     return PlaceFrame(store, store_of, windows, hours, written, attributes)
 

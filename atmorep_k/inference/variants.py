@@ -1,7 +1,6 @@
 """Which windows are predicted, and from which inputs: once as they are, and once per variant."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +49,10 @@ class Variants:
 
     def of(self, name: str, time: np.datetime64) -> Callable[[Arrays], Arrays] | None:
         """Returns the change of a variant at a time; None for the plain one."""
-        return functools.partial(self.changes[name], time=time) if name else None
+        if not name:
+            return None
+        change = self.changes[name]
+        return lambda inputs: change(inputs, time)
 
     def dataset(self, frame, start: int, painted, *, members: bool, hidden: bool) -> "xr.Dataset":
         """Returns the prediction of the windows that start at an index of the store.

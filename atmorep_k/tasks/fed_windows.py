@@ -9,6 +9,7 @@ import xarray as xr
 from atmorep_k.batch import detokenize, tokenize
 from atmorep_k.fields import Position
 from atmorep_k.inference.frame import Frame
+from atmorep_k.inference.tiling import Tiling
 
 
 class FedWindows:
@@ -26,6 +27,7 @@ class FedWindows:
         self._fields, self._normalizers = fields, normalizers
         # Field -> time -> physical values (level, lat, lon) on the grid of the frame.
         self._fed: dict[str, dict[np.datetime64, np.ndarray]] = {f.name: {} for f in fields}
+        assert isinstance(frame.tiling, Tiling), "windows at places cannot be fed"
         self._rows = _places(frame.tiling.rows.points)
         self._columns = _places(frame.tiling.columns.points)
 

@@ -88,7 +88,7 @@ def open_group_at(at: Location):
 
 
 # Options for each file system to read without credentials.
-_ANONYMOUS = {
+_ANONYMOUS: dict[str, dict[str, Any]] = {
     "gs": {"token": "anon"},
     "gcs": {"token": "anon"},
     "s3": {"anon": True},
