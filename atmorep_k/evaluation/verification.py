@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -95,7 +96,7 @@ def verify(
     leads = prediction["prediction_timedelta"].values
     for field in written:
         store, normalizer = stores[field.name], model.normalizers[field.name]
-        sums = {}
+        sums: dict[str, Sums] = {}
         for number in range(prediction.sizes["time"]):
             one = _OneTime(prediction.isel(time=number), field, normalizer, store)
             for name, of_time in one.sums().items():
@@ -122,7 +123,7 @@ def _scores(sums: dict[str, Sums], leads: np.ndarray | None = None) -> xr.Datase
         metrics.scores_of(of_model.map(lambda total: total.sum(axis=axes)), metrics.VERIFICATION)
         for of_model in sums.values()
     ]
-    coordinates = {"model": list(sums)}
+    coordinates: dict[str, Any] = {"model": list(sums)}
     if leads is not None:
         coordinates["prediction_timedelta"] = leads
     values = {name: [scores[name] for scores in found] for name in found[0]}
@@ -154,9 +155,9 @@ class _OneTime:
             mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
         self.mean, self.spread = self._padded(mean), self._padded(deviation)
         self.masked = np.isfinite(self.mean)
-        if (masked := prediction.get(f"{field.name}_hidden")) is not None:
+        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
             # Elsewhere the values may be the store's own.
-            masked = _leveled(masked, field).transpose(*_DIMS).values
+            masked = _leveled(hidden, field).transpose(*_DIMS).values
             self.masked &= self._padded(masked, False)
         self.truth = cube(store, field, self.times, self.rows, self.columns)
 
