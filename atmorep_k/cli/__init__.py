@@ -73,7 +73,7 @@ class _Commands(click.Group):
 
 def _summary(command: click.Command) -> str:
     """Returns the first paragraph of a command's help."""
-    text = command.short_help or command.help.partition("\n\n")[0]
+    text = command.short_help or (command.help or "").partition("\n\n")[0]
     return " ".join(text.split())
 
 

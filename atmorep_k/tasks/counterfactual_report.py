@@ -68,7 +68,7 @@ class Comparison:
 
 def _over_all(sizes: xr.Dataset) -> xr.Dataset:
     squares = (sizes[["rms", "spread"]] ** 2).mean()
-    return np.sqrt(squares).assign(mean=sizes["mean"].mean())
+    return squares.map(np.sqrt).assign(mean=sizes["mean"].mean())
 
 
 def _cells(sizes: xr.Dataset) -> list[str]:
@@ -105,5 +105,5 @@ def _sizes(prediction: xr.Dataset, name: str) -> xr.Dataset:
         places = set(difference.dims) - {"prediction_timedelta"}
         found.append(sizes.weighted(area).mean(places))
     mean = xr.concat(found, "time", coords="minimal", compat="override").mean("time")
-    mean = mean.assign(np.sqrt(mean[["rms", "spread"]]))
+    mean = mean.assign(mean[["rms", "spread"]].map(np.sqrt))
     return mean.assign_attrs(units=prediction[name].attrs["units"])

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.components.maskings import MissingTokens
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth import places
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
+from atmorep_k.fields import FieldSpec
 from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.request import Task
@@ -147,10 +149,12 @@ class _Infilling:
 
     def combined(self, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
         """Returns a prediction with the known values in their places."""
+        assert self._frame is not None, "windows are chosen before they are combined"
         prediction = found[""]
-        variables = {}
+        variables: dict[str, xr.Variable] = {}
         for field in self._frame.fields:
-            shown, known = prediction[field.name], self._known(field, prediction)
+            shown = prediction[field.name]
+            known = self._known(self._frame.stores[field.name], field, prediction)
             filled = shown.where(known.isnull(), known).transpose(*shown.dims).variable
             filled.attrs = shown.attrs
             hidden = (known.isnull() & shown.notnull().all("number")).variable
@@ -160,12 +164,12 @@ class _Infilling:
         kept = {n: c.variable for n, c in prediction.coords.items() if members or n != "number"}
         return type(prediction)(variables, kept, prediction.attrs)
 
-    def _known(self, field, prediction: "xr.Dataset") -> "xr.DataArray":
+    def _known(self, store: Store, field: FieldSpec, prediction: "xr.Dataset") -> "xr.DataArray":
         """Returns the values (time, lead, [level,] lat, lon) of the store; NaN where missing."""
         import xarray as xr
 
         shown = prediction[field.name].isel(number=0, drop=True)
-        known = truth.beside(self._frame.stores[field.name], field, shown)
+        known = truth.beside(store, field, shown)
         known = known.where(np.isfinite(known))
         if self._block:
             times = prediction["time"].values + prediction["prediction_timedelta"].values

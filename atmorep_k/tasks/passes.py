@@ -1,7 +1,7 @@
 """The passes of a correction: every token of a window is masked in one of them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from atmorep_k.components.maskings import ComplementaryTokens
@@ -87,7 +87,7 @@ class _Correcting:
         frame.attributes["statistics"] = passes.statistics
         if self._truth is not None:
             frame.attributes["truth"] = str(self._truth.path)
-            self._check_truth(starts)
+            _check_truth(frame, starts, self._truth)
         if passes.statistics == "store":
             dataset = open_dataset(
                 passes.store, passes.stores, model, frame.fields[0].name, own_statistics=True
@@ -95,17 +95,11 @@ class _Correcting:
         numbers = {start: range(len(frame.tiling)) for start in starts}
         return WindowChoice(dataset, _parts(passes.number), numbers)
 
-    def _check_truth(self, starts) -> None:
-        """Raises a `UserError` where the truth lacks a field, level, place or hour."""
-        frame = self._frame
-        for start in map(int, starts):
-            empty = {f.name: frame.canvas(f, 1) for f in frame.fields}
-            match(frame.dataset(start, empty, members=True, hidden=False), self._truth)
-
     def combined(self, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
         """Returns a prediction of one time, the input and the difference to it."""
+        assert self._frame is not None, "windows are chosen before they are combined"
         prediction = found[""]
-        variables = {}
+        variables: dict[str, xr.Variable] = {}
         for field in self._frame.fields:
             one = prediction[field.name]
             title = one.attrs["long_name"]
@@ -123,3 +117,10 @@ class _Correcting:
             variables[f"{field.name}_difference"] = difference
         kept = {n: c.variable for n, c in prediction.coords.items() if members or n != "number"}
         return type(prediction)(variables, kept, prediction.attrs)
+
+
+def _check_truth(frame: Frame, starts: Iterable[int], truth: Store) -> None:
+    """Raises a `UserError` where the truth lacks a field, level, place or hour."""
+    for start in map(int, starts):
+        empty = {f.name: frame.canvas(f, 1) for f in frame.fields}
+        match(frame.dataset(start, empty, members=True, hidden=False), truth)

@@ -277,7 +277,9 @@ def _hidden(field: FieldSpec, hide: int) -> xr.Variable:
 def write_netcdf(found: xr.Dataset, output: Path) -> None:
     """Writes the result as a compressed NetCDF 4 file, whole or not at all."""
     _, units = encode_time(found["time"].values)
-    encoding = {name: {"zlib": True, "complevel": 1} for name in found.data_vars}
+    encoding: dict[Any, dict[str, Any]] = {
+        name: {"zlib": True, "complevel": 1} for name in found.data_vars
+    }
     for name in found.coords:
         if np.issubdtype(found[name].dtype, np.datetime64):
             encoding[name] = {"units": units, "dtype": "float64"}

@@ -61,25 +61,25 @@ def features_of(
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     parse_times(times)
     model, name = opened_model(model, domain.store, domain.stores)
-    field = chosen_field(model, field)
-    _check_origin(model, field, origin)
-    dataset = open_dataset(domain.store, domain.stores, model, field.name)
-    starts = window_starts(dataset, model.fields, [field], seen_hours(model, field), times)
-    grid = _Grid(dataset.store_of(), field, domain.region)
+    spec = chosen_field(model, field)
+    _check_origin(model, spec, origin)
+    dataset = open_dataset(domain.store, domain.stores, model, spec.name)
+    starts = window_starts(dataset, model.fields, [spec], seen_hours(model, spec), times)
+    grid = _Grid(dataset.store_of(), spec, domain.region)
     positions = [p for start in starts for p in grid.positions(start)]
-    check_grid(dataset, model.fields, [field], positions)
+    check_grid(dataset, model.fields, [spec], positions)
     attributes = {
         "Conventions": "CF-1.11",
         "title": f"Last layer of the {origin} of an AtmoRep model",
         "source": f"atmorep_k {__version__}, model {name}",
         "store": str(grid.store.path),
-        "field": field.name,
+        "field": spec.name,
     }
-    layer = _States(model, field, origin == "decoder")
+    layer = _States(model, spec, origin == "decoder")
     found = _pieces(layer, dataset, grid, starts, batch_size, progress)
     pieces = (piece.assign_attrs(attributes) for piece in found)
     made = collect(pieces, grid.encoding(), output.path)
-    return Answer(made, model, {field.name: grid.store})
+    return Answer(made, model, {spec.name: grid.store})
 
 
 def _check_origin(model, field: FieldSpec, origin: str) -> None:
