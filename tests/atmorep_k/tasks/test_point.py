@@ -117,7 +117,7 @@ def test_what_was_observed_is_shown_beside(store):
 MISTAKES = [
     ({"task": "reconstruct"}, "unknown task 'reconstruct'"),
     ({"places": "none.csv"}, "cannot read places from none.csv"),
-    ({"output": "a.txt"}, r"to a\.txt: the name must end in \.csv or \.nc"),
+    ({"output": "a.txt"}, r"to a\.txt: the name must end in \.csv, \.nc or \.zarr"),
     ({"places": [(10, 60)]}, r"the place '10, 60' \(10, 60\) lies outside .*longitudes 100 to 172"),
     ({"tokens": 9}, "tokens must be 1 to 2"),
     (
