@@ -15,9 +15,11 @@ from atmorep_k.evaluation import baselines, metrics
 from atmorep_k.evaluation.case import Case
 from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import cube, nearest, picture
+from atmorep_k.fields import FieldSpec
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.canvas import spread
+from atmorep_k.protocols import Model, Normalizer
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
@@ -77,7 +79,10 @@ def _cells(scores: xr.Dataset) -> list[str]:
 
 
 def verify(
-    prediction: xr.Dataset, model, store: Store | Mapping[str, Store], heading: str = "Prediction"
+    prediction: xr.Dataset,
+    model: Model,
+    store: Store | Mapping[str, Store],
+    heading: str = "Prediction",
 ) -> Verification:
     """Compare a prediction with the store it was made from; one time is in memory at a time.
 
@@ -136,7 +141,9 @@ class _OneTime:
     A first time is added if the first lead time is not 0: what the model saw last.
     """
 
-    def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
+    def __init__(
+        self, prediction: xr.Dataset, field: FieldSpec, normalizer: Normalizer, store: Store
+    ):
         self.field, self.store, self._normalizer = field, store, normalizer
         leads = prediction["prediction_timedelta"].values
         self._added = int(leads[0] > np.timedelta64(0))
@@ -204,7 +211,7 @@ class _OneTime:
         return picture(self.store, self.field.name, arrays, places, self.number)
 
 
-def _leveled(values: xr.DataArray, field) -> xr.DataArray:
+def _leveled(values: xr.DataArray, field: FieldSpec) -> xr.DataArray:
     """Return an array with the levels of its field; one level at the surface."""
     if "level" not in values.dims:
         return values.expand_dims("level")

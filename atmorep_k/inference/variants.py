@@ -2,9 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from atmorep_k.protocols import Masking, Windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -17,13 +19,13 @@ class WindowChoice:
     """The windows to predict out of those that cover a grid, and what a model sees of them.
 
     Args:
-        dataset: has `sample(tile, masking, rng)` and `indices(tile, field)`.
+        dataset: gives the windows.
         maskings: what is masked; each window is predicted once with each of them.
         numbers: start -> numbers of its windows in the tiling, at least one.
     """
 
-    dataset: Any
-    maskings: Sequence
+    dataset: Windows
+    maskings: Sequence[Masking]
     numbers: Mapping[int, Sequence[int]]
 
 

@@ -20,6 +20,7 @@ from atmorep_k.fields import FieldSpec
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.canvas import spread
+from atmorep_k.protocols import Model
 from atmorep_k.tasks.compared import area_of, mean_of, picture
 
 _PANELS = {
@@ -88,7 +89,7 @@ def _cell(name: str, value: float) -> str:
     return f"{100 * value:.0f} %" if name == "nearer" else f"{value:.3g}"
 
 
-def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correction:
+def judge(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -> Correction:
     """Measure and draw a correction; one time of a field is in memory at a time.
 
     Args:

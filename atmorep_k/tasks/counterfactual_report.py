@@ -11,6 +11,7 @@ from atmorep_k.console import new_table
 from atmorep_k.data.stores.base import Store
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
+from atmorep_k.protocols import Model
 from atmorep_k.tasks.compared import area_of, picture
 
 _PANELS = {
@@ -75,7 +76,7 @@ def _cells(sizes: xr.Dataset) -> list[str]:
     return [f"{float(sizes[name]):.3g}" for name in ("mean", "rms", "spread")]
 
 
-def compare(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Comparison:
+def compare(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -> Comparison:
     """Measures and pictures a counterfactual prediction; one time is in memory at a time.
 
     Args:

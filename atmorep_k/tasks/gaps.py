@@ -13,11 +13,14 @@ from atmorep_k.earth import places
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
-from atmorep_k.fields import FieldSpec
+from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice
+from atmorep_k.protocols import Masking, Model
+from atmorep_k.windows.opened import StoreWindows
+from atmorep_k.windows.sample import Sample
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,7 +45,7 @@ def filling(region: Sequence[float] | None, hours: Sequence[float] | None) -> Ta
     return Task(
         "infill",
         "Record with predictions where values are missing",
-        lambda model: None,  # `choose` says what is masked
+        lambda model: [],  # `choose` says what is masked
         at_random=True,
         variants=Variants(combine=infilling.combined),
         choose=infilling.choose,
@@ -85,11 +88,11 @@ class _Block:
 class _WithGaps:
     """A dataset whose missing values are left to the masking."""
 
-    def __init__(self, dataset, block: _Block | None):
+    def __init__(self, dataset: StoreWindows, block: _Block | None):
         self._dataset, self._block = dataset, block
         self.indices = dataset.indices
 
-    def sample(self, position, masking, rng):
+    def sample(self, position: Position, masking: Masking, rng: np.random.Generator) -> Sample:
         """Returns a window; what is missing in it is NaN for the masking."""
         return self._dataset.sample(position, masking, rng, missing="keep", without=self._block)
 
@@ -101,7 +104,7 @@ class _Infilling:
         self._block = block
         self._frame: Frame | None = None
 
-    def choose(self, model, dataset, starts, frame: Frame) -> WindowChoice:
+    def choose(self, model: Model, dataset: StoreWindows, starts, frame: Frame) -> WindowChoice:
         """Returns the windows that have gaps, and a masking with a slot for each missing token."""
         self._frame = frame
         needs = {start: self._needs(model, dataset, frame, start) for start in starts}
@@ -111,7 +114,9 @@ class _Infilling:
         masking = MissingTokens(slots=slots)
         return WindowChoice(_WithGaps(dataset, self._block), [masking], numbers)
 
-    def _needs(self, model, dataset, frame: Frame, start: int) -> list["_Need"]:
+    def _needs(
+        self, model: Model, dataset: StoreWindows, frame: Frame, start: int
+    ) -> list["_Need"]:
         written = [f.name for f in frame.fields]
         found = []
         for tile in frame.tiling.tiles(start):
@@ -187,7 +192,7 @@ class _Need:
     possible: bool
 
 
-def _sees_something(model, gaps: dict[str, np.ndarray]) -> bool:
+def _sees_something(model: Model, gaps: dict[str, np.ndarray]) -> bool:
     """Returns whether something is left to see; in each level, for models that encode only that."""
     if getattr(model, "encode", "all") != "all":
         return not any(missing.all(axis=1).any() for missing in gaps.values())

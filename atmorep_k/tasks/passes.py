@@ -16,6 +16,8 @@ from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.opening import open_dataset
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice
+from atmorep_k.protocols import Masking, Model
+from atmorep_k.windows.opened import StoreWindows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +56,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
     opened = None if truth is None else open_store(store_path(truth))
     of_windows = _Correcting(passes, opened)
 
-    def masking_for(model):
+    def masking_for(model: Model) -> list[Masking]:
         fewest = min(f.tokens_per_level for f in model.predicted)
         if not 2 <= passes.number <= fewest:
             raise UserError(f"passes must be 2 to {fewest}, for this model, not {passes.number}.")
@@ -70,7 +72,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
     )
 
 
-def _parts(passes: int) -> list:
+def _parts(passes: int) -> list[Masking]:
     return [ComplementaryTokens(passes, part) for part in range(passes)]
 
 
@@ -81,7 +83,7 @@ class _Correcting:
         self._passes, self._truth = passes, truth
         self._frame: Frame | None = None
 
-    def choose(self, model, dataset, starts, frame: Frame) -> WindowChoice:
+    def choose(self, model: Model, dataset: StoreWindows, starts, frame: Frame) -> WindowChoice:
         """Returns all windows with all parts to mask, normalised as asked."""
         passes, self._frame = self._passes, frame
         frame.attributes["statistics"] = passes.statistics

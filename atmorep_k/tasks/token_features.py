@@ -23,7 +23,9 @@ from atmorep_k.inference.predicting import THREADS, read_ahead
 from atmorep_k.inference.request import Answer, Domain, Output
 from atmorep_k.inference.starts import parse_times, window_starts
 from atmorep_k.inference.tiling import Tiling, tile, without_jump
+from atmorep_k.model import AtmoRep
 from atmorep_k.tasks.token_states import chosen_field, decodes_all, seen_hours, seen_whole, states
+from atmorep_k.windows.opened import StoreWindows
 
 _DIMS = ("time", "level", "token_time", "latitude", "longitude", "feature")
 _MINUTE = np.timedelta64(1, "m")
@@ -82,7 +84,7 @@ def features_of(
     return Answer(made, model, {spec.name: grid.store})
 
 
-def _check_origin(model, field: FieldSpec, origin: str) -> None:
+def _check_origin(model: AtmoRep, field: FieldSpec, origin: str) -> None:
     if origin not in ("encoder", "decoder"):
         raise UserError(f"features come from the encoder or the decoder, not from {origin!r}.")
     if origin == "decoder" and not decodes_all(model, field):
@@ -99,7 +101,7 @@ class _States(keras.Model):
         decode: whether of the decoder; else of the encoder.
     """
 
-    def __init__(self, model, field: FieldSpec, decode: bool):
+    def __init__(self, model: AtmoRep, field: FieldSpec, decode: bool):
         super().__init__(name="states", autocast=False)
         self.model = model
         self.field = field
@@ -192,7 +194,9 @@ def _middles(points: np.ndarray, size: int) -> np.ndarray:
     return points[:whole].reshape(-1, size).mean(axis=1)
 
 
-def _pieces(run: _States, dataset, grid: _Grid, starts, batch_size: int, progress) -> Iterator:
+def _pieces(
+    run: _States, dataset: StoreWindows, grid: _Grid, starts, batch_size: int, progress
+) -> Iterator:
     """Yields the labelled features of each time."""
     done, total = 0, len(starts) * len(grid.tiling)
     size = min(batch_size, len(grid.tiling))
