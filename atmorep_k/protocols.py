@@ -4,15 +4,15 @@ Classes need not derive from these protocols; mypy compares their methods. Axes 
 as in `atmorep_k.batch`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from atmorep_k.fields import FieldSpec, Position
 
 Arrays = dict[str, np.ndarray]
-# Times, latitudes and longitudes of a window; or their indices in a store.
+# Indices of the times, rows and columns of a window in a store.
 Axes = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -42,6 +42,16 @@ class Masking(Protocol):
     @property
     def hides_wholly(self) -> bool:
         """Whether nothing of a masked token stays visible, so that a model may leave it out."""
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make the masking anew."""
+
+    def masked_times(self, num_times: int, /) -> list[int]:
+        """Return the time tokens that are masked everywhere in every window; empty if none are.
+
+        Raises:
+            UserError: if the masking does not suit a window of so many time tokens.
+        """
 
     def num_slots(self, num_tokens: tuple[int, int, int], /) -> int:
         """Return the slots per sample and level for a window of (T, Y, X) tokens.
@@ -82,6 +92,14 @@ class Normalizer(Protocol):
     @property
     def num_levels(self) -> int:
         """Number of levels that the statistics are of."""
+
+    @property
+    def latitude(self) -> np.ndarray | None:
+        """Latitudes `(lat,)` of the grid that it was fitted to; None if there are no statistics."""
+
+    @property
+    def longitude(self) -> np.ndarray | None:
+        """Longitudes `(lon,)` of that grid, likewise."""
 
     def hold(self, times: np.ndarray) -> None:
         """Read now what these times need, so that it is saved with the model."""
@@ -138,44 +156,39 @@ class Sample(Protocol):
 
 
 class Windows(Protocol):
-    """Gives any window of the stores that it was opened for."""
+    """Gives the windows of a prediction.
 
-    def sample(
-        self,
-        position: Position,
-        masking: Masking,
-        rng: np.random.Generator,
-        *,
-        missing: Literal["refuse", "keep"] = "refuse",
-        without: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None = None,
-    ) -> Sample:
+    `windows.opened.StoreWindows` gives them as they are in their stores; a task may change what
+    the model sees of them.
+    """
+
+    def sample(self, position: Position, masking: Masking, rng: np.random.Generator, /) -> Sample:
         """Return the window at a position, a pure function of the arguments.
 
         Args:
             position: its corner in the reference.
             masking: chooses what is masked.
             rng: source of the masks.
-            missing: `"keep"` leaves missing values of predicted fields NaN, for a masking that
-                masks them.
-            without: returns which points of (times, latitudes, longitudes) count as missing
-                besides, bool (time, lat, lon).
 
         Raises:
             UserError: if the masking does not suit a field, or a value is missing.
         """
 
-    def cube(self, field: str, position: Position) -> np.ndarray:
-        """Return the physical values (level, time, lat, lon) of a window."""
+    def indices(self, position: Position, field: str | None = None, /) -> Axes:
+        """Return the indices of a window's times, rows and columns in a field's store.
 
-    def indices(self, position: Position, field: str | None = None) -> Axes:
-        """Return the indices of a window's times, rows and columns in a field's store."""
-
-    def coordinates(self, position: Position, field: str | None = None) -> Axes:
-        """Return the times (datetime64), latitudes and longitudes of a window."""
+        Args:
+            position: its corner in the reference.
+            field: the field; the reference itself if None.
+        """
 
 
 class Model(Protocol):
     """Predicts the masked tokens of its fields."""
+
+    @property
+    def name(self) -> str:
+        """How results call the model."""
 
     @property
     def fields(self) -> Sequence[FieldSpec]:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import click
 
 from atmorep_k.tasks import QUESTIONS, Question
+from atmorep_k.tasks.forecast import Forecast
 from atmorep_k.tasks.question import Option, store_pairs
 
 QUESTIONS_BY_NAME = {question.name: question for question in QUESTIONS}
@@ -32,7 +33,7 @@ def command(name: str) -> click.Command:
     if question.dry_run:
         dry_run = click.Option(["--dry-run"], is_flag=True, help="Print an estimate and exit.")
         parameters.append(dry_run)
-    text = inspect.getdoc(question).partition("\n\nReturns:")[0]
+    text = (inspect.getdoc(question) or "").partition("\n\nReturns:")[0]
     # Unwrapped (\b), so that it can be copied.
     example = f"\b\nExample:\n{_unwrapped(f'atmorep-k {question.name} {question.example}')}"
     return click.Command(
@@ -55,6 +56,7 @@ def carry_out(question: Question, dry_run: bool) -> None:
             click.echo(path)
         return
     question.check_dry_run()
+    assert isinstance(question, Forecast), "no other task has a dry run"
     from atmorep_k.costs.prediction import estimate_forecast
 
     for line in estimate_forecast(question):
@@ -65,7 +67,7 @@ def _parameters(question: type[Question]):
     """Yields the parameters of a command, those that it needs first."""
     hints = {name: p.annotation for name, p in inspect.signature(question).parameters.items()}
     fields = {field.name: field for field in dataclasses.fields(question)}
-    shown = [field for field in map(fields.get, hints) if field.metadata["option"].shown]
+    shown = [fields[name] for name in hints if fields[name].metadata["option"].shown]
     for field in sorted(shown, key=lambda field: not _is_required(field)):
         yield _parameter(field, field.metadata["option"], hints[field.name])
 
@@ -90,7 +92,7 @@ def _parameter(field: dataclasses.Field, option: Option, hint: Any) -> click.Par
         multiple=option.repeat,
         required=_is_required(field),
         default=field.default if plain else None,
-        show_default=option.default or plain,
+        show_default=option.default_text or plain,
         metavar=option.metavar,
         callback=_pairs if field.name == "stores" else None,
         help=option.help,

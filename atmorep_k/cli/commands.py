@@ -77,7 +77,7 @@ class _Commands(click.Group):
 
 def _summary(command: click.Command) -> str:
     """Returns the first paragraph of a command's help."""
-    text = command.short_help or command.help.partition("\n\n")[0]
+    text = command.short_help or (command.help or "").partition("\n\n")[0]
     return " ".join(text.split())
 
 
@@ -95,13 +95,13 @@ def main(verbose):
     """Train, extend and use AtmoRep models of atmospheric dynamics."""
 
 
-_BEFORE = (data, run, bench_data, add_field, remove_field)
-_AFTER = (report, import_checkpoint, inspect, config, components)
+_BEFORE: tuple[click.Command, ...] = (data, run, bench_data, add_field, remove_field)
+_AFTER: tuple[click.Command, ...] = (report, import_checkpoint, inspect, config, components)
 # Name -> one line of help, in the order of `--help`.
-_SUMMARIES = {
-    **{command.name: _summary(command) for command in _BEFORE},
+_SUMMARIES: dict[str, str] = {
+    **{str(command.name): _summary(command) for command in _BEFORE},
     **{name: of.summary() for name, of in asking.QUESTIONS_BY_NAME.items()},
-    **{command.name: _summary(command) for command in _AFTER},
+    **{str(command.name): _summary(command) for command in _AFTER},
 }
 
 for _command in (*_BEFORE, *_AFTER):

@@ -4,6 +4,9 @@ import re
 
 import click
 
+from atmorep_k.tasks import Question
+from atmorep_k.tasks.question import meanings
+
 _REFERENCE = re.compile(r"see `(\w+)(?:\.(\w+))?`")
 
 
@@ -62,6 +65,9 @@ def _meaning(cls, name: str, classes: dict) -> str | None:
     cannot follow it.
     """
     from atmorep_k.registry.parameters import parameter_meanings
+
+    if isinstance(cls, type) and issubclass(cls, Question):
+        return meanings(cls)[name]
 
     def resolved(reference: re.Match) -> str:
         other = classes.get(reference[1])

@@ -3,10 +3,11 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-_POINTS = {"metavar": "TIME LAT LON", "help": "Number of points along each axis."}
+_POINTS: dict[str, Any] = {"metavar": "TIME LAT LON", "help": "Number of points along each axis."}
 
 
 @click.group()

@@ -14,6 +14,7 @@ from atmorep_k.costs.tracing.step import cost
 from atmorep_k.inference.batches import predict_batch
 from atmorep_k.inference.plan import Prepared
 from atmorep_k.inference.predicting import THREADS
+from atmorep_k.model import AtmoRep
 from atmorep_k.model.declared import declared
 from atmorep_k.tasks import Forecast
 
@@ -59,11 +60,13 @@ def what_it_takes(plan: Prepared) -> Iterator[str]:
 
 def _flops(plan: Prepared, rows: int) -> float:
     """Returns the operations of a forward pass: a third of a training step's."""
+    assert isinstance(plan.model, AtmoRep)  # only its layers can be counted
     return cost(declared(plan.model), KernelCRPS(), plan.maskings[0], rows).flops / 3
 
 
 def _canvas_bytes(plan: Prepared) -> float:
     """Returns 8 bytes for each member, hour, level and point, see `inference.canvas.Canvas`."""
+    assert isinstance(plan.model, AtmoRep)
     points = np.prod(plan.frame.tiling.shape)
     members = {f.name: plan.model.part("tail", f.name).num_members for f in plan.frame.fields}
     hours = len(plan.frame.hours.shown)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from atmorep_k.evaluation.weights import PointWeights, Weights
+from atmorep_k.evaluation.weights import GridWeights, PointWeights, Weights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +65,12 @@ class Case:
     def beside(self, members: np.ndarray) -> "Case":
         """Return the case of another forecast `(member, *points)` at the same points."""
         return dataclasses.replace(self, members=members.astype(np.float64))
+
+    @property
+    def grid_weights(self) -> GridWeights:
+        """The weights, for what needs whole grids."""
+        assert isinstance(self.weights, GridWeights), "this statistic needs whole grids"
+        return self.weights
 
     @property
     def number(self) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from atmorep_k.evaluation.case import Case
 from atmorep_k.evaluation.statistics import Statistic
+from atmorep_k.evaluation.weights import GridWeights
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,14 +117,15 @@ class NeighbourhoodFractions(Statistic):
         }
 
     def _fractions(self, case: Case) -> list[np.ndarray]:
-        counted = case.weights.counted
+        counted = case.grid_weights.counted
         fraction = self.event.votes(case) / case.number
         return [
             self.event.smooth(values * counted, self.width)
             for values in (fraction, self.event.happened(case).astype(np.float64))
         ]
 
-    def _whole(self, case: Case):
+    def _whole(self, case: Case) -> GridWeights:
         """Return the weights of the neighbourhoods in which all points count."""
-        whole = self.event.smooth(case.weights.counted.astype(np.float64), self.width) > 1 - 1e-6
-        return case.weights.only(whole)
+        weights = case.grid_weights
+        whole = self.event.smooth(weights.counted.astype(np.float64), self.width) > 1 - 1e-6
+        return weights.only(whole)

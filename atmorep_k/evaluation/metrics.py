@@ -161,7 +161,7 @@ class EquitableThreatScore(Metric):
 
         table = np.moveaxis(sums[self.statistics[0].name], -1, 0)
         counts = dict(zip(self._CELLS, map(xr.DataArray, table), strict=True))
-        counts["total_count"] = sum(counts.values())
+        counts["total_count"] = xr.DataArray(table.sum(axis=0))
         with np.errstate(divide="ignore", invalid="ignore"):
             found = BasicContingencyManager(counts).equitable_threat_score().values
         return np.where(np.isfinite(found), found, np.nan)
@@ -193,13 +193,13 @@ class FractionsSkillScore(Metric):
     name = "fss"
 
     def __init__(self, event: events.Event, width: int):
-        self.statistics = (events.NeighbourhoodFractions(event, width),)
+        self._fractions = events.NeighbourhoodFractions(event, width)
+        self.statistics = (self._fractions,)
         self.name = f"fss_{event.name}_{width}"
 
     def of(self, sums):
         """Return the score."""
-        fractions = self.statistics[0]
-        return 1 - sums.mean(fractions.name, fractions.largest)
+        return 1 - sums.mean(self._fractions.name, self._fractions.largest)
 
 
 # Of held-out windows, in the order of scores.json; of an ensemble spread/skill comes after them.
@@ -209,8 +209,10 @@ VERIFICATION = (RMSE(), NormalisedMSE())
 # Of written predictions; spread/skill, quantiles and events come after them.
 PREDICTIONS = (RMSE(), MAE(), Bias(), ACC(), CRPS(), EnergyScore())
 # All that files may name.
-KINDS = (NormalisedMSE, RMSE, MAE, Bias, CRPS, SpreadSkill, ACC, EnergyScore)
-KINDS = (*KINDS, QuantileScore, EquitableThreatScore, ROCArea, FractionsSkillScore)
+KINDS: tuple[type[Metric], ...] = (
+    *(NormalisedMSE, RMSE, MAE, Bias, CRPS, SpreadSkill, ACC, EnergyScore),
+    *(QuantileScore, EquitableThreatScore, ROCArea, FractionsSkillScore),
+)
 
 
 def in_units(name: str) -> bool:

@@ -184,7 +184,8 @@ class FieldDistance(Statistic):
 
     def compute(self, case):
         """Return mean_i |x_i - y| - sum_{i<j} |x_i - x_j| / (M (M - 1)), `(level, region)`."""
-        error, weight, total = case.members - case.truth, case.weights.weight, case.weights.sum
+        weights, error = case.grid_weights, case.members - case.truth
+        weight, total = weights.weight, weights.sum
         total = np.where(total > 0, total, 1.0)[..., None, None]
         products = np.einsum("nlyx,lryx,mlyx->lrnm", error, weight, error, optimize=True) / total
         squares = np.einsum("lrnn->lrn", products)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -14,9 +15,11 @@ from atmorep_k.evaluation import baselines, metrics
 from atmorep_k.evaluation.case import Case
 from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import cube, nearest, picture
+from atmorep_k.fields import FieldSpec
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.canvas import spread
+from atmorep_k.protocols import Model, Normalizer
 
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
@@ -76,7 +79,10 @@ def _cells(scores: xr.Dataset) -> list[str]:
 
 
 def verify(
-    prediction: xr.Dataset, model, store: Store | Mapping[str, Store], heading: str = "Prediction"
+    prediction: xr.Dataset,
+    model: Model,
+    store: Store | Mapping[str, Store],
+    heading: str = "Prediction",
 ) -> Verification:
     """Compare a prediction with the store it was made from; one time is in memory at a time.
 
@@ -95,7 +101,7 @@ def verify(
     leads = prediction["prediction_timedelta"].values
     for field in written:
         store, normalizer = stores[field.name], model.normalizers[field.name]
-        sums = {}
+        sums: dict[str, Sums] = {}
         for number in range(prediction.sizes["time"]):
             one = _OneTime(prediction.isel(time=number), field, normalizer, store)
             for name, of_time in one.sums().items():
@@ -122,7 +128,7 @@ def _scores(sums: dict[str, Sums], leads: np.ndarray | None = None) -> xr.Datase
         metrics.scores_of(of_model.map(lambda total: total.sum(axis=axes)), metrics.VERIFICATION)
         for of_model in sums.values()
     ]
-    coordinates = {"model": list(sums)}
+    coordinates: dict[str, Any] = {"model": list(sums)}
     if leads is not None:
         coordinates["prediction_timedelta"] = leads
     values = {name: [scores[name] for scores in found] for name in found[0]}
@@ -135,7 +141,9 @@ class _OneTime:
     A first time is added if the first lead time is not 0: what the model saw last.
     """
 
-    def __init__(self, prediction: xr.Dataset, field, normalizer, store: Store):
+    def __init__(
+        self, prediction: xr.Dataset, field: FieldSpec, normalizer: Normalizer, store: Store
+    ):
         self.field, self.store, self._normalizer = field, store, normalizer
         leads = prediction["prediction_timedelta"].values
         self._added = int(leads[0] > np.timedelta64(0))
@@ -154,9 +162,9 @@ class _OneTime:
             mean, deviation = (a.transpose(*_DIMS).values for a in (values, deviation))
         self.mean, self.spread = self._padded(mean), self._padded(deviation)
         self.masked = np.isfinite(self.mean)
-        if (masked := prediction.get(f"{field.name}_hidden")) is not None:
+        if (hidden := prediction.get(f"{field.name}_hidden")) is not None:
             # Elsewhere the values may be the store's own.
-            masked = _leveled(masked, field).transpose(*_DIMS).values
+            masked = _leveled(hidden, field).transpose(*_DIMS).values
             self.masked &= self._padded(masked, False)
         self.truth = cube(store, field, self.times, self.rows, self.columns)
 
@@ -203,7 +211,7 @@ class _OneTime:
         return picture(self.store, self.field.name, arrays, places, self.number)
 
 
-def _leveled(values: xr.DataArray, field) -> xr.DataArray:
+def _leveled(values: xr.DataArray, field: FieldSpec) -> xr.DataArray:
     """Return an array with the levels of its field; one level at the surface."""
     if "level" not in values.dims:
         return values.expand_dims("level")

@@ -260,7 +260,7 @@ def _figure_size(picture: xr.Dataset, rows: int, columns: int) -> tuple[float, f
     return columns * (width + 0.9), rows * (min(PANEL_HEIGHT, ratio * width) + 0.35) + 0.9
 
 
-def stretch(picture: xr.Dataset) -> float:
+def stretch(picture: xr.Dataset | xr.DataArray) -> float:
     """Return how much longer a degree of latitude is than one of longitude, at most twice."""
     middle = np.deg2rad(float(picture["latitude"].mean()))
     return min(2.0, 1 / max(np.cos(middle), 0.1))

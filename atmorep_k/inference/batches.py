@@ -5,11 +5,12 @@ from collections.abc import Callable
 import numpy as np
 
 from atmorep_k.batch import detokenize
+from atmorep_k.protocols import Model
 
 Arrays = dict[str, np.ndarray]
 
 
-def forget_shapes(model) -> None:
+def forget_shapes(model: Model) -> None:
     """Prepares a model for a masking with another number of slots than before.
 
     TensorFlow leaves open in a second trace what differs from the first, and a model that encodes
@@ -17,17 +18,22 @@ def forget_shapes(model) -> None:
     """
     import keras
 
+    if not isinstance(model, keras.Model):
+        return
     if getattr(model, "encode", "all") != "all" and keras.backend.backend() == "tensorflow":
         model.make_predict_function(force=True)
 
 
 def predict_batch(
-    model, samples: list, batch_size: int, change: Callable[[Arrays], Arrays] | None = None
+    model: Model,
+    samples: list,
+    batch_size: int,
+    change: Callable[[Arrays], Arrays] | None = None,
 ) -> Arrays:
     """Returns field -> (batch, level, masked, member, value) of a batch filled to its size.
 
     Args:
-        model: has `predict_on_batch`.
+        model: predicts.
         samples: the windows.
         batch_size: of every batch.
         change: returns other inputs of the same shapes for those of the batch.

@@ -7,13 +7,16 @@ import numpy as np
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
+from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.inference.tiling import Tiling, tile
+from atmorep_k.protocols import Model
+from atmorep_k.windows.opened import StoreWindows
 
 # Degrees by which points of two stores may differ that are the same place.
 _SAME_PLACE = 1e-3
 
 
-def written_fields(model, names: Sequence[str] | None) -> list:
+def written_fields(model: Model, names: Sequence[str] | None) -> list[FieldSpec]:
     """Returns the `FieldSpec`s that are written: those named, in the order of the model, or all.
 
     Raises:
@@ -22,8 +25,8 @@ def written_fields(model, names: Sequence[str] | None) -> list:
     """
     predicted = [f.name for f in model.predicted]
     wanted = {canonical_name(n): n for n in (predicted if names is None else names)}
-    for field, name in wanted.items():
-        if field not in predicted:
+    for canonical, name in wanted.items():
+        if canonical not in predicted:
             raise unknown("predicted field", name, predicted)
     if not wanted:
         raise UserError(f"no field would be written; choose among {', '.join(predicted)}.")
@@ -35,7 +38,12 @@ def written_fields(model, names: Sequence[str] | None) -> list:
     return found
 
 
-def check_grid(dataset, fields: Sequence, written: Sequence, positions: Sequence) -> None:
+def check_grid(
+    dataset: StoreWindows,
+    fields: Sequence[FieldSpec],
+    written: Sequence[FieldSpec],
+    positions: Sequence[Position],
+) -> None:
     """Checks that all stores have some windows, and that one file can hold what is written.
 
     Args:
@@ -60,7 +68,7 @@ def check_grid(dataset, fields: Sequence, written: Sequence, positions: Sequence
             raise _beside(written[0], field, "levels are of another kind")
 
 
-def _beside(first, field, reason: str) -> UserError:
+def _beside(first: FieldSpec, field: FieldSpec, reason: str) -> UserError:
     return UserError(
         f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose what is "
         f"written, for instance --fields {first.name} (fields=[{first.name!r}])."
@@ -75,13 +83,15 @@ def _same_points(ours, theirs) -> bool:
     return True
 
 
-def _kind_of_levels(store: Store, field) -> str | None:
+def _kind_of_levels(store: Store, field: FieldSpec) -> str | None:
     if not store.variables[field.name].has_level:
         return None
     return store.attributes.get("level_type", "")
 
 
-def cover(store: Store, field, overlap: Sequence[int], region: Sequence[float] | None) -> Tiling:
+def cover(
+    store: Store, field: FieldSpec, overlap: Sequence[int], region: Sequence[float] | None
+) -> Tiling:
     """Returns the windows that cover a store or a region of it.
 
     Args:
@@ -101,8 +111,6 @@ def cover(store: Store, field, overlap: Sequence[int], region: Sequence[float] |
             f"the overlap must be 0 to {most[0]} tokens in lat and 0 to {most[1]} in lon, at most "
             f"half a window, not {list(overlap)}."
         )
-    points = tuple(
-        tokens * size for tokens, size in zip(overlap, field.token_size[1:], strict=True)
-    )
+    points = overlap[0] * field.token_size[1], overlap[1] * field.token_size[2]
     size = field.window.shape[1:]
     return tile(store.latitude, store.longitude, store.is_global, size, points, region)

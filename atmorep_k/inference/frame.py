@@ -1,6 +1,8 @@
 """Windows of predictions put together on one grid, and labelled."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import xarray as xr
@@ -8,10 +10,10 @@ import xarray as xr
 from atmorep_k.data.stores.base import Store
 from atmorep_k.data.stores.layout import encode_time, level_attributes
 from atmorep_k.earth.variables import VariableInfo
-from atmorep_k.fields import Position
+from atmorep_k.fields import FieldSpec, Position, Window
 from atmorep_k.inference.canvas import Canvas, mean_and_spread
 from atmorep_k.inference.hours import Hours, step
-from atmorep_k.inference.tiling import Tiling, without_jump
+from atmorep_k.inference.tiling import Cover
 
 _HOUR = np.timedelta64(1, "h")
 
@@ -32,17 +34,17 @@ class Frame:
         points: names of the dimensions of the grid.
     """
 
-    points = ("latitude", "longitude")
+    points: ClassVar[tuple[str, ...]] = ("latitude", "longitude")
 
     store: Store
     stores: dict[str, Store]
-    tiling: Tiling
+    tiling: Cover
     hours: Hours
-    fields: list
-    attributes: dict
+    fields: Sequence[FieldSpec]
+    attributes: dict[str, Any]
 
     @property
-    def window(self):
+    def window(self) -> Window:
         """The `Window` of all fields."""
         return self.fields[0].window
 
@@ -161,9 +163,8 @@ class Frame:
         return self.stores[name].attributes.get("level_type", "")
 
     def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns latitudes and longitudes of the covered grid, longitudes without a jump."""
-        latitude = self.store.latitude[self.tiling.rows.points]
-        return latitude, without_jump(self.store.longitude[self.tiling.columns.points])
+        """Returns latitudes and longitudes of what is written, longitudes without a jump."""
+        return self.tiling.coordinates(self.store)
 
     def encoding(self) -> dict[str, dict]:
         """Returns how times are written, the same for all of them."""

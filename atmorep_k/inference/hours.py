@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec, Window
+from atmorep_k.protocols import Masking
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +25,9 @@ class Hours:
     known: dict[str, int]
 
 
-def hidden_hours(masking, fields: Sequence, written: Sequence) -> Hours:
+def hidden_hours(
+    masking: Masking, fields: Sequence[FieldSpec], written: Sequence[FieldSpec]
+) -> Hours:
     """Returns the steps that a masking always masks; the one before them names the prediction.
 
     Fields may have different masked steps, where their tokens differ in length.
@@ -50,18 +54,18 @@ def hidden_hours(masking, fields: Sequence, written: Sequence) -> Hours:
     return Hours(shown, int(shown[0]) - 1, known)
 
 
-def all_hours(fields: Sequence, written: Sequence) -> Hours:
+def all_hours(fields: Sequence[FieldSpec], written: Sequence[FieldSpec]) -> Hours:
     """Returns all steps of a window, the first of which names the prediction."""
     times = written[0].window.shape[0]
     return Hours(np.arange(times), 0, {f.name: f.window.shape[0] - 1 for f in fields})
 
 
-def _hidden_steps(masking, field) -> np.ndarray:
+def _hidden_steps(masking: Masking, field: FieldSpec) -> np.ndarray:
     tokens = np.array(masking.masked_times(field.num_tokens[0]), int)
     length = field.token_size[0]
     return (tokens[:, None] * length + np.arange(length)).ravel()
 
 
-def step(window) -> np.timedelta64:
+def step(window: Window) -> np.timedelta64:
     """Returns the time between two steps of a window."""
     return np.timedelta64(round(window.step_hours * 3600), "s").astype("timedelta64[ns]")

@@ -12,6 +12,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.inference.plan import Prepared
 from atmorep_k.inference.request import Output
 from atmorep_k.inference.resuming import PartialPrediction
+from atmorep_k.protocols import Model
 
 
 def partial_of(plan: Prepared, output: Output, **settings) -> PartialPrediction | None:
@@ -57,7 +58,7 @@ def ingredients(plan: Prepared, **settings) -> dict[str, Any]:
     }
 
 
-def _values(model) -> Iterator[np.ndarray]:
+def _values(model: Model) -> Iterator[np.ndarray]:
     """Yields weights and statistics."""
     for weight in getattr(model, "weights", ()):
         yield keras.ops.convert_to_numpy(weight)

@@ -1,7 +1,7 @@
 """A model and the stores that it is used on, opened and compared."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.units import cf_units
 from atmorep_k.errors import UserError
+from atmorep_k.protocols import Model, Normalizer
 from atmorep_k.registry import clone
 from atmorep_k.saved.file import SavedFile
 from atmorep_k.saved.loading import load_model
@@ -19,7 +20,9 @@ from atmorep_k.windows.opened import StoreWindows
 _SAME_SPACING = 0.05
 
 
-def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any, str]:
+def opened_model(
+    model: Model | str | Path, store: str, stores: Mapping[str, str] | None
+) -> tuple[Model, str]:
     """Returns a model, which may be given by its path, and its name.
 
     Args:
@@ -32,17 +35,18 @@ def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any,
             model is loaded.
     """
     paths = [store_path(path) for path in (store, *(stores or {}).values())]
-    given = not isinstance(model, str | Path)
-    path = None if given else str(SavedFile(Path(model)).path)
+    saved = str(SavedFile(Path(model)).path) if isinstance(model, str | Path) else ""
     for place in paths:
         open_store(place)
-    return (model, model.name) if given else (load_model(path), path)
+    if isinstance(model, str | Path):
+        return load_model(saved), saved
+    return model, model.name
 
 
 def open_dataset(
     store: str,
-    stores: dict[str, str] | None,
-    model,
+    stores: Mapping[str, str] | None,
+    model: Model,
     reference: str,
     windows_after: int = 1,
     *,
@@ -56,11 +60,12 @@ def open_dataset(
         UserError: where a store lacks what the model sees, or has it in other units or on another
             grid spacing than the model was trained on.
     """
-    normalizers = model.normalizers
+    normalizers = dict(model.normalizers)
     if own_statistics:
-        normalizers = {name: clone(of) for name, of in model.normalizers.items()}
+        normalizers = {name: clone(of) for name, of in normalizers.items()}
+    of_fields = None if stores is None else dict(stores)
     windows = StoreWindows.of_record(
-        store, stores, model.fields, normalizers, reference, windows_after
+        store, of_fields, model.fields, normalizers, reference, windows_after
     )
     for field in model.fields:
         _check_units(windows.store_of(field.name), field.name, model)
@@ -68,7 +73,7 @@ def open_dataset(
     return windows
 
 
-def _check_units(store: Store, field: str, model) -> None:
+def _check_units(store: Store, field: str, model: Model) -> None:
     trained = getattr(model, "provenance", {}).get("units", {}).get(field, "")
     given, wanted = cf_units(store.variables[field].units), cf_units(trained)
     if given and wanted and given != wanted:
@@ -78,11 +83,12 @@ def _check_units(store: Store, field: str, model) -> None:
         )
 
 
-def _check_spacing(store: Store, field: str, normalizer) -> None:
+def _check_spacing(store: Store, field: str, normalizer: Normalizer) -> None:
     """Compares the grids that a store and the statistics of a model are of, where it has them."""
-    if normalizer.latitude is None or len(normalizer.latitude) < 2:
+    latitude, longitude = normalizer.latitude, normalizer.longitude
+    if latitude is None or longitude is None or len(latitude) < 2:
         return
-    trained = _spacing(normalizer.latitude, normalizer.longitude)
+    trained = _spacing(latitude, longitude)
     given = _spacing(store.latitude, store.longitude)
     if not np.allclose(given, trained, rtol=_SAME_SPACING):
         sizes = (" x ".join(f"{degrees:.3g}" for degrees in of) for of in (given, trained))

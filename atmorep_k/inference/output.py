@@ -1,7 +1,7 @@
 """Predictions on disk: Zarr or NetCDF, written time by time, whole or not at all."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -113,15 +113,16 @@ def _chunks(variable: xr.DataArray) -> tuple[int, ...]:
     return tuple(sizes.values())
 
 
-def _bytes(sizes: dict[str, int], variable: xr.DataArray) -> int:
+def _bytes(sizes: Mapping[Hashable, int], variable: xr.DataArray) -> int:
     return math.prod(sizes.values()) * variable.dtype.itemsize
 
 
 def _write_netcdf(piece: xr.Dataset, encoding, path: Path, number: int) -> None:
     if not number:
         of_variables = {name: {"zlib": True, "complevel": 1} for name in piece.data_vars}
-        options = {"engine": "netcdf4", "unlimited_dims": ["time"]}
-        piece.to_netcdf(path, encoding=encoding | of_variables, **options)
+        piece.to_netcdf(
+            path, encoding=encoding | of_variables, engine="netcdf4", unlimited_dims=["time"]
+        )
         return
     import netCDF4
 

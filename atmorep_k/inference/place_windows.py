@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
@@ -56,6 +57,11 @@ class PlaceWindows:
         """Returns the weight (lat, lon) of its points: no two windows share one."""
         return np.ones(self.size)
 
+    def coordinates(self, store: Store) -> tuple[np.ndarray, np.ndarray]:
+        """Returns latitudes and longitudes of the places."""
+        latitude = np.array([place.latitude for place in self.places])
+        return latitude, np.array([place.longitude for place in self.places])
+
     @functools.cached_property
     def _low(self) -> np.ndarray:
         return np.clip(np.floor(self.offsets).astype(int), 0, np.array(self.size) - 2)
@@ -85,18 +91,16 @@ class PlaceWindows:
         return (around * self.weights).sum(axis=-2).astype(values.dtype)
 
 
+@dataclasses.dataclass(frozen=True)
 class PlaceFrame(Frame):
     """A `Frame` whose windows are `PlaceWindows`: values are those at the places between points."""
 
-    points = ("place",)
+    points: ClassVar[tuple[str, ...]] = ("place",)
+
+    tiling: PlaceWindows
 
     def _values(self, field, values: np.ndarray, members: bool) -> dict[str, xr.Variable]:
         return super()._values(field, self.tiling.at_places(values), members)
-
-    def grid(self) -> tuple[np.ndarray, np.ndarray]:
-        """Returns latitudes and longitudes of the places."""
-        places = self.tiling.places
-        return np.array([p.latitude for p in places]), np.array([p.longitude for p in places])
 
     def _horizontal(self) -> dict[str, tuple]:
         words = {
@@ -123,8 +127,8 @@ def around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:
     size, grid = field.window.shape[1:], (len(store.latitude), len(store.longitude))
     check_fit(size, grid, grid, None)
     index = np.stack([_row(store, places), _column(store, places)], axis=1)
-    for place in np.flatnonzero(np.isnan(index).any(axis=1)):
-        raise _outside(store, places[place])
+    for number in np.flatnonzero(np.isnan(index).any(axis=1)):
+        raise _outside(store, places[int(number)])
     corners = np.round(index - (np.array(size) - 1) / 2).astype(int)
     most = np.array(grid) - size
     kept = np.clip(corners, 0, most)

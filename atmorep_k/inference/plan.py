@@ -10,15 +10,18 @@ import numpy as np
 
 from atmorep_k._version import __version__
 from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec
 from atmorep_k.inference.batches import forget_shapes
 from atmorep_k.inference.checks import check_grid, cover, written_fields
 from atmorep_k.inference.frame import Frame
-from atmorep_k.inference.hours import all_hours, hidden_hours
+from atmorep_k.inference.hours import Hours, all_hours, hidden_hours
 from atmorep_k.inference.opening import open_dataset, opened_model
 from atmorep_k.inference.output import check_output
 from atmorep_k.inference.place_windows import PlaceFrame, around
 from atmorep_k.inference.request import Domain, Output, Task
 from atmorep_k.inference.starts import parse_times, window_starts
+from atmorep_k.protocols import Masking, Model, Windows
+from atmorep_k.windows.opened import StoreWindows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,9 +30,8 @@ class Prepared:
 
     Args:
         task: what is done.
-        model: opened; has `normalizers` and `predict_on_batch`.
-        dataset: opened for the fields of the model; has `sample(tile, masking, rng)` and
-            `indices(tile, field)`.
+        model: opened.
+        dataset: opened for the fields of the model.
         maskings: what is masked; each window is predicted once with each of them, and no two mask
             the same.
         starts: `(time,)` indices in the store of the first times of windows.
@@ -39,9 +41,9 @@ class Prepared:
     """
 
     task: Task
-    model: Any
-    dataset: Any
-    maskings: Sequence
+    model: Model
+    dataset: Windows
+    maskings: Sequence[Masking]
     starts: np.ndarray
     frame: Frame
     batch_size: int
@@ -49,7 +51,7 @@ class Prepared:
 
 
 def prepare(
-    model: Any,
+    model: Model | str | Path,
     times: Sequence,
     task: Task,
     domain: Domain,
@@ -76,17 +78,18 @@ def prepare(
     parse_times(times)
     model, name = opened_model(model, domain.store, domain.stores)
     masking, written = task.masking_for(model), written_fields(model, domain.fields)
+    maskings = masking if isinstance(masking, list) else [masking]
     forget_shapes(model)
     if task.whole or task.at_random:
         hours = all_hours(model.fields, written)
     else:
-        hours = hidden_hours(masking, model.fields, written)
+        (only,) = maskings
+        hours = hidden_hours(only, model.fields, written)
     windows_after = 1 + math.ceil(task.after_hours / written[0].window.hours)
     dataset = open_dataset(domain.store, domain.stores, model, written[0].name, windows_after)
     starts = window_starts(dataset, model.fields, written, hours, times)
     frame = _frame(task, domain, dataset, written, hours, name)
     check_grid(dataset, model.fields, written, frame.samples(starts))
-    maskings = masking if isinstance(masking, list) else [masking]
     plan = Prepared(task, model, dataset, maskings, starts, frame, batch_size)
     if task.choose:
         choice = task.choose(model, dataset, starts, frame)
@@ -94,18 +97,27 @@ def prepare(
     return plan
 
 
-def _frame(task: Task, domain: Domain, dataset, written: Sequence, hours, model: str) -> Frame:
+def _frame(
+    task: Task,
+    domain: Domain,
+    dataset: StoreWindows,
+    written: Sequence[FieldSpec],
+    hours: Hours,
+    model: str,
+) -> Frame:
     store = dataset.store_of()
     store_of = {f.name: dataset.store_of(f.name) for f in written}
     attributes = _attributes(task, model, dataset, written)
     if domain.places is None:
-        windows = cover(store, written[0], domain.overlap, domain.region)
-        return Frame(store, store_of, windows, hours, written, attributes)
+        tiling = cover(store, written[0], domain.overlap, domain.region)
+        return Frame(store, store_of, tiling, hours, written, attributes)
     windows = around(store, written[0], domain.places)
     return PlaceFrame(store, store_of, windows, hours, written, attributes)
 
 
-def _attributes(task: Task, model: str, dataset, written: Sequence) -> dict[str, Any]:
+def _attributes(
+    task: Task, model: str, dataset: StoreWindows, written: Sequence[FieldSpec]
+) -> dict[str, Any]:
     store = dataset.store_of()
     kept = ("title", "source", "attribution", "simulated", "fingerprint")
     found = {f"store_{k}": store.attributes[k] for k in kept if store.attributes.get(k)}

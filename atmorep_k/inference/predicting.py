@@ -54,7 +54,7 @@ def predict(
     size = min(plan.batch_size, max(map(len, passes.values())))
     with ThreadPoolExecutor(THREADS, thread_name_prefix="atmorep_k-windows") as pool:
         for start in plan.starts[skip:]:
-            painted = {name: {} for name in ("", *variants.changes)}
+            painted: dict[str, dict[str, Canvas]] = {name: {} for name in ("", *variants.changes)}
             for batch, samples in _samples(pool, plan, start, passes[start], size):
                 windows = [_Window(plan, int(start), number) for number, _ in batch]
                 for name, canvases in painted.items():

@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atmorep_k.inference.variants import Variants, WindowChoice
+from atmorep_k.protocols import Masking, Model
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from atmorep_k.data.stores.base import Store
     from atmorep_k.earth.places import Place
+
+
+# Function of a model: the masking, or several of which no two mask the same.
+MaskingFor = Callable[[Model], Masking | list[Masking]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Task:
     Args:
         name: for the attribute `task` of the result.
         title: what it makes, such as `"Forecast"`, for the title of the result.
-        masking_for: function model -> the masking, or several of which no two mask the same.
+        masking_for: function model -> the masking, or several of which no two mask the same;
+            none where `choose` says what is masked.
         whole: whether the result holds whole windows; else the hours that the masking masks.
         at_random: whether the masking draws what it masks; the result then holds whole windows.
         seed: seed of the draws.
@@ -35,7 +41,7 @@ class Task:
 
     name: str
     title: str
-    masking_for: Callable[[Any], Any]
+    masking_for: MaskingFor
     whole: bool = False
     at_random: bool = False
     seed: int = 0
@@ -101,5 +107,5 @@ class Answer:
     """
 
     prediction: "xr.Dataset"
-    model: Any
+    model: Model
     stores: "Mapping[str, Store]"

@@ -39,22 +39,22 @@ class PartialPrediction:
         self.output = Path(output)
         self.done = 0
         self._made_of = made_of
-        self._left = None
+        self._left: Path | None = None
         left = _left_beside(self.output)
         if resume and left:
             self._left = left[-1]
-            self.done = self._checked()
+            self.done = self._checked(self._left)
         elif left:
             log.warning(
                 "%s was left by a command that was stopped: continue it with --resume", left[-1]
             )
 
-    def _checked(self) -> int:
-        found = json.loads((self._left / _RECORD).read_text())
+    def _checked(self, left: Path) -> int:
+        found = json.loads((left / _RECORD).read_text())
         before, now = found["made_of"], json.loads(json.dumps(self._made_of))
         if differing := [name for name in now if before.get(name) != now[name]]:
             raise UserError(
-                f"{self._left} cannot be resumed: it was made with another "
+                f"{left} cannot be resumed: it was made with another "
                 f"{' and another '.join(differing)}. Give the same command, or leave out --resume."
             )
         return found["done"]
@@ -70,7 +70,7 @@ class PartialPrediction:
         values = self._folder / _VALUES
         try:
             with new_parents(self.output):
-                if self.done:
+                if self._left is not None and self.done:
                     self._left.rename(self._folder)
                     _cut(values, self.done)
                 self._folder.mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ def _cut(path: Path, done: int) -> None:
 
     group = zarr.open_group(path, mode="r+")
     for _, array in group.arrays():
-        names = array.metadata.dimension_names
+        names = getattr(array.metadata, "dimension_names", None)  # of Zarr 3 alone
         if names and "time" in names:
             axis = names.index("time")
             array.resize(tuple(done if n == axis else s for n, s in enumerate(array.shape)))

@@ -1,17 +1,18 @@
 """The one way from a model and a store to a labelled prediction."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
 
 from atmorep_k.inference.ingredients import partial_of
 from atmorep_k.inference.output import collect
 from atmorep_k.inference.plan import prepare
 from atmorep_k.inference.predicting import predict
 from atmorep_k.inference.request import Answer, Domain, Output, Task
+from atmorep_k.protocols import Model
 
 
 def run(
-    model: Any,
+    model: Model | str | Path,
     times: Sequence,
     task: Task,
     domain: Domain,

@@ -9,7 +9,9 @@ import numpy as np
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
+from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.inference.hours import Hours, step
+from atmorep_k.windows.opened import StoreWindows
 
 
 def parse_times(times: Sequence[Any]) -> np.ndarray:
@@ -45,12 +47,12 @@ class _Need:
     """
 
     store: Store
-    window: Any
+    window: Window
     known: int
     input_only: str | None
 
 
-def _needs(dataset, fields: Sequence, hours: Hours) -> list[_Need]:
+def _needs(dataset: StoreWindows, fields: Sequence[FieldSpec], hours: Hours) -> list[_Need]:
     groups: dict[tuple, list] = {}
     for field in fields:
         groups.setdefault((dataset.store_of(field.name).path, field.window), []).append(field)
@@ -64,7 +66,11 @@ def _needs(dataset, fields: Sequence, hours: Hours) -> list[_Need]:
 
 
 def window_starts(
-    dataset, fields: Sequence, written: Sequence, hours: Hours, times: Sequence[Any]
+    dataset: StoreWindows,
+    fields: Sequence[FieldSpec],
+    written: Sequence[FieldSpec],
+    hours: Hours,
+    times: Sequence[Any],
 ) -> np.ndarray:
     """Returns the index in the reference store at which the window of each time begins.
 

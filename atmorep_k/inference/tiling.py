@@ -3,12 +3,37 @@
 import dataclasses
 import functools
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import inside
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
+
+
+class Cover(Protocol):
+    """The windows of a prediction, and where each of them lies on a canvas."""
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Points of the canvas in (lat, lon)."""
+
+    def tiles(self, time: int) -> list[Position]:
+        """Return the corners of all windows from one time on."""
+
+    def place(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows and columns of the canvas that window `number` covers."""
+
+    def weight(self, number: int, blend: bool) -> np.ndarray:
+        """Return the weight (lat, lon) of the points of window `number`."""
+
+    def coordinates(self, store: Store) -> tuple[np.ndarray, np.ndarray]:
+        """Return the latitudes and longitudes of what is written, longitudes without a jump."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +143,13 @@ class Tiling:
         row, column = divmod(number, len(self.columns.starts))
         kind = "blend" if blend else "owner"
         return np.outer(getattr(self.rows, kind)[row], getattr(self.columns, kind)[column])
+
+    def coordinates(self, store: Store) -> tuple[np.ndarray, np.ndarray]:
+        """Returns latitudes and longitudes of the covered grid, longitudes without a jump."""
+        return (
+            store.latitude[self.rows.points],
+            without_jump(store.longitude[self.columns.points]),
+        )
 
 
 def tile(

@@ -1,11 +1,12 @@
 """Which windows are predicted, and from which inputs: once as they are, and once per variant."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from atmorep_k.protocols import Masking, Windows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -18,13 +19,13 @@ class WindowChoice:
     """The windows to predict out of those that cover a grid, and what a model sees of them.
 
     Args:
-        dataset: has `sample(tile, masking, rng)` and `indices(tile, field)`.
+        dataset: gives the windows.
         maskings: what is masked; each window is predicted once with each of them.
         numbers: start -> numbers of its windows in the tiling, at least one.
     """
 
-    dataset: Any
-    maskings: Sequence
+    dataset: Windows
+    maskings: Sequence[Masking]
     numbers: Mapping[int, Sequence[int]]
 
 
@@ -50,7 +51,10 @@ class Variants:
 
     def of(self, name: str, time: np.datetime64) -> Callable[[Arrays], Arrays] | None:
         """Returns the change of a variant at a time; None for the plain one."""
-        return functools.partial(self.changes[name], time=time) if name else None
+        if not name:
+            return None
+        change = self.changes[name]
+        return lambda inputs: change(inputs, time)
 
     def dataset(self, frame, start: int, painted, *, members: bool, hidden: bool) -> "xr.Dataset":
         """Returns the prediction of the windows that start at an index of the store.

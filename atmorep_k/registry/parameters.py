@@ -1,6 +1,5 @@
 """The parameters of a constructor that a configuration may bind, and their types."""
 
-import dataclasses
 import inspect
 import re
 import typing
@@ -32,18 +31,13 @@ def parameter_meanings(function: Callable) -> dict[str, str]:
     """Return parameter -> its meaning, as the `Args` section of the docstring gives it.
 
     A class also has those of its bases, because its constructor often passes parameters on to
-    theirs. A task is a dataclass whose fields carry the help of their command-line options.
-    Parameters that nothing describes are left out.
+    theirs. Parameters that no docstring describes are left out.
     """
     # From the most general class to the class itself, whose own words win.
     owners = reversed(function.__mro__) if isinstance(function, type) else [function]
     meanings: dict[str, str] = {}
     for owner in owners:
         meanings |= _args_section(owner.__doc__ or "")
-    if dataclasses.is_dataclass(function):
-        for field in dataclasses.fields(function):
-            if option := field.metadata.get("option"):
-                meanings[field.name] = option.help
     return {name: meanings[name] for name in named_parameters(function) if name in meanings}
 
 

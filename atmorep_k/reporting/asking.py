@@ -15,6 +15,7 @@ from atmorep_k.earth.times import iso
 from atmorep_k.figures.maps import degrees
 from atmorep_k.inference.opening import opened_model
 from atmorep_k.inference.output import plots_of
+from atmorep_k.protocols import Model
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.chapter import Section
 from atmorep_k.reporting.task_chapter import drawn
@@ -60,12 +61,12 @@ class Asking:
             Section("Attention", [looks, self._again("attention", path, time, places[:1], ending)]),
         ]
 
-    def _ask_places(self, model, time: str, places, output: Path) -> blocks.Block:
+    def _ask_places(self, model: Model, time: str, places, output: Path) -> blocks.Block:
         asked = Point(model, self.store, [time], places, stores=self.stores, output=output)
         asked.present()
         return blocks.pictures(drawn(plots_of(output)))
 
-    def _ask_attention(self, model, time: str, place: Place, output: Path) -> blocks.Block:
+    def _ask_attention(self, model: Model, time: str, place: Place, output: Path) -> blocks.Block:
         asked = Attention(
             model,
             self.store,
@@ -87,7 +88,7 @@ class Asking:
         return blocks.commands(line, before="The numbers behind it are written by")
 
 
-def _last_time(model, store: Store) -> str:
+def _last_time(model: Model, store: Store) -> str:
     """Returns the last time of a store after which it has all that a model forecasts."""
     hours = max(f.token_size[0] * f.window.step_hours for f in model.predicted)
     last = store.time[-1] - np.timedelta64(round(60 * hours), "m")

@@ -1,11 +1,16 @@
 """Where a token looks: the attention of one token of a window, in all layers of a model."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from atmorep_k.tasks.question import ModelQuestion, function_of, option
+from atmorep_k.tasks.question import (
+    ModelQuestion,
+    function_of,
+    option,
+    question_dataclass,
+    store_pairs,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -13,7 +18,7 @@ if TYPE_CHECKING:
     from atmorep_k.inference.request import Answer
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Attention(ModelQuestion):
     """Show where one token of a window looks.
 
@@ -40,32 +45,36 @@ class Attention(ModelQuestion):
 
     time: str = option(
         "Last hour that the model sees, in UTC, such as 2021-02-10T06.",
-        positional=True,
+        kw_only=False,
         metavar="TIME",
     )
     at: Sequence[float] = option(
         "Latitude and longitude of the token in degrees.",
-        positional=True,
+        kw_only=False,
         metavar="LAT LON",
         count=2,
     )
     field: str | None = option(
-        "Field of the token, or an alias of it.", value=None, default="the first predicted"
+        "Field of the token, or an alias of it.", default=None, default_text="the first predicted"
     )
     level: float | None = option(
-        "Level of the token.", value=None, default="the first of the field"
+        "Level of the token.", default=None, default_text="the first of the field"
     )
     hour: float | None = option(
-        "Hours after TIME, or before it if negative.", value=None, default="the last of the window"
+        "Hours after TIME, or before it if negative.",
+        default=None,
+        default_text="the last of the window",
     )
     hide: int = option(
         "Number of last time tokens to mask, as in a forecast. A masked token is the query of what "
         "the model looks at to predict it.",
-        value=0,
+        default=0,
     )
-    layer: int | None = option("Layer whose heads are drawn.", value=None, default="the last")
+    layer: int | None = option(
+        "Layer whose heads are drawn.", default=None, default_text="the last"
+    )
     output: str | Path | None = option(
-        "FILE.nc; maps go to FILE_plots/.", value=None, required=True
+        "FILE.nc; maps go to FILE_plots/.", default=None, required=True
     )
 
     def answer(self) -> "Answer":
@@ -76,7 +85,7 @@ class Attention(ModelQuestion):
         return attention_of(
             self.model,
             self.time,
-            Domain(self.store, self.stores),
+            Domain(self.store, store_pairs(self.stores)),
             Output(self.output, self.overwrite),
             Token(self.at, self.field, self.level, self.hour),
             hide=self.hide,
@@ -93,7 +102,7 @@ class Attention(ModelQuestion):
         from atmorep_k.inference.output import plots_of
         from atmorep_k.tasks.attention_maps import draw_attention
 
-        answer, output = self.answer(), Path(self.output)
+        answer, output = self.answer(), self.output_path
         lines = coastlines_of(answer.stores.values())
         return [output, *draw_attention(answer.prediction, self.layer, lines, plots_of(output))]
 

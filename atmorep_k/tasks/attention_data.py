@@ -74,6 +74,12 @@ def place_of(path: str) -> Place | None:
     return Place(part, field, int(layer), f"{part}_{source}", keys)
 
 
+def _known_place(path: str) -> Place:
+    place = place_of(path)
+    assert place is not None, f"{path} is in no encoder or decoder"
+    return place
+
+
 def labelled(looks: Sequence[Look], centres: dict[str, dict], field: str) -> xr.Dataset:
     """Returns the weights by layer, head and token, NaN at tokens that are not looked at.
 
@@ -86,9 +92,11 @@ def labelled(looks: Sequence[Look], centres: dict[str, dict], field: str) -> xr.
         field: the field of the query; where another one has other tokens, coordinates of these
             are called `latitude_<field>` and so on.
     """
-    places = [place_of(look.path) for look in looks]
+    places = [_known_place(look.path) for look in looks]
     shape = max(p.layer for p in places) + 1, max(len(look.weights) for look in looks)
-    coordinates = {name: (name, range(n)) for name, n in zip(("layer", "head"), shape, strict=True)}
+    coordinates: dict[str, tuple] = {
+        name: (name, range(n)) for name, n in zip(("layer", "head"), shape, strict=True)
+    }
     variables: dict[str, xr.Variable] = {}
     for look, place in zip(looks, places, strict=True):
         other = place.keys[1]

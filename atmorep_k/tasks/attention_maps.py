@@ -163,7 +163,7 @@ def _token(found: xr.Dataset) -> str:
     latitude, longitude, level = (
         float(found[f"query_{d}"]) for d in ("latitude", "longitude", "level")
     )
-    time = np.datetime_as_string(found["query_time"].values, unit="m").replace("T", " ")
+    time = str(np.datetime_as_string(found["query_time"].values, unit="m")).replace("T", " ")
     place = f"{degrees(round(latitude, 2), 'NS')} {degrees(round(longitude, 2), 'EW')}"
     units = found["level"].attrs.get("units", "1")
     height = f"level {level:g} {units}" if units != "1" else f"level {level:g}"

@@ -39,8 +39,8 @@ def _cube(values: xr.DataArray, level: float, after: bool) -> np.ndarray:
     values = mean_of(values)
     if "level" in values.dims:
         values = values.sel(level=level)
-    values = values.transpose(_LEAD, "latitude", "longitude").values[None]
-    return np.pad(values, [(0, 0), (int(after), 0), (0, 0), (0, 0)], constant_values=np.nan)
+    cube = values.transpose(_LEAD, "latitude", "longitude").values[None]
+    return np.pad(cube, [(0, 0), (int(after), 0), (0, 0), (0, 0)], constant_values=np.nan)
 
 
 def mean_of(values: xr.DataArray) -> xr.DataArray:

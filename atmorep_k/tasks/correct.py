@@ -1,15 +1,22 @@
 """Another model's fields seen through a model: all of a window predicted from the rest of it."""
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option, store_option
+from atmorep_k.tasks.question import (
+    Blended,
+    FieldsQuestion,
+    function_of,
+    option,
+    question_dataclass,
+    store_option,
+    store_pairs,
+)
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Answer, Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Correct(Blended, FieldsQuestion):
     """Reconstruct the fields of another model from their neighbourhood.
 
@@ -34,16 +41,18 @@ class Correct(Blended, FieldsQuestion):
     )
 
     passes: int = option(
-        "Passes over each window; each masks about 1 / PASSES of the tokens.", value=4
+        "Passes over each window; each masks about 1 / PASSES of the tokens.", default=4
     )
     statistics: Literal["model", "store"] = option(
         "Whose mean and standard deviation normalise the input. Those of the model are of its "
         "training; those of the store take out what differs in the mean and the variability of "
         "each month. Predictions are always denormalised by those of the model.",
-        value="model",
+        default="model",
     )
     truth: str | None = store_option(
-        "--truth", "Store, or 'demo', to compare both with; checked before work begins.", value=None
+        "--truth",
+        "Store, or 'demo', to compare both with; checked before work begins.",
+        default=None,
     )
 
     def findings(self, answer: "Answer") -> Any:
@@ -55,7 +64,7 @@ class Correct(Blended, FieldsQuestion):
     def _task(self) -> "Task":
         from atmorep_k.tasks.passes import Passes, correcting
 
-        passes = Passes(self.store, self.stores, self.passes, self.statistics)
+        passes = Passes(self.store, store_pairs(self.stores), self.passes, self.statistics)
         return correcting(passes, self.truth)
 
 

@@ -1,6 +1,8 @@
 """A correction beside its input: how much it changes, and which of both is nearer to the truth."""
 
 import dataclasses
+import functools
+import operator
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,12 +13,14 @@ from atmorep_k.console import new_table
 from atmorep_k.data.named import store_path
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.base import Store
-from atmorep_k.evaluation.sums import Sums
+from atmorep_k.evaluation.sums import WEIGHT, Sums
 from atmorep_k.evaluation.truth import beside
 from atmorep_k.evaluation.weights import PointWeights
+from atmorep_k.fields import FieldSpec
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.canvas import spread
+from atmorep_k.protocols import Model
 from atmorep_k.tasks.compared import area_of, mean_of, picture
 
 _PANELS = {
@@ -85,7 +89,7 @@ def _cell(name: str, value: float) -> str:
     return f"{100 * value:.0f} %" if name == "nearer" else f"{value:.3g}"
 
 
-def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correction:
+def judge(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -> Correction:
     """Measure and draw a correction; one time of a field is in memory at a time.
 
     Args:
@@ -111,21 +115,24 @@ def judge(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Correct
 def _sizes(prediction: xr.Dataset, field, truth: Store | None) -> xr.Dataset:
     """Return the means of one field by level, after the means over all levels, see `Correction`."""
     area = area_of(prediction["latitude"]).values[:, None]
-    sums = None
-    for number in range(prediction.sizes["time"]):
-        values = _points(prediction.isel(time=[number]), field, truth)
-        counted = np.isfinite(list(values.values())).all(axis=0)
-        values = {name: of_points[counted] for name, of_points in values.items()}
-        of_time = Sums.of_values(values, PointWeights.where(counted, 1, area))
-        sums = sums + of_time if sums else of_time
+    times = (prediction.isel(time=[number]) for number in range(prediction.sizes["time"]))
+    sums = functools.reduce(operator.add, (_sums(one, field, truth, area) for one in times))
     levels = list(field.levels) if "level" in prediction[field.name].dims else [np.nan]
     if len(levels) > 1:
         levels = [np.nan, *levels]
         sums = sums.map(lambda total: np.concatenate([[total.sum()], total]))
-    means = {name: sums.mean(name) for name in values}
+    means = {name: sums.mean(name) for name in sums if name != WEIGHT}
     means |= {name: np.sqrt(means[name]) for name in _SQUARES if name in means}
     units = {"units": prediction[field.name].attrs["units"]}
     return xr.Dataset({n: ("level", v) for n, v in means.items()}, {"level": levels}, units)
+
+
+def _sums(one: xr.Dataset, field: FieldSpec, truth: Store | None, area: np.ndarray) -> Sums:
+    """Return the sums of one time over the points at which all is known."""
+    values = _points(one, field, truth)
+    counted = np.logical_and.reduce([np.isfinite(of_points) for of_points in values.values()])
+    values = {name: of_points[counted] for name, of_points in values.items()}
+    return Sums.of_values(values, PointWeights.where(counted, 1, area))
 
 
 def _points(one: xr.Dataset, field, truth: Store | None) -> dict[str, np.ndarray]:

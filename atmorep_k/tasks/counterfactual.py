@@ -1,15 +1,20 @@
 """What a model would predict at another time or level than that of the data."""
 
-import dataclasses
 from typing import TYPE_CHECKING, Any, Literal
 
-from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
+from atmorep_k.tasks.question import (
+    Blended,
+    FieldsQuestion,
+    function_of,
+    option,
+    question_dataclass,
+)
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Answer, Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Counterfactual(Blended, FieldsQuestion):
     """Predict as if it were another time or level, and compare.
 
@@ -31,14 +36,14 @@ class Counterfactual(Blended, FieldsQuestion):
     name = "counterfactual"
     example = "runs/pretrain_field --store demo --time 2000-01-19T06 --day 200 --output summer.nc"
 
-    year: int | None = option("Year to give the model.", value=None)
-    day: int | None = option("Day of the year to give the model, from 1.", value=None)
-    hour: int | None = option("Hour of the day (UTC) to give the model.", value=None)
-    level: float | None = option("Level to give the model, for all levels.", value=None)
-    task: Literal["forecast", "interpolate"] = option("What is predicted.", value="forecast")
-    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
+    year: int | None = option("Year to give the model.", default=None)
+    day: int | None = option("Day of the year to give the model, from 1.", default=None)
+    hour: int | None = option("Hour of the day (UTC) to give the model.", default=None)
+    level: float | None = option("Level to give the model, for all levels.", default=None)
+    task: Literal["forecast", "interpolate"] = option("What is predicted.", default="forecast")
+    tokens: int | None = option("Time tokens to forecast.", default=None, default_text="1")
     time_token: int | None = option(
-        "The interpolated time token, counted from 0.", value=None, default="the middle one"
+        "The interpolated time token, counted from 0.", default=None, default_text="the middle one"
     )
 
     def findings(self, answer: "Answer") -> Any:

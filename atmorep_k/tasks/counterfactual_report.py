@@ -11,6 +11,7 @@ from atmorep_k.console import new_table
 from atmorep_k.data.stores.base import Store
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
+from atmorep_k.protocols import Model
 from atmorep_k.tasks.compared import area_of, picture
 
 _PANELS = {
@@ -68,14 +69,14 @@ class Comparison:
 
 def _over_all(sizes: xr.Dataset) -> xr.Dataset:
     squares = (sizes[["rms", "spread"]] ** 2).mean()
-    return np.sqrt(squares).assign(mean=sizes["mean"].mean())
+    return squares.map(np.sqrt).assign(mean=sizes["mean"].mean())
 
 
 def _cells(sizes: xr.Dataset) -> list[str]:
     return [f"{float(sizes[name]):.3g}" for name in ("mean", "rms", "spread")]
 
 
-def compare(prediction: xr.Dataset, model, stores: Mapping[str, Store]) -> Comparison:
+def compare(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -> Comparison:
     """Measures and pictures a counterfactual prediction; one time is in memory at a time.
 
     Args:
@@ -105,5 +106,5 @@ def _sizes(prediction: xr.Dataset, name: str) -> xr.Dataset:
         places = set(difference.dims) - {"prediction_timedelta"}
         found.append(sizes.weighted(area).mean(places))
     mean = xr.concat(found, "time", coords="minimal", compat="override").mean("time")
-    mean = mean.assign(np.sqrt(mean[["rms", "spread"]]))
+    mean = mean.assign(mean[["rms", "spread"]].map(np.sqrt))
     return mean.assign_attrs(units=prediction[name].attrs["units"])

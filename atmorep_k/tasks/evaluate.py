@@ -5,13 +5,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from atmorep_k.tasks.question import Question, function_of, names, option, store_option
+from atmorep_k.tasks.question import (
+    Question,
+    function_of,
+    names,
+    option,
+    question_dataclass,
+    store_option,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Evaluate(Question):
     """Score a prediction against a store, beside baselines.
 
@@ -37,19 +44,19 @@ class Evaluate(Question):
         "Prediction to score; in Python its path or a dataset with `time`, "
         "`prediction_timedelta`, `latitude`, `longitude` and, where they apply, `number` and "
         "`level`.",
-        positional=True,
+        kw_only=False,
         flag="",
         metavar="PREDICTION",
         of=str,
     )
-    truth: Any = store_option("--truth", positional=True, of=str)
+    truth: Any = store_option("--truth", kw_only=False, of=str)
     fields: str | Sequence[str] | None = option(
-        "Fields to score.", value=None, metavar="A,B", of=str, default="all"
+        "Fields to score.", default=None, metavar="A,B", of=str, default_text="all"
     )
     regions: Sequence[Sequence[float]] = option(
         "South, north, west and east in degrees of a part to score by itself as well; may be "
         "repeated.",
-        value=(),
+        default=(),
         flag="--region",
         metavar="S N W E",
         count=4,
@@ -58,18 +65,18 @@ class Evaluate(Question):
     )
     climatology: Sequence[str] | None = option(
         "First and last day, month, year or time that the climatology averages over.",
-        value=None,
+        default=None,
         metavar="FIRST LAST",
         count=2,
-        default="all of the store",
+        default_text="all of the store",
     )
     block: int | None = option(
         "Consecutive times that are drawn together for intervals.",
-        value=None,
-        default="cube root of their number",
+        default=None,
+        default_text="cube root of their number",
     )
     output: str | Path | None = option(
-        "Directory to write.", value=None, default="PREDICTION's name + _scores"
+        "Directory to write.", default=None, default_text="PREDICTION's name + _scores"
     )
 
     def __post_init__(self):

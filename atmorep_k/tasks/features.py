@@ -1,11 +1,16 @@
 """The last layer of a model per token, as labelled data for other models."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from atmorep_k.tasks.question import TimesQuestion, function_of, option
+from atmorep_k.tasks.question import (
+    TimesQuestion,
+    function_of,
+    option,
+    question_dataclass,
+    store_pairs,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -13,7 +18,7 @@ if TYPE_CHECKING:
     from atmorep_k.inference.request import Answer
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Features(TimesQuestion):
     """Write the last layer of each token, as data for other models.
 
@@ -35,22 +40,22 @@ class Features(TimesQuestion):
 
     field: str | None = option(
         "Field whose tokens are written, or an alias of it.",
-        value=None,
-        default="the first predicted",
+        default=None,
+        default_text="the first predicted",
     )
     origin: Literal["encoder", "decoder"] = option(
-        "Part of the model whose last layer is written.", value="encoder", flag="--from"
+        "Part of the model whose last layer is written.", default="encoder", flag="--from"
     )
     region: Sequence[float] | None = option(
         "South, north, west and east in degrees, of the middles of tokens.",
-        value=None,
+        default=None,
         metavar="S N W E",
         count=4,
-        default="whole grid",
+        default_text="whole grid",
     )
     output: str | Path | None = option(
         "FILE.zarr or FILE.nc, written time by time; a map goes to FILE_plots/.",
-        value=None,
+        default=None,
         required=True,
     )
 
@@ -62,7 +67,7 @@ class Features(TimesQuestion):
         return features_of(
             self.model,
             self.times,
-            Domain(self.store, self.stores, region=self.region),
+            Domain(self.store, store_pairs(self.stores), region=self.region),
             Output(self.output, self.overwrite),
             field=self.field,
             origin=self.origin,
@@ -81,7 +86,7 @@ class Features(TimesQuestion):
         from atmorep_k.tasks.features_maps import draw_features
         from atmorep_k.tasks.presenting import watched
 
-        answer, output = watched(self, "encoding", "windows"), Path(self.output)
+        answer, output = watched(self, "encoding", "windows"), self.output_path
         lines = coastlines_of(answer.stores.values())
         with answer.prediction:
             return [output, draw_features(answer.prediction, plots_of(output), lines)]

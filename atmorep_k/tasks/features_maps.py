@@ -33,7 +33,7 @@ def draw_features(found: xr.Dataset, directory: Path, lines: Sequence[np.ndarray
     figure = Figure(figsize=(7, 1 + 3 * len(rows)), layout="constrained")
     shares = ", ".join(f"{share:.0%}" for share in explained)
     hours = shown["token_time"].values / np.timedelta64(1, "h")
-    time = np.datetime_as_string(shown["time"].values, unit="m").replace("T", " ")
+    time = str(np.datetime_as_string(shown["time"].values, unit="m")).replace("T", " ")
     figure.suptitle(
         f"{field}: hidden states of tokens {-hours:g} h before {time} UTC\n"
         f"principal components as red, green, blue ({shares} of the variance)",

@@ -1,15 +1,20 @@
 """Forecast: the last tokens of a window are masked and predicted."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
-from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
+from atmorep_k.tasks.question import (
+    Blended,
+    FieldsQuestion,
+    function_of,
+    option,
+    question_dataclass,
+)
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Forecast(Blended, FieldsQuestion):
     """Forecast the hours after given times with a saved model.
 
@@ -34,8 +39,8 @@ class Forecast(Blended, FieldsQuestion):
     )
     dry_run = True
 
-    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
-    hours: float | None = option("How many hours to forecast, in place of tokens.", value=None)
+    tokens: int | None = option("Time tokens to forecast.", default=None, default_text="1")
+    hours: float | None = option("How many hours to forecast, in place of tokens.", default=None)
 
     def _task(self) -> "Task":
         from atmorep_k.inference.request import Task

@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from atmorep_k.components.maskings import MissingTokens
+from atmorep_k.data.stores.base import Store
 from atmorep_k.earth import places
 from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.evaluation import truth
+from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.inference.canvas import mean_and_spread
 from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice
+from atmorep_k.protocols import Masking, Model
+from atmorep_k.windows.opened import StoreWindows
+from atmorep_k.windows.sample import Sample
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,7 +45,7 @@ def filling(region: Sequence[float] | None, hours: Sequence[float] | None) -> Ta
     return Task(
         "infill",
         "Record with predictions where values are missing",
-        lambda model: None,  # `choose` says what is masked
+        lambda model: [],  # `choose` says what is masked
         at_random=True,
         variants=Variants(combine=infilling.combined),
         choose=infilling.choose,
@@ -83,11 +88,11 @@ class _Block:
 class _WithGaps:
     """A dataset whose missing values are left to the masking."""
 
-    def __init__(self, dataset, block: _Block | None):
+    def __init__(self, dataset: StoreWindows, block: _Block | None):
         self._dataset, self._block = dataset, block
         self.indices = dataset.indices
 
-    def sample(self, position, masking, rng):
+    def sample(self, position: Position, masking: Masking, rng: np.random.Generator) -> Sample:
         """Returns a window; what is missing in it is NaN for the masking."""
         return self._dataset.sample(position, masking, rng, missing="keep", without=self._block)
 
@@ -99,7 +104,7 @@ class _Infilling:
         self._block = block
         self._frame: Frame | None = None
 
-    def choose(self, model, dataset, starts, frame: Frame) -> WindowChoice:
+    def choose(self, model: Model, dataset: StoreWindows, starts, frame: Frame) -> WindowChoice:
         """Returns the windows that have gaps, and a masking with a slot for each missing token."""
         self._frame = frame
         needs = {start: self._needs(model, dataset, frame, start) for start in starts}
@@ -109,7 +114,9 @@ class _Infilling:
         masking = MissingTokens(slots=slots)
         return WindowChoice(_WithGaps(dataset, self._block), [masking], numbers)
 
-    def _needs(self, model, dataset, frame: Frame, start: int) -> list["_Need"]:
+    def _needs(
+        self, model: Model, dataset: StoreWindows, frame: Frame, start: int
+    ) -> list["_Need"]:
         written = [f.name for f in frame.fields]
         found = []
         for tile in frame.tiling.tiles(start):
@@ -147,10 +154,12 @@ class _Infilling:
 
     def combined(self, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
         """Returns a prediction with the known values in their places."""
+        assert self._frame is not None, "windows are chosen before they are combined"
         prediction = found[""]
-        variables = {}
+        variables: dict[str, xr.Variable] = {}
         for field in self._frame.fields:
-            shown, known = prediction[field.name], self._known(field, prediction)
+            shown = prediction[field.name]
+            known = self._known(self._frame.stores[field.name], field, prediction)
             filled = shown.where(known.isnull(), known).transpose(*shown.dims).variable
             filled.attrs = shown.attrs
             hidden = (known.isnull() & shown.notnull().all("number")).variable
@@ -160,12 +169,12 @@ class _Infilling:
         kept = {n: c.variable for n, c in prediction.coords.items() if members or n != "number"}
         return type(prediction)(variables, kept, prediction.attrs)
 
-    def _known(self, field, prediction: "xr.Dataset") -> "xr.DataArray":
+    def _known(self, store: Store, field: FieldSpec, prediction: "xr.Dataset") -> "xr.DataArray":
         """Returns the values (time, lead, [level,] lat, lon) of the store; NaN where missing."""
         import xarray as xr
 
         shown = prediction[field.name].isel(number=0, drop=True)
-        known = truth.beside(self._frame.stores[field.name], field, shown)
+        known = truth.beside(store, field, shown)
         known = known.where(np.isfinite(known))
         if self._block:
             times = prediction["time"].values + prediction["prediction_timedelta"].values
@@ -183,7 +192,7 @@ class _Need:
     possible: bool
 
 
-def _sees_something(model, gaps: dict[str, np.ndarray]) -> bool:
+def _sees_something(model: Model, gaps: dict[str, np.ndarray]) -> bool:
     """Returns whether something is left to see; in each level, for models that encode only that."""
     if getattr(model, "encode", "all") != "all":
         return not any(missing.all(axis=1).any() for missing in gaps.values())

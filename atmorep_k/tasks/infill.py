@@ -1,16 +1,15 @@
 """Gaps in a record filled with predictions."""
 
-import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from atmorep_k.tasks.question import FieldsQuestion, function_of, option
+from atmorep_k.tasks.question import FieldsQuestion, function_of, option, question_dataclass
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Infill(FieldsQuestion):
     """Fill gaps in a record from what is known around them.
 
@@ -39,16 +38,16 @@ class Infill(FieldsQuestion):
     block: Sequence[float] | None = option(
         "South, north, west and east in degrees: known values of all predicted fields to mask as "
         "well, for comparison.",
-        value=None,
+        default=None,
         metavar="S N W E",
         count=4,
     )
     hours: Sequence[float] | None = option(
         "First and last hour of the block after TIME.",
-        value=None,
+        default=None,
         metavar="A B",
         count=2,
-        default="the whole window",
+        default_text="the whole window",
     )
 
     def _task(self) -> "Task":

@@ -1,15 +1,20 @@
 """Interpolation in time: an inner token is masked and predicted."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
-from atmorep_k.tasks.question import Blended, FieldsQuestion, function_of, option
+from atmorep_k.tasks.question import (
+    Blended,
+    FieldsQuestion,
+    function_of,
+    option,
+    question_dataclass,
+)
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Interpolate(Blended, FieldsQuestion):
     """Fill masked hours from those before and after.
 
@@ -27,7 +32,7 @@ class Interpolate(Blended, FieldsQuestion):
     example = "runs/pretrain_field --store demo --time 2000-01-19T06 --output between.nc"
 
     time_token: int | None = option(
-        "The masked time token, counted from 0.", value=None, default="the middle one"
+        "The masked time token, counted from 0.", default=None, default_text="the middle one"
     )
 
     def _task(self) -> "Task":

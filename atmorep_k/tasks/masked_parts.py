@@ -1,18 +1,18 @@
 """Which tokens the tasks mask: functions of a model, whose windows say what is possible."""
 
 import math
-from collections.abc import Callable
-from typing import Any
 
 from atmorep_k.components.maskings import Forecast, RandomTokens, TemporalInterpolation
 from atmorep_k.errors import UserError, unknown
+from atmorep_k.inference.request import MaskingFor
+from atmorep_k.protocols import Model
 
 
 def last_tokens(
     tokens: int | None = None,
     hours: float | None = None,
     further: str = "; 'rollout' forecasts further",
-) -> Callable[[Any], Any]:
+) -> MaskingFor:
     """Returns the function model -> masking of a forecast, see `forecast`.
 
     Args:
@@ -28,7 +28,7 @@ def last_tokens(
     if hours is not None and not hours > 0:
         raise UserError(f"the hours to forecast must be more than 0, not {hours:g}.")
 
-    def masking(model):
+    def masking(model: Model):
         most = min(f.num_tokens[0] for f in model.predicted) - 1
         if hours is not None:
             each = max(f.token_size[0] * f.window.step_hours for f in model.predicted)
@@ -46,10 +46,10 @@ def last_tokens(
     return masking
 
 
-def inner_token(time_token: int | None = None) -> Callable[[Any], Any]:
+def inner_token(time_token: int | None = None) -> MaskingFor:
     """Returns the function model -> masking of an interpolation, see `interpolate`."""
 
-    def masking(model):
+    def masking(model: Model):
         last = min(f.num_tokens[0] for f in model.predicted) - 1
         if time_token is not None and not 1 <= time_token <= last:
             raise UserError(
@@ -61,7 +61,7 @@ def inner_token(time_token: int | None = None) -> Callable[[Any], Any]:
     return masking
 
 
-def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callable[[Any], Any]:
+def masking_for(task: str, tokens: int | None, time_token: int | None) -> MaskingFor:
     """Returns the function model -> masking of a forecast or an interpolation.
 
     Args:
@@ -83,7 +83,7 @@ def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callab
     return inner_token(time_token)
 
 
-def random_tokens(ratio: float, seed: int) -> Callable[[Any], Any]:
+def random_tokens(ratio: float, seed: int) -> MaskingFor:
     """Returns the function model -> masking of a reconstruction.
 
     Args:
@@ -98,7 +98,7 @@ def random_tokens(ratio: float, seed: int) -> Callable[[Any], Any]:
     if seed < 0:
         raise UserError(f"the seed must be 0 or greater, not {seed}.")
 
-    def masking(model):
+    def masking(model: Model):
         found = RandomTokens(ratio=(ratio, ratio), hidden=1.0, noised=0.0, coarsened=0.0)
         fewest = min(f.tokens_per_level for f in model.predicted)
         if found.num_slots((fewest,)) >= fewest:

@@ -1,7 +1,7 @@
 """The passes of a correction: every token of a window is masked in one of them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from atmorep_k.components.maskings import ComplementaryTokens
@@ -16,6 +16,8 @@ from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.opening import open_dataset
 from atmorep_k.inference.request import Task
 from atmorep_k.inference.variants import Variants, WindowChoice
+from atmorep_k.protocols import Masking, Model
+from atmorep_k.windows.opened import StoreWindows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,7 +56,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
     opened = None if truth is None else open_store(store_path(truth))
     of_windows = _Correcting(passes, opened)
 
-    def masking_for(model):
+    def masking_for(model: Model) -> list[Masking]:
         fewest = min(f.tokens_per_level for f in model.predicted)
         if not 2 <= passes.number <= fewest:
             raise UserError(f"passes must be 2 to {fewest}, for this model, not {passes.number}.")
@@ -70,7 +72,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
     )
 
 
-def _parts(passes: int) -> list:
+def _parts(passes: int) -> list[Masking]:
     return [ComplementaryTokens(passes, part) for part in range(passes)]
 
 
@@ -81,13 +83,13 @@ class _Correcting:
         self._passes, self._truth = passes, truth
         self._frame: Frame | None = None
 
-    def choose(self, model, dataset, starts, frame: Frame) -> WindowChoice:
+    def choose(self, model: Model, dataset: StoreWindows, starts, frame: Frame) -> WindowChoice:
         """Returns all windows with all parts to mask, normalised as asked."""
         passes, self._frame = self._passes, frame
         frame.attributes["statistics"] = passes.statistics
         if self._truth is not None:
             frame.attributes["truth"] = str(self._truth.path)
-            self._check_truth(starts)
+            _check_truth(frame, starts, self._truth)
         if passes.statistics == "store":
             dataset = open_dataset(
                 passes.store, passes.stores, model, frame.fields[0].name, own_statistics=True
@@ -95,17 +97,11 @@ class _Correcting:
         numbers = {start: range(len(frame.tiling)) for start in starts}
         return WindowChoice(dataset, _parts(passes.number), numbers)
 
-    def _check_truth(self, starts) -> None:
-        """Raises a `UserError` where the truth lacks a field, level, place or hour."""
-        frame = self._frame
-        for start in map(int, starts):
-            empty = {f.name: frame.canvas(f, 1) for f in frame.fields}
-            match(frame.dataset(start, empty, members=True, hidden=False), self._truth)
-
     def combined(self, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
         """Returns a prediction of one time, the input and the difference to it."""
+        assert self._frame is not None, "windows are chosen before they are combined"
         prediction = found[""]
-        variables = {}
+        variables: dict[str, xr.Variable] = {}
         for field in self._frame.fields:
             one = prediction[field.name]
             title = one.attrs["long_name"]
@@ -123,3 +119,10 @@ class _Correcting:
             variables[f"{field.name}_difference"] = difference
         kept = {n: c.variable for n, c in prediction.coords.items() if members or n != "number"}
         return type(prediction)(variables, kept, prediction.attrs)
+
+
+def _check_truth(frame: Frame, starts: Iterable[int], truth: Store) -> None:
+    """Raises a `UserError` where the truth lacks a field, level, place or hour."""
+    for start in map(int, starts):
+        empty = {f.name: frame.canvas(f, 1) for f in frame.fields}
+        match(frame.dataset(start, empty, members=True, hidden=False), truth)

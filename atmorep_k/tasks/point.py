@@ -1,12 +1,18 @@
 """Time series with their uncertainty at places."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from atmorep_k.errors import UserError
-from atmorep_k.tasks.question import TimesQuestion, function_of, names, option
+from atmorep_k.tasks.question import (
+    TimesQuestion,
+    function_of,
+    names,
+    option,
+    question_dataclass,
+    store_pairs,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -16,7 +22,7 @@ if TYPE_CHECKING:
 ENDINGS = (".csv", ".nc", ".zarr")
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Point(TimesQuestion):
     """Predict time series with their uncertainty at places.
 
@@ -51,8 +57,8 @@ class Point(TimesQuestion):
     ) = option(
         "Latitude and longitude in degrees; may be repeated. In Python pairs, a mapping of names "
         "to pairs, or the path of a CSV file.",
-        value=None,
-        positional=True,
+        default=None,
+        kw_only=False,
         flag="--at",
         metavar="LAT LON",
         count=2,
@@ -61,25 +67,25 @@ class Point(TimesQuestion):
     )
     file: str | Path | None = option(
         "CSV file with columns latitude, longitude and optionally name, in place of places.",
-        value=None,
+        default=None,
         flag="--places",
         metavar="FILE",
         of=str,
     )
     fields: str | Sequence[str] | None = option(
         "Predicted fields to write, all on one grid.",
-        value=None,
+        default=None,
         metavar="A,B",
         of=str,
-        default="all",
+        default_text="all",
     )
-    task: Literal["forecast", "interpolate"] = option("What is predicted.", value="forecast")
-    tokens: int | None = option("Time tokens to forecast.", value=None, default="1")
+    task: Literal["forecast", "interpolate"] = option("What is predicted.", default="forecast")
+    tokens: int | None = option("Time tokens to forecast.", default=None, default_text="1")
     time_token: int | None = option(
-        "The interpolated time token, counted from 0.", value=None, default="the middle one"
+        "The interpolated time token, counted from 0.", default=None, default_text="the middle one"
     )
     output: str | Path | None = option(
-        "FILE.csv, FILE.nc or FILE.zarr; plots go to FILE_plots/.", value=None, required=True
+        "FILE.csv, FILE.nc or FILE.zarr; plots go to FILE_plots/.", default=None, required=True
     )
 
     def __post_init__(self):
@@ -109,13 +115,13 @@ class Point(TimesQuestion):
             self.model,
             self.times,
             Task(self.task, self.titles[self.task], masking),
-            Domain(self.store, self.stores, self.fields, places=places),
+            Domain(self.store, store_pairs(self.stores), self.fields, places=places),
             Output(None if as_table else self.output, self.overwrite),
             batch_size=self.batch_size,
             progress=self.progress,
         )
         if as_table:
-            write_table(answer.prediction, Path(self.output))
+            write_table(answer.prediction, self.output_path)
         return answer
 
     def ask(self) -> "xr.Dataset":
@@ -127,7 +133,7 @@ class Point(TimesQuestion):
         from atmorep_k.tasks.point_report import report
         from atmorep_k.tasks.presenting import watched
 
-        return report(watched(self, "predicting", "windows"), Path(self.output))
+        return report(watched(self, "predicting", "windows"), self.output_path)
 
 
 point = function_of(Point)

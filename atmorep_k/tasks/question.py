@@ -12,7 +12,7 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec
+from typing import TYPE_CHECKING, Any, ClassVar, ParamSpec, TypeVar, cast, dataclass_transform
 
 from atmorep_k.errors import UserError, unknown
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 Parameters = ParamSpec("Parameters")
+Class = TypeVar("Class")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Option:
         of: type of one value; that of the type hint if None.
         required: whether a command needs it, even if a function does not.
         shown: whether it is on the command line at all.
-        default: the default in words, where it is not the value itself.
+        default_text: the default in words, where it is not the value itself.
     """
 
     help: str
@@ -51,22 +52,22 @@ class Option:
     of: type | None = None
     required: bool = False
     shown: bool = True
-    default: str = ""
+    default_text: str = ""
 
 
 def option(
-    help: str, *, value: Any = dataclasses.MISSING, positional: bool = False, **options
+    help: str, *, default: Any = dataclasses.MISSING, kw_only: bool = True, **options
 ) -> Any:
     """Returns the dataclass field of a parameter.
 
     Args:
         help: what it means.
-        value: its default; none if missing.
-        positional: whether it may be given without its name in Python.
+        default: its default; none if missing.
+        kw_only: whether it must be given with its name in Python.
         **options: of an `Option`.
     """
     metadata = {"option": Option(help, **options)}
-    return dataclasses.field(default=value, kw_only=not positional, metadata=metadata)
+    return dataclasses.field(default=default, kw_only=kw_only, metadata=metadata)
 
 
 def store_option(flag: str, help: str = "Store, or 'demo'.", **options) -> Any:
@@ -74,7 +75,15 @@ def store_option(flag: str, help: str = "Store, or 'demo'.", **options) -> Any:
     return option(help, flag=flag, metavar="STORE", **options)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclass_transform(
+    frozen_default=True, kw_only_default=True, field_specifiers=(option, store_option)
+)
+def question_dataclass(cls: type[Class]) -> type[Class]:
+    """Makes a frozen dataclass of a class whose fields are written with `option`."""
+    return dataclasses.dataclass(frozen=True, kw_only=True)(cls)
+
+
+@question_dataclass
 class Question(abc.ABC):
     """What can be asked; a subclass is one task, and its fields are the task's parameters.
 
@@ -89,17 +98,17 @@ class Question(abc.ABC):
     dry_run: ClassVar[bool] = False
 
     output: str | Path | None = option(
-        "File or directory to write; None keeps the result in memory.", value=None, required=True
+        "File or directory to write; None keeps the result in memory.", default=None, required=True
     )
-    overwrite: bool = option("Replace an existing output.", value=False)
+    overwrite: bool = option("Replace an existing output.", default=False)
     progress: Progress | None = option(
-        "Called with the number of steps done so far, and of all.", value=None, shown=False
+        "Called with the number of steps done so far, and of all.", default=None, shown=False
     )
 
     @classmethod
     def summary(cls) -> str:
         """Return the first line of the docstring: what help texts say of the task."""
-        return inspect.getdoc(cls).splitlines()[0]
+        return (inspect.getdoc(cls) or "").splitlines()[0]
 
     @abc.abstractmethod
     def ask(self) -> "xr.Dataset":
@@ -129,33 +138,42 @@ class Question(abc.ABC):
             )
 
     @property
-    def record(self) -> Path:
-        """Where the configuration of a question is kept: beside its output.
+    def output_path(self) -> Path:
+        """Where the output lies.
 
         Raises:
             UserError: where there is no output.
         """
         if self.output is None:
             raise UserError(f"{self.name}.output is missing: give the file or directory to write.")
-        output = Path(self.output)
+        return Path(self.output)
+
+    @property
+    def record(self) -> Path:
+        """Where the configuration of a question is kept: beside its output.
+
+        Raises:
+            UserError: where there is no output.
+        """
+        output = self.output_path
         return output.with_name(f"{output.stem}_config.gin")
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class ModelQuestion(Question):
     """What a model is asked on a store."""
 
     model: Any = option(
         "Saved model, or the directory of its run; in Python also an opened model.",
-        positional=True,
+        kw_only=False,
         flag="",
         metavar="MODEL",
         of=str,
     )
-    store: str = store_option("--store", positional=True)
+    store: str = store_option("--store", kw_only=False)
     stores: Mapping[str, str] | Sequence[str] | None = option(
         "Another store for a field (or an alias of it); may be repeated.",
-        value=None,
+        default=None,
         flag="--store-of",
         metavar="FIELD=STORE",
         repeat=True,
@@ -166,21 +184,21 @@ class ModelQuestion(Question):
         object.__setattr__(self, "stores", store_pairs(self.stores))
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class TimesQuestion(ModelQuestion):
     """What a model is asked about several times, window by window."""
 
     times: Sequence[str] = option(
         "Time in UTC that names a prediction, such as 2021-02-10T06; may be repeated.",
-        positional=True,
+        kw_only=False,
         flag="--time",
         metavar="TIME",
         repeat=True,
     )
-    batch_size: int = option("Number of windows that the model gets at once.", value=16)
+    batch_size: int = option("Number of windows that the model gets at once.", default=16)
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class GridQuestion(TimesQuestion):
     """A prediction on the grid of a store or on a region of it.
 
@@ -194,19 +212,19 @@ class GridQuestion(TimesQuestion):
 
     region: Sequence[float] | None = option(
         "South, north, west and east in degrees.",
-        value=None,
+        default=None,
         metavar="S N W E",
         count=4,
-        default="whole grid",
+        default_text="whole grid",
     )
     output: str | Path | None = option(
         "FILE.zarr or FILE.nc, written time by time; maps go to FILE_plots/.",
-        value=None,
+        default=None,
         required=True,
     )
     resume: bool = option(
         "Continue where the same call was stopped (only .zarr).",
-        value=False,
+        default=False,
     )
 
     def answer(self) -> "Answer":
@@ -245,7 +263,7 @@ class GridQuestion(TimesQuestion):
         answer = watched(self, "predicting", self.unit)
         with answer.prediction:
             findings = self.findings(answer)
-        return show(findings, Path(self.output))
+        return show(findings, self.output_path)
 
     def findings(self, answer: "Answer") -> Any:
         """Returns what is printed and drawn: has `remark`, `table()` and `draw(directory)`."""
@@ -267,32 +285,32 @@ class GridQuestion(TimesQuestion):
         return Output(self.output, self.overwrite, self.resume, members)
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class FieldsQuestion(GridQuestion):
     """A prediction on a grid of chosen fields, with or without all members."""
 
     fields: str | Sequence[str] | None = option(
         "Predicted fields to write, all on one grid.",
-        value=None,
+        default=None,
         metavar="A,B",
         of=str,
-        default="all",
+        default_text="all",
     )
-    members: bool = option("Write all members, or only their mean and spread.", value=True)
+    members: bool = option("Write all members, or only their mean and spread.", default=True)
 
     def __post_init__(self):
         super().__post_init__()
         object.__setattr__(self, "fields", names(self.fields))
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Blended:
     """A prediction whose windows may share points: to be inherited beside a question."""
 
     overlap: Sequence[int] = option(
         "Tokens of the first written field that neighbouring windows share in (lat, lon), at most "
         "half a window; there they are blended.",
-        value=(0, 0),
+        default=(0, 0),
         metavar="LAT LON",
         count=2,
         of=int,
@@ -326,23 +344,31 @@ def function_of(question: Callable[Parameters, Question]) -> "Callable[Parameter
     The function raises a `UserError` that names the nearest parameter where one is misspelt.
     """
 
+    # A callable for type checkers, so that they know the parameters; what comes is the class.
+    asked = cast(type[Question], question)
+    known = [field.name for field in dataclasses.fields(asked)]
+
     @functools.wraps(question, assigned=("__module__",), updated=())
     def ask(*args: Parameters.args, **kwargs: Parameters.kwargs) -> "xr.Dataset":
-        known = [field.name for field in dataclasses.fields(question)]
         for name in kwargs:
             if name not in known:
-                raise unknown(f"parameter of {question.name}", name, known)
+                raise unknown(f"parameter of {asked.name}", name, known)
         return question(*args, **kwargs).ask()
 
-    ask.__name__ = ask.__qualname__ = question.name
-    ask.__doc__ = _documentation(question)
+    ask.__name__ = ask.__qualname__ = asked.name
+    ask.__doc__ = _documentation(asked)
     return ask
+
+
+def meanings(question: type[Question]) -> dict[str, str]:
+    """Returns parameter of a task -> what it means."""
+    return {f.name: f.metadata["option"].help for f in dataclasses.fields(question)}
 
 
 def _documentation(question: type[Question]) -> str:
     """Returns the text of the class with the parameters put in before what is returned."""
-    described = {f.name: f.metadata["option"].help for f in dataclasses.fields(question)}
+    described = meanings(question)
     parameters = inspect.signature(question).parameters
     lines = [f"    {name}: {described[name]}" for name in parameters]
-    text, returns, rest = inspect.getdoc(question).partition("\n\nReturns:")
+    text, returns, rest = (inspect.getdoc(question) or "").partition("\n\nReturns:")
     return "\n".join([text, "", "Args:", *lines]) + returns + rest

@@ -1,15 +1,14 @@
 """Reconstruction: random tokens are masked and predicted."""
 
-import dataclasses
 from typing import TYPE_CHECKING
 
-from atmorep_k.tasks.question import FieldsQuestion, function_of, option
+from atmorep_k.tasks.question import FieldsQuestion, function_of, option, question_dataclass
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Task
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Reconstruct(FieldsQuestion):
     """Mask random tokens and predict them from the others.
 
@@ -28,8 +27,8 @@ class Reconstruct(FieldsQuestion):
     heading = "Random tokens masked"
     example = "runs/pretrain_field --store demo --time 2000-01-18T00 --ratio 0.7 --output masked.nc"
 
-    ratio: float = option("Share of the tokens to mask.", value=0.5)
-    seed: int = option("Seed of the choice, which depends on time and place too.", value=0)
+    ratio: float = option("Share of the tokens to mask.", default=0.5)
+    seed: int = option("Seed of the choice, which depends on time and place too.", default=0)
 
     def _task(self) -> "Task":
         from atmorep_k.inference.request import Task

@@ -1,10 +1,9 @@
 """Forecasts beyond a window: each forecast becomes what the next one sees."""
 
-import dataclasses
 from typing import TYPE_CHECKING, Literal, get_args
 
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.tasks.question import Blended, GridQuestion, function_of, option
+from atmorep_k.tasks.question import Blended, GridQuestion, function_of, option, question_dataclass
 
 if TYPE_CHECKING:
     from atmorep_k.inference.request import Answer, Task
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
 Feed = Literal["members", "random", "mean"]
 
 
-@dataclasses.dataclass(frozen=True)
+@question_dataclass
 class Rollout(Blended, GridQuestion):
     """Forecast further than a window reaches.
 
@@ -36,14 +35,14 @@ class Rollout(Blended, GridQuestion):
     )
 
     hours: float = option("How many hours to forecast, at least.")
-    tokens: int = option("Time tokens to forecast at once.", value=1)
+    tokens: int = option("Time tokens to forecast at once.", default=1)
     feed: Feed = option(
         "What is fed back. members: each member is a trajectory, fed with what the same member "
         "forecasts; random: likewise, with members drawn anew each time; mean: all see the mean, "
         "so that the spread is that of a single forecast.",
-        value="members",
+        default="members",
     )
-    seed: int = option("Seed of the draws.", value=0)
+    seed: int = option("Seed of the draws.", default=0)
 
     def answer(self) -> "Answer":
         """Returns the trajectories, the model and the stores."""

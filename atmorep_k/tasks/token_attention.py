@@ -24,6 +24,7 @@ from atmorep_k.inference.opening import open_dataset, opened_model
 from atmorep_k.inference.output import check_output
 from atmorep_k.inference.request import Answer, Domain, Output
 from atmorep_k.inference.starts import parse_times, window_starts
+from atmorep_k.model import AtmoRep
 from atmorep_k.model.tokens import visible_first
 from atmorep_k.tasks.attention_data import TOKEN_DIMS, labelled, place_of
 from atmorep_k.tasks.token_states import (
@@ -115,7 +116,7 @@ def attention_of(
     return Answer(found, model, {field.name: query.store})
 
 
-def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
+def _hours(model: AtmoRep, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
     """Returns the hours of the window, the last visible of which has the time, and the masking."""
     most = min(f.num_tokens[0] for f in model.predicted) - 1
     if not 0 <= hide <= most:
@@ -131,7 +132,7 @@ def _hours(model, field: FieldSpec, hide: int) -> tuple[Hours, Any]:
     return seen_hours(model, field), None
 
 
-def _check_layer(model, field: FieldSpec, layer: int | None) -> None:
+def _check_layer(model: AtmoRep, field: FieldSpec, layer: int | None) -> None:
     parts = ["encoder", "decoder"] if field.predicted else ["encoder"]
     depth = max(model.part(part, field.name).num_layers for part in parts)
     if layer is not None and not 0 <= layer < depth:
@@ -228,7 +229,7 @@ def _nearest_point(store: Store, at: Sequence[float]) -> tuple[int, int]:
     return int(north.argmin()), int(east.argmin())
 
 
-def _looks(model, field: FieldSpec, inputs: dict, token: int) -> list:
+def _looks(model: AtmoRep, field: FieldSpec, inputs: dict, token: int) -> list:
     """Runs the model eagerly on one window and returns what the token looked at."""
     hidden = f"{field.name}/masked_index" in inputs
     inputs = {name: ops.convert_to_tensor(values) for name, values in inputs.items()}
@@ -243,7 +244,9 @@ def _looks(model, field: FieldSpec, inputs: dict, token: int) -> list:
     return record.looks
 
 
-def _sequences(model, field: FieldSpec, inputs: dict) -> Callable[[str], Arrangement | None]:
+def _sequences(
+    model: AtmoRep, field: FieldSpec, inputs: dict
+) -> Callable[[str], Arrangement | None]:
     """Returns the function path -> names of queries and keys that `AttentionRecord` asks."""
     encoded = {f.name: np.arange(len(f.levels) * f.tokens_per_level)[None] for f in model.fields}
     decoded = encoded[field.name]
@@ -277,7 +280,9 @@ def _hidden(field: FieldSpec, hide: int) -> xr.Variable:
 def write_netcdf(found: xr.Dataset, output: Path) -> None:
     """Writes the result as a compressed NetCDF 4 file, whole or not at all."""
     _, units = encode_time(found["time"].values)
-    encoding = {name: {"zlib": True, "complevel": 1} for name in found.data_vars}
+    encoding: dict[Any, dict[str, Any]] = {
+        name: {"zlib": True, "complevel": 1} for name in found.data_vars
+    }
     for name in found.coords:
         if np.issubdtype(found[name].dtype, np.datetime64):
             encoding[name] = {"units": units, "dtype": "float64"}

@@ -23,7 +23,9 @@ from atmorep_k.inference.predicting import THREADS, read_ahead
 from atmorep_k.inference.request import Answer, Domain, Output
 from atmorep_k.inference.starts import parse_times, window_starts
 from atmorep_k.inference.tiling import Tiling, tile, without_jump
+from atmorep_k.model import AtmoRep
 from atmorep_k.tasks.token_states import chosen_field, decodes_all, seen_hours, seen_whole, states
+from atmorep_k.windows.opened import StoreWindows
 
 _DIMS = ("time", "level", "token_time", "latitude", "longitude", "feature")
 _MINUTE = np.timedelta64(1, "m")
@@ -61,28 +63,28 @@ def features_of(
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     parse_times(times)
     model, name = opened_model(model, domain.store, domain.stores)
-    field = chosen_field(model, field)
-    _check_origin(model, field, origin)
-    dataset = open_dataset(domain.store, domain.stores, model, field.name)
-    starts = window_starts(dataset, model.fields, [field], seen_hours(model, field), times)
-    grid = _Grid(dataset.store_of(), field, domain.region)
+    spec = chosen_field(model, field)
+    _check_origin(model, spec, origin)
+    dataset = open_dataset(domain.store, domain.stores, model, spec.name)
+    starts = window_starts(dataset, model.fields, [spec], seen_hours(model, spec), times)
+    grid = _Grid(dataset.store_of(), spec, domain.region)
     positions = [p for start in starts for p in grid.positions(start)]
-    check_grid(dataset, model.fields, [field], positions)
+    check_grid(dataset, model.fields, [spec], positions)
     attributes = {
         "Conventions": "CF-1.11",
         "title": f"Last layer of the {origin} of an AtmoRep model",
         "source": f"atmorep_k {__version__}, model {name}",
         "store": str(grid.store.path),
-        "field": field.name,
+        "field": spec.name,
     }
-    layer = _States(model, field, origin == "decoder")
+    layer = _States(model, spec, origin == "decoder")
     found = _pieces(layer, dataset, grid, starts, batch_size, progress)
     pieces = (piece.assign_attrs(attributes) for piece in found)
     made = collect(pieces, grid.encoding(), output.path)
-    return Answer(made, model, {field.name: grid.store})
+    return Answer(made, model, {spec.name: grid.store})
 
 
-def _check_origin(model, field: FieldSpec, origin: str) -> None:
+def _check_origin(model: AtmoRep, field: FieldSpec, origin: str) -> None:
     if origin not in ("encoder", "decoder"):
         raise UserError(f"features come from the encoder or the decoder, not from {origin!r}.")
     if origin == "decoder" and not decodes_all(model, field):
@@ -99,7 +101,7 @@ class _States(keras.Model):
         decode: whether of the decoder; else of the encoder.
     """
 
-    def __init__(self, model, field: FieldSpec, decode: bool):
+    def __init__(self, model: AtmoRep, field: FieldSpec, decode: bool):
         super().__init__(name="states", autocast=False)
         self.model = model
         self.field = field
@@ -192,7 +194,9 @@ def _middles(points: np.ndarray, size: int) -> np.ndarray:
     return points[:whole].reshape(-1, size).mean(axis=1)
 
 
-def _pieces(run: _States, dataset, grid: _Grid, starts, batch_size: int, progress) -> Iterator:
+def _pieces(
+    run: _States, dataset: StoreWindows, grid: _Grid, starts, batch_size: int, progress
+) -> Iterator:
     """Yields the labelled features of each time."""
     done, total = 0, len(starts) * len(grid.tiling)
     size = min(batch_size, len(grid.tiling))

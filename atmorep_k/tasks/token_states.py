@@ -12,9 +12,12 @@ from atmorep_k.errors import unknown
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.figures.maps import unwrap
 from atmorep_k.inference.hours import Hours, all_hours
+from atmorep_k.model import AtmoRep
+from atmorep_k.protocols import Model
+from atmorep_k.windows.opened import StoreWindows
 
 
-def chosen_field(model, name: str | None) -> FieldSpec:
+def chosen_field(model: Model, name: str | None) -> FieldSpec:
     """Returns the field of a name or an alias; the first that is predicted if None.
 
     Raises:
@@ -28,19 +31,19 @@ def chosen_field(model, name: str | None) -> FieldSpec:
     return found[0]
 
 
-def seen_hours(model, field: FieldSpec) -> Hours:
+def seen_hours(model: Model, field: FieldSpec) -> Hours:
     """Returns all hours of a window with nothing masked; the last one has its time."""
     hours = all_hours(model.fields, [field])
     return dataclasses.replace(hours, reference=int(hours.shown[-1]))
 
 
-def seen_whole(model, dataset, position: Position) -> dict[str, np.ndarray]:
+def seen_whole(model: Model, dataset: StoreWindows, position: Position) -> dict[str, np.ndarray]:
     """Returns the inputs of a model for a window with nothing masked.
 
     As `atmorep_k.batch` says, without the batch axis and without masked indices.
 
     Args:
-        model: has `fields` and `normalizers`.
+        model: the model.
         dataset: opened for its fields.
         position: the window.
 
@@ -58,7 +61,9 @@ def seen_whole(model, dataset, position: Position) -> dict[str, np.ndarray]:
     return inputs
 
 
-def states(model, field: FieldSpec, inputs: dict[str, Any], decode: bool) -> tuple[list, Any]:
+def states(
+    model: AtmoRep, field: FieldSpec, inputs: dict[str, Any], decode: bool
+) -> tuple[list, Any]:
     """Returns the outputs of all layers of a field's encoder, and that of its decoder.
 
     Args:
@@ -81,12 +86,14 @@ def states(model, field: FieldSpec, inputs: dict[str, Any], decode: bool) -> tup
     return encoded, model.at(field.name, decoder, starts[field.name], encoded)
 
 
-def decodes_all(model, field: FieldSpec) -> bool:
+def decodes_all(model: AtmoRep, field: FieldSpec) -> bool:
     """Tells whether a field's decoder takes all tokens of a window, even where none is masked."""
     return field.predicted and model.encode != "apart"
 
 
-def token_centres(dataset, field: FieldSpec, position: Position) -> dict[str, np.ndarray]:
+def token_centres(
+    dataset: StoreWindows, field: FieldSpec, position: Position
+) -> dict[str, np.ndarray]:
     """Returns `level`, `time`, `latitude` and `longitude` of the middles of a window's tokens.
 
     A middle is the mean of the token's points; longitudes ascend without a jump.

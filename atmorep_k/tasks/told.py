@@ -114,9 +114,9 @@ def variants(told: Told, task: str) -> Variants:
 def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bool) -> "xr.Dataset":
     """Returns the factual and the counterfactual prediction of one time, and their difference."""
     factual, other = found[""], found["counterfactual"]
-    variables = {}
-    for name, one in factual.data_vars.items():
-        one, two = one.variable, other[name].variable
+    variables: dict[str, xr.Variable] = {}
+    for name in map(str, factual.data_vars):
+        one, two = factual[name].variable, other[name].variable
         title = one.attrs["long_name"]
         two.attrs["long_name"] = f"{title}, told {told}"
         difference = two - one

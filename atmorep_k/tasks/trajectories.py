@@ -15,6 +15,7 @@ from atmorep_k.inference.plan import Prepared
 from atmorep_k.inference.predicting import predict
 from atmorep_k.inference.request import Answer, Output
 from atmorep_k.tasks.fed_windows import FedWindows
+from atmorep_k.windows.opened import StoreWindows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,12 +81,17 @@ def _check(plan: Prepared, rounds: int) -> None:
     last = plan.frame.times(int(plan.starts[-1]))[plan.frame.hours.reference]
     last = last + rounds * plan.frame.leads[-1]
     for field in plan.model.fields:
-        known = plan.dataset.store_of(field.name)
+        known = _opened(plan).store_of(field.name)
         if not field.predicted and known.time[-1] < last:
             raise UserError(
                 f"{field.name!r} is input only and must be known until {iso(last)}, but "
                 f"{known.path} ends at {iso(known.time[-1])}."
             )
+
+
+def _opened(plan: Prepared) -> StoreWindows:
+    assert isinstance(plan.dataset, StoreWindows), "a rollout begins with what a store has"
+    return plan.dataset
 
 
 class _Course:
@@ -127,7 +133,7 @@ class _Course:
 
     def _windows(self) -> FedWindows:
         plan = self._plan
-        return FedWindows(plan.dataset, plan.frame, plan.model.predicted, plan.model.normalizers)
+        return FedWindows(_opened(plan), plan.frame, plan.model.predicted, plan.model.normalizers)
 
     def _predicted(self, windows: FedWindows, start: int) -> "xr.Dataset":
         one = dataclasses.replace(self._plan, dataset=windows, starts=np.array([start]))

@@ -1,6 +1,7 @@
 """Sums of one field over held-out windows, and the scores that follow from them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import xarray as xr
 
@@ -58,7 +59,9 @@ class FieldSums:
         """
         ensemble = self._sums[ENSEMBLE]
         named = {s.name: [sums[s.name] for sums in self._sums.values()] for s in _OF_MODELS}
-        variables = {name: (("model", *_CELLS), values) for name, values in named.items()}
+        variables: dict[str, Any] = {
+            name: (("model", *_CELLS), values) for name, values in named.items()
+        }
         for name in ("variance", "weight"):
             variables[name] = (_CELLS, ensemble[name])
         variables["ranks"] = (("level", "rank"), ensemble["ranks"].sum(axis=1))

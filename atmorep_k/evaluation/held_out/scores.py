@@ -96,8 +96,8 @@ def records_of(task: str, field: str, sums: xr.Dataset) -> Iterator[dict[str, An
             common = {"task": task, "field": field, "level": level} | lead_time
             for model, metric, value in _values(scores_of(part)):
                 units = sums.attrs["units"] if in_units(metric) else "1"
-                value = value if np.isfinite(value) else None
-                yield common | {"metric": metric, "model": model, "value": value, "units": units}
+                known = value if np.isfinite(value) else None
+                yield common | {"metric": metric, "model": model, "value": known, "units": units}
 
 
 def _lead_times(sums: xr.Dataset) -> Iterator[tuple[dict[str, float], xr.Dataset]]:
@@ -111,7 +111,7 @@ def _lead_times(sums: xr.Dataset) -> Iterator[tuple[dict[str, float], xr.Dataset
 
 def _values(scores: xr.Dataset) -> Iterator[tuple[str, str, float]]:
     for model in scores["model"].values.tolist():
-        for metric in scores.data_vars:
+        for metric in map(str, scores.data_vars):
             if metric != "spread_skill" or model == "ensemble":
                 yield model, metric, float(scores[metric].sel(model=model))
 

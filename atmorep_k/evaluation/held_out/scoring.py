@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import xarray as xr
+
 from atmorep_k.console import bar, counter
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.evaluation.held_out.field_sums import FieldSums
@@ -85,7 +87,8 @@ def score_held_out(
             f"not {num_samples} and {batch_size}."
         )
     held_out = HeldOut(model, dataset, num_samples, seed)
-    sums, pictures = {}, {}
+    sums: dict[str, dict[str, FieldSums]] = {}
+    pictures: dict[str, dict[str, xr.Dataset]] = {}
     for task, masking in maskings.items():
         sums[task] = {field.name: FieldSums(field.levels) for field in held_out.fields}
         pictures[task] = {}

@@ -8,6 +8,7 @@ import xarray as xr
 
 from atmorep_k.evaluation import baselines, truth
 from atmorep_k.inference.batches import hidden_tokens, scatter
+from atmorep_k.protocols import Model, Normalizer
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class HeldOutWindow:
     masked: np.ndarray
     target: np.ndarray
     baselines: dict[str, np.ndarray]
-    normalizer: Any
+    normalizer: Normalizer
     place: tuple
 
     @property
@@ -42,14 +43,16 @@ class HeldOut:
     """What stays the same over all windows: the stores, their climatologies, the normalisation.
 
     Args:
-        model: has `fields` and `normalizers`.
+        model: the model.
         dataset: open; the windows are 0..num_samples-1 of its validation period.
         num_samples: windows.
         seed: of the windows.
         with_baselines: whether windows have baselines; a climatology is then read for each field.
     """
 
-    def __init__(self, model, dataset, num_samples: int, seed: int, with_baselines: bool = True):
+    def __init__(
+        self, model: Model, dataset, num_samples: int, seed: int, with_baselines: bool = True
+    ):
         self.dataset = dataset
         self.fields = [f for f in model.fields if f.predicted]
         self.normalizers = model.normalizers

@@ -47,14 +47,20 @@ def intervals(
     """
     times, _, levels = sums[WEIGHT].shape[:3]
     counts = draws(times, block)
-    low, high = {}, {}
+    low: dict[str, list[np.ndarray]] = {}
+    high: dict[str, list[np.ndarray]] = {}
     for level in range(levels):  # so that draws need little memory
         drawn = sums.map(lambda total, level=level: np.tensordot(counts, total[:, :, level], 1))
         for name, values in score(drawn).items():
             ends = _ends(values)
             low.setdefault(name, []).append(ends[0])
             high.setdefault(name, []).append(ends[1])
-    return tuple({n: np.stack(v, axis=1) for n, v in ends.items()} for ends in (low, high))
+    return _stacked(low), _stacked(high)
+
+
+def _stacked(ends: dict[str, list[np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the ends of each score with the levels as the second axis."""
+    return {name: np.stack(of_levels, axis=1) for name, of_levels in ends.items()}
 
 
 def _ends(values: np.ndarray) -> np.ndarray:

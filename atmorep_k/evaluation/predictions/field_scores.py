@@ -3,6 +3,7 @@
 import functools
 import importlib.util
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -110,8 +111,9 @@ class FieldScores:
             if name not in self._totals:  # the first is the prediction, which has the most members
                 shape = self._times, len(self.field.models), *self._shape, *total.shape[2:]
                 self._totals[name] = np.zeros(shape)
-            there = tuple(slice(size) for size in total.shape[2:])
-            self._totals[name][(number, model, slice(None), lead, slice(None), *there)] = total
+            there = (slice(size) for size in total.shape[2:])
+            place: tuple[Any, ...] = (number, model, slice(None), lead, slice(None), *there)
+            self._totals[name][place] = total
         if case.number > 1:
             ranks = metrics.RankHistogram().statistics
             self._ranks[:, lead] += Sums.of(ranks, case)["ranks"]
@@ -162,8 +164,9 @@ class FieldScores:
         return stacked.where(~single)
 
     @property
-    def _coordinates(self) -> dict[str, Sequence]:
-        return dict(zip(_CELL, (self.field.levels, self.field.leads, self.regions), strict=True))
+    def _coordinates(self) -> dict[str, np.ndarray | list[str]]:
+        level, lead, region = _CELL
+        return {level: self.field.levels, lead: self.field.leads, region: self.regions}
 
     def _more(self) -> dict[str, xr.DataArray]:
         """Return the thresholds, and the rank histogram and spectra if the field has them."""

@@ -44,7 +44,7 @@ class MatchedField:
     @property
     def name(self) -> str:
         """The field's name."""
-        return self.values.name
+        return str(self.values.name)
 
     @property
     def number(self) -> int:
@@ -112,7 +112,7 @@ class MatchedField:
         forecasts = {self.models[0]: self._levelled(values)}
         forecasts["climatology"] = np.moveaxis(expected, 1, 0)[:, None]
         for name in self._baselines:
-            if name == "input":
+            if name == "input" and self.given is not None:
                 forecasts[name] = self._levelled(self.given.isel(time=number))
             else:
                 forecasts[name] = self._baseline(name, known)[:, None]

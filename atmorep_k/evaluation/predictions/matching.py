@@ -101,7 +101,7 @@ def match(
 
 def _fields(prediction: xr.Dataset) -> list[str]:
     """Return the names of the predicted fields, without their spread and the like."""
-    found = [n for n, v in prediction.data_vars.items() if set(_NEEDED) <= set(v.dims)]
+    found = [str(n) for n, v in prediction.data_vars.items() if set(_NEEDED) <= set(v.dims)]
     extra = {f"{name}_{what}" for name in found for what in _BESIDE}
     return [name for name in found if name not in extra]
 
@@ -159,7 +159,7 @@ def _units(store: Store, name: str) -> str:
 
 def _levels(values: xr.DataArray, store: Store) -> np.ndarray:
     """Return the indices of levels in the store; `[0]` at the surface."""
-    has_level = store.variables[values.name].has_level
+    has_level = store.variables[str(values.name)].has_level
     if has_level != ("level" in values.dims):
         words = ("levels", "no levels")
         raise UserError(

@@ -32,7 +32,7 @@ class Spectra(abc.ABC):
 
     def add(self, lead: int, model: str, case: Case) -> None:
         """Add one forecast at one lead time; a part counts if all of its points do."""
-        weight = self.weight_of(case.weights.counted)
+        weight = self.weight_of(case.grid_weights.counted)
         if not weight.any():
             return
         self._add(model, lead, self.power_of(case.mean), weight)

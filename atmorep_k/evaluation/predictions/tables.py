@@ -25,7 +25,7 @@ _ONE = np.timedelta64(1, "h")
 
 def fields_of(scores: xr.Dataset) -> list[str]:
     """Return the names of the fields that `evaluate` has scored."""
-    return [name for name, v in scores.data_vars.items() if "times_scored" in v.attrs]
+    return [str(n) for n, v in scores.data_vars.items() if "times_scored" in v.attrs]
 
 
 def levelled(values: xr.DataArray) -> xr.DataArray:
@@ -80,8 +80,8 @@ def _score_rows(scores: xr.Dataset, fields: list[str]) -> Iterator[list]:
     keys = ("region", "model", "score")
     for field in fields:
         units = scores[field].attrs["units"]
-        ends = [scores.get(f"{field}_{end}", np.nan * scores[field]) for end in ("low", "high")]
-        ends = [levelled(a).transpose(*_CELL, "model", "score").values for a in ends]
+        given = (scores.get(f"{field}_{end}", np.nan * scores[field]) for end in ("low", "high"))
+        ends = [levelled(a).transpose(*_CELL, "model", "score").values for a in given]
         values = levelled(scores[field]).transpose(*_CELL, "model", "score")
         places = np.argwhere(np.isfinite(values.values))
         for row, where in zip(_rows(field, values, keys), places, strict=True):
