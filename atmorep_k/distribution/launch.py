@@ -21,7 +21,7 @@ from typing import Any
 from atmorep_k.distribution.processes import Processes
 from atmorep_k.errors import Interrupted, UserError
 
-BROKEN = "the connection to another process of this training broke; its own message tells why."
+BROKEN = "the connection to another process of this training broke; its own message says why."
 
 # Descriptor of a pipe that ends with the launcher, and a folder for messages.
 _LAUNCHER = "ATMOREP_K_LAUNCHER"
@@ -184,7 +184,7 @@ def _message(folder: Path, failed: dict[int, int]) -> str:
     if number:
         sys.stderr.write((folder / f"{number}.stderr").read_text(errors="replace"))
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    return f"process {number} {ended}; what it said last is above."
+    return f"process {number} {ended}; its last output is above."
 
 
 def report(sentence: str) -> bool:

@@ -61,5 +61,5 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
             raise UserError(
                 f"{split[0]} belongs to {number} heads, which cannot be spread over {devices} "
                 f"devices of the axis of the model: choose a Mesh.shape that divides them, or "
-                f"other numbers of heads."
+                f"a different number of heads."
             )

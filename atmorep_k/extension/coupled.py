@@ -47,7 +47,7 @@ class CoupledModel(ModelSource):
         self.loss_weights = loss_weights
         self.freeze = tuple(freeze)
         if not self.sources:
-            raise UserError("CoupledModel.sources names no model; give one or more.")
+            raise UserError("CoupledModel.sources is empty; give one or more models.")
 
     @functools.cached_property
     def saved(self) -> list[SavedModel]:

@@ -144,7 +144,7 @@ def _compare(source, task, run) -> None:
     try:
         other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
     except Interrupted as stopped:
-        message = f"stopped while {name} trained alone, which a resumed run starts again."
+        message = f"stopped while {name} was training alone; a resumed run starts that part again."
         raise Interrupted(message, stopped.exit_code) from None
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)

@@ -99,7 +99,7 @@ def _report(source: AtmoRep, reduced: AtmoRep, name: str) -> list[str]:
     left = ", ".join(f.name for f in reduced.fields)
     lines = [
         f"removed  {name}: {gone:,} weights",
-        f"left     {left}: {count(reduced.weights):,} weights, as they were",
+        f"left     {left}: {count(reduced.weights):,} weights, unchanged",
     ]
     if readers := [f.name for f in source.fields if name in f.couplings]:
         lines.append(f"changed  {', '.join(readers)} read {name} and now predict without it")

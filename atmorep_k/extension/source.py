@@ -80,7 +80,7 @@ def check_one_kind(saved: Sequence[SavedModel]) -> None:
             if name in owner:
                 raise UserError(
                     f"{owner[name].path} and {other.path} both have the field {name!r}; "
-                    f"each may come once."
+                    f"each field may come from one model only."
                 )
             owner[name] = other
         for what in ("encode", "dtype"):

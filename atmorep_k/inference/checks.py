@@ -57,13 +57,13 @@ def check_grid(dataset, fields: Sequence, written: Sequence, positions: Sequence
     for field in written:
         kinds = {_kind_of_levels(dataset.store_of(f.name), f) for f in (written[0], field)} - {None}
         if len(kinds) > 1:
-            raise _beside(written[0], field, "levels are of another kind")
+            raise _beside(written[0], field, "levels are of a different kind")
 
 
 def _beside(first, field, reason: str) -> UserError:
     return UserError(
-        f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose what is "
-        f"written, for instance --fields {first.name} (fields=[{first.name!r}])."
+        f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose the "
+        f"fields to write, for instance --fields {first.name} (fields=[{first.name!r}])."
     )
 
 

@@ -117,7 +117,7 @@ class Frame:
         return {field.name: variable} if members else mean_and_spread(field.name, variable)
 
     def _hidden(self, field, values: np.ndarray) -> xr.Variable:
-        attributes = {"long_name": f"whether {field.name.replace('_', ' ')} was hidden"}
+        attributes = {"long_name": f"whether {field.name.replace('_', ' ')} was masked"}
         return self._variable(field, values, attributes, False, fill=False)
 
     def _variable(self, field, values, attributes, members: bool, fill=np.nan) -> xr.Variable:

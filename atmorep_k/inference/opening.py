@@ -73,7 +73,7 @@ def _check_units(store: Store, field: str, model) -> None:
     given, wanted = cf_units(store.variables[field].units), cf_units(trained)
     if given and wanted and given != wanted:
         raise UserError(
-            f"{field!r} is in {given} in {store.path}, and the model was trained on it in "
+            f"{field!r} is in {given} in {store.path}, but the model was trained on it in "
             f"{wanted}; make a store with 'atmorep-k data prepare', which converts units."
         )
 
@@ -87,8 +87,8 @@ def _check_spacing(store: Store, field: str, normalizer) -> None:
     if not np.allclose(given, trained, rtol=_SAME_SPACING):
         sizes = (" x ".join(f"{degrees:.3g}" for degrees in of) for of in (given, trained))
         raise UserError(
-            "the grid of {0} has {2} degrees (lat x lon), and the model was trained on {1!r} with "
-            "{3}; it knows no other spacing.".format(store.path, field, *sizes)
+            "the grid of {0} has {2} degrees (lat x lon), but the model was trained on {1!r} with "
+            "{3} and cannot use another spacing.".format(store.path, field, *sizes)
         )
 
 

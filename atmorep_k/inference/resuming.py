@@ -45,17 +45,16 @@ class PartialPrediction:
             self._left = left[-1]
             self.done = self._checked()
         elif left:
-            log.warning(
-                "%s was left by a command that was stopped: continue it with --resume", left[-1]
-            )
+            log.warning("%s was left by a stopped command: resume it with --resume", left[-1])
 
     def _checked(self) -> int:
         found = json.loads((self._left / _RECORD).read_text())
         before, now = found["made_of"], json.loads(json.dumps(self._made_of))
         if differing := [name for name in now if before.get(name) != now[name]]:
             raise UserError(
-                f"{self._left} cannot be resumed: it was made with another "
-                f"{' and another '.join(differing)}. Give the same command, or leave out --resume."
+                f"{self._left} cannot be resumed: it was made with a different "
+                f"{' and a different '.join(differing)}. Repeat the same command, "
+                f"or leave out --resume."
             )
         return found["done"]
 

@@ -114,14 +114,14 @@ def _check_window(need: _Need, time: np.datetime64, end: np.datetime64) -> None:
     if needed[0] < store.time[0]:
         raise UserError(
             f"{iso(time)} is too early: {length} would begin before {store.path} does, at "
-            f"{iso(store.time[0])}; the first time possible is "
+            f"{iso(store.time[0])}; the first possible time is "
             f"{iso(store.time[0] + (time - needed[0]))}."
         )
     if needed[-1] > store.time[-1]:
         why = f" ({need.input_only!r} is input only)" if need.input_only else ""
         raise UserError(
             f"{iso(time)} is too late: {length} needs values{why} after {store.path} ends, at "
-            f"{iso(store.time[-1])}; the last time possible is "
+            f"{iso(store.time[-1])}; the last possible time is "
             f"{iso(store.time[-1] - (needed[-1] - time))}."
         )
     missing = needed[~np.isin(needed, store.time)]

@@ -113,7 +113,7 @@ class AtmoRep(KerasFile, keras.Model):
                     raise unknown(f"field that {field.name!r} attends to", other, names)
             if field.couplings and self.templates.of("coupler", field.name) is None:
                 raise UserError(
-                    f"field {field.name!r} attends to others, but AtmoRep.coupler is None."
+                    f"field {field.name!r} attends to others, but AtmoRep.coupler is not set."
                 )
         if not self.predicted:
             raise UserError(f"none of the fields {names} is predicted.")

@@ -162,11 +162,11 @@ def _check_same(model: AtmoRep, other: AtmoRep) -> None:
     if parts := model.templates.parts:
         raise UserError(
             f"the original cannot express AtmoRep.parts: all its fields have the same components, "
-            f"{', '.join(sorted(parts))} has others."
+            f"but {', '.join(sorted(parts))} has others."
         )
     if model.templates["first_guess"] is not None:
         raise UserError(
-            "the original cannot express AtmoRep.first_guess: its members depart from 0."
+            "the original cannot express AtmoRep.first_guess: its members start from 0."
         )
     for role in _ROLES:
         ours, theirs = model.templates[role], other.templates[role]

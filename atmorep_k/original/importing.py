@@ -139,7 +139,7 @@ def _check_names(source: Source, needed: set[str], expected: set[str]) -> None:
         file = source.state[unknown[0]].file
         raise UserError(
             f"{file} holds {unknown[0]!r}{_more(unknown)}, which no part of the model of "
-            f"{source.settings.source} takes."
+            f"{source.settings.source} uses."
         )
 
 

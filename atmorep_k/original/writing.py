@@ -92,7 +92,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
     values, settings, layout = describe(model)
     target = Path(directory) / f"id{run}"
     if target.exists():
-        raise UserError(f"{target} exists; choose another run id or directory.")
+        raise UserError(f"{target} already exists; choose another run id or directory.")
     found = pieces(model, settings, layout)
     arrays = dict(original_arrays(found, lambda variable: ops.convert_to_numpy(variable.value)))
     state = {key: torch.from_numpy(array) for key, array in _completed(arrays, settings).items()}

@@ -84,7 +84,7 @@ class Asking:
         at = " ".join(f"--at {p.latitude:g} {p.longitude:g}" for p in places)
         others = "".join(f" --store-of {f}={s}" for f, s in (self.stores or {}).items())
         line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at} {ending}"
-        return blocks.commands(line, before="The numbers behind it are written by")
+        return blocks.commands(line, before="This command writes the numbers behind it:")
 
 
 def _last_time(model, store: Store) -> str:

@@ -83,12 +83,12 @@ def _maps(about: dict[str, Any]) -> Section:
     title = "Maps"
     for what, path in (("prediction", prediction), ("store", truth)):
         if not path.name or not path.exists():
-            said = f"Maps need the {what}, which is not at {path} any more."
+            said = f"Maps need the {what}, but {path} no longer exists."
             return Section(title, [blocks.prose(said)])
     try:
         shown = evaluation_maps(prediction, truth, list(about.get("fields") or {}))
     except UserError as error:
-        return Section(title, [blocks.prose(f"There are no maps: {error}")])
+        return Section(title, [blocks.prose(f"No maps: {error}")])
     return Section(title, [blocks.pictures(shown)])
 
 

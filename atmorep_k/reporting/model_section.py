@@ -13,7 +13,7 @@ _HEADS = ("field", "levels", "window", "tokens", "token size", "channels", "weig
 _ENCODED = {
     "all": "all tokens",
     "visible": "visible tokens",
-    "apart": "visible tokens; masked ones are decoded apart",
+    "apart": "visible tokens; masked ones are decoded separately",
 }
 
 

@@ -35,7 +35,7 @@ def read_json(path: Path) -> dict[str, Any]:
     with _understood(path):
         found = json.loads(path.read_text())
         if not isinstance(found, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it is not a JSON object")
         return found
 
 

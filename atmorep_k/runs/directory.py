@@ -53,7 +53,7 @@ class RunDirectory:
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(
-                f"{self.path} exists already: choose another --output, or resume that run with "
+                f"{self.path} already exists: choose another --output, or resume that run with "
                 f"--resume {self.path}."
             )
         check_place(self.config)

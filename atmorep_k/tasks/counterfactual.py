@@ -58,7 +58,7 @@ class Counterfactual(Blended, FieldsQuestion):
             told.time(time)
         return Task(
             "counterfactual",
-            "Prediction told the truth and something else",
+            "Prediction with true and with changed information",
             masking_for(self.task, self.tokens, self.time_token),
             variants=variants(told, self.task),
             settings=told,

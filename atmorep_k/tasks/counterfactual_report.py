@@ -44,11 +44,11 @@ class Comparison:
         """Why there is no table; empty where there is one."""
         if any(of["rms"].max() > 0 for of in self.sizes.values()):
             return ""
-        return f"no difference anywhere: the model takes {self.told} as it takes the truth."
+        return f"no difference: the model predicts the same with {self.told} as with the truth."
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one."""
-        title = f"Told {self.told}: counterfactual less factual"
+        title = f"Counterfactual minus factual, given {self.told}"
         table = new_table(title, ("field", "lead"), _COLUMNS)
         for field, sizes in self.sizes.items():
             known = sizes.dropna("prediction_timedelta", how="all")
@@ -61,7 +61,7 @@ class Comparison:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draws `map_counterfactual_<field>.png` into a directory, made if need be."""
-        title = f"Counterfactual, told {self.told}"
+        title = f"Counterfactual, given {self.told}"
         how = title, self.lines, _PANELS
         return plots.draw_maps(self.pictures, "counterfactual", directory, *how)
 

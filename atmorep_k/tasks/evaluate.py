@@ -47,7 +47,7 @@ class Evaluate(Question):
         "Fields to score.", value=None, metavar="A,B", of=str, default="all"
     )
     regions: Sequence[Sequence[float]] = option(
-        "South, north, west and east in degrees of a part to score by itself as well; may be "
+        "South, north, west and east in degrees of a region to score separately as well; may be "
         "repeated.",
         value=(),
         flag="--region",
@@ -64,7 +64,7 @@ class Evaluate(Question):
         default="all of the store",
     )
     block: int | None = option(
-        "Consecutive times that are drawn together for intervals.",
+        "Number of consecutive times drawn together for intervals.",
         value=None,
         default="cube root of their number",
     )

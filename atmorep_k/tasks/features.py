@@ -42,7 +42,7 @@ class Features(TimesQuestion):
         "Part of the model whose last layer is written.", value="encoder", flag="--from"
     )
     region: Sequence[float] | None = option(
-        "South, north, west and east in degrees, of the middles of tokens.",
+        "South, north, west and east in degrees, of the centres of tokens.",
         value=None,
         metavar="S N W E",
         count=4,

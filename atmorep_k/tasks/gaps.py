@@ -139,7 +139,7 @@ class _Infilling:
             if left:
                 log.warning(
                     "%s: in %d of %d windows so much is missing that a model would see nothing; "
-                    "these gaps stay",
+                    "these gaps remain",
                     time,
                     left,
                     len(of),

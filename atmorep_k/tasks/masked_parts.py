@@ -75,9 +75,9 @@ def masking_for(task: str, tokens: int | None, time_token: int | None) -> Callab
     if task not in ("forecast", "interpolate"):
         raise unknown("task", task, ("forecast", "interpolate"))
     if task == "forecast" and time_token is not None:
-        raise UserError("time_token goes with the task 'interpolate', not with 'forecast'.")
+        raise UserError("time_token belongs to the task 'interpolate', not to 'forecast'.")
     if task == "interpolate" and tokens is not None:
-        raise UserError("tokens goes with the task 'forecast', not with 'interpolate'.")
+        raise UserError("tokens belongs to the task 'forecast', not to 'interpolate'.")
     if task == "forecast":
         return last_tokens(tokens)
     return inner_token(time_token)

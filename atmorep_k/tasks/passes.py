@@ -115,7 +115,7 @@ class _Correcting:
             # Without a standard name: a difference is not the quantity itself.
             difference.attrs = {
                 "units": one.attrs["units"],
-                "long_name": f"{title}, mean of the members less the input",
+                "long_name": f"{title}, mean of the members minus the input",
             }
             given.attrs = one.attrs | {"long_name": f"{title}, input"}
             variables |= {field.name: one.variable} if members else reduced

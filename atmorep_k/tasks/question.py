@@ -93,7 +93,7 @@ class Question(abc.ABC):
     )
     overwrite: bool = option("Replace an existing output.", value=False)
     progress: Progress | None = option(
-        "Called with the number of steps done so far, and of all.", value=None, shown=False
+        "Called with the number of steps done and their total.", value=None, shown=False
     )
 
     @abc.abstractmethod
@@ -166,13 +166,13 @@ class TimesQuestion(ModelQuestion):
     """What a model is asked about several times, window by window."""
 
     times: Sequence[str] = option(
-        "Time in UTC that names a prediction, such as 2021-02-10T06; may be repeated.",
+        "Time of a prediction in UTC, such as 2021-02-10T06; may be repeated.",
         positional=True,
         flag="--time",
         metavar="TIME",
         repeat=True,
     )
-    batch_size: int = option("Number of windows that the model gets at once.", value=16)
+    batch_size: int = option("Number of windows in a batch.", value=16)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +200,7 @@ class GridQuestion(TimesQuestion):
         required=True,
     )
     resume: bool = option(
-        "Continue where the same call was stopped (only .zarr).",
+        "Resume where the same call was stopped (.zarr only).",
         value=False,
     )
 

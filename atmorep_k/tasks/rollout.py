@@ -39,8 +39,8 @@ class Rollout(Blended, GridQuestion):
     tokens: int = option("Time tokens to forecast at once.", value=1)
     feed: Feed = option(
         "What is fed back. members: each member is a trajectory, fed with what the same member "
-        "forecasts; random: likewise, with members drawn anew each time; mean: all see the mean, "
-        "so that the spread is that of a single forecast.",
+        "forecasts; random: likewise, but members are drawn again each time; mean: all see the "
+        "mean, so that the spread is that of a single forecast.",
         value="members",
     )
     seed: int = option("Seed of the draws.", value=0)

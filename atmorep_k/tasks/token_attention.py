@@ -237,7 +237,7 @@ def _looks(model, field: FieldSpec, inputs: dict, token: int) -> list:
         states(model, field, inputs, decode=decodes_all(model, field) or hidden)
     if not record.looks:
         raise UserError(
-            "the token looks at nothing: it is masked, and this model neither encodes masked "
+            "the token attends to nothing: it is masked, and this model neither encodes masked "
             "tokens nor computes attention by `attend`."
         )
     return record.looks
@@ -271,7 +271,7 @@ def _hidden(field: FieldSpec, hide: int) -> xr.Variable:
     shape = (len(field.levels), *field.num_tokens)
     hidden = np.zeros(shape, bool)
     hidden[:, shape[1] - hide :] = True
-    return xr.Variable(TOKEN_DIMS, hidden, {"long_name": "whether the token was hidden"})
+    return xr.Variable(TOKEN_DIMS, hidden, {"long_name": "whether the token was masked"})
 
 
 def write_netcdf(found: xr.Dataset, output: Path) -> None:

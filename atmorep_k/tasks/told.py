@@ -118,7 +118,7 @@ def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bo
     for name, one in factual.data_vars.items():
         one, two = one.variable, other[name].variable
         title = one.attrs["long_name"]
-        two.attrs["long_name"] = f"{title}, told {told}"
+        two.attrs["long_name"] = f"{title}, given {told}"
         difference = two - one
         # Without a standard name: a difference is not the quantity itself.
         difference.attrs = {"units": one.attrs["units"], "long_name": f"change of {title}"}

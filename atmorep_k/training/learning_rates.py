@@ -113,7 +113,7 @@ def _check(optimizer, factors, variables) -> None:
         if not 0 < factor < math.inf:
             raise UserError(
                 f"the learning rate of {pattern!r} cannot be multiplied by {factor}: a factor "
-                f"must be above 0. Freeze weights by AtmoRep.freeze."
+                f"must be above 0. To freeze weights, use AtmoRep.freeze."
             )
         if pattern.startswith("!"):
             raise UserError(
@@ -127,6 +127,6 @@ def _check(optimizer, factors, variables) -> None:
     for name in refused if factors else ():
         if isinstance(optimizer, getattr(keras.optimizers, name)):
             raise UserError(
-                f"the optimiser {name} does not support learning rates of parts; choose another, "
-                f"such as AdamW."
+                f"the optimiser {name} does not support different learning rates for parts; choose "
+                f"another, such as AdamW."
             )

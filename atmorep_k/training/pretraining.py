@@ -120,8 +120,8 @@ class Pretraining(Component):
         if self.model.encode != "all" and not self.masking.hides_wholly:
             raise UserError(
                 f"AtmoRep.encode = {self.model.encode!r} leaves masked tokens out of the encoder, "
-                f"but {type(self.masking).__name__} only noises or coarsens some: set its rate "
-                f"hidden = 1 and the others to 0."
+                f"but {type(self.masking).__name__} only adds noise to some or coarsens them: set "
+                f"its rate hidden = 1 and the others to 0."
             )
         if self.scoring:
             check_tasks(self.scoring.maskings, self.model.fields)

@@ -37,7 +37,7 @@ def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]
         fitting = max(1, round(batch_size / max(1, parts))) * max(1, parts)
         raise UserError(
             f"part {number} of {parts} of a batch of {batch_size} samples: parts are equal "
-            f"and counted from 0; a batch of {fitting} could be cut so."
+            f"and counted from 0; a batch of {fitting} could be divided so."
         )
     rows = batch_size // parts
 
@@ -71,7 +71,8 @@ def level_index(store: Store, field: FieldSpec) -> list[int]:
     if not store.variables[field.name].has_level:
         if field.levels != (0,):
             raise UserError(
-                f"{field.name!r} lies at the surface: its levels are [0], not {list(field.levels)}."
+                f"{field.name!r} is a surface variable: its levels must be [0], not "
+                f"{list(field.levels)}."
             )
         return [0]
     return [_index(store, field.name, level) for level in field.levels]
@@ -98,7 +99,7 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
     """
     if normalizer.num_levels != len(field.levels):
         raise UserError(
-            f"the normalisation of {field.name!r} is of {normalizer.num_levels} levels, the "
+            f"the normalizer of {field.name!r} has {normalizer.num_levels} levels, the "
             f"field has {len(field.levels)}."
         )
     if normalizer.scope == "grid_point":
@@ -106,8 +107,8 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
             ours, theirs = getattr(store, axis), getattr(normalizer, axis)
             if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4):
                 raise UserError(
-                    f"{field.name!r} is normalised by statistics of each grid point, which are of "
-                    f"another {axis} grid than {store.path}."
+                    f"{field.name!r} is normalised with statistics of each grid point, which "
+                    f"have a different {axis} grid from {store.path}."
                 )
 
 

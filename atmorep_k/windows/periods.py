@@ -44,8 +44,8 @@ def split(
     first = max(first for first, _ in periods.values())
     if first < min(stop for _, stop in periods.values()):
         raise UserError(
-            f"train_period {_words(train)} and validation_period {_words(validation)} share "
-            f"times, the first {iso(time[first])}; scores on data seen in training say nothing."
+            f"train_period {_words(train)} and validation_period {_words(validation)} overlap "
+            f"from {iso(time[first])}; scores on data seen in training say nothing."
         )
     return periods
 
@@ -81,7 +81,7 @@ def _date(name: str, text: str) -> np.datetime64:
     except (ValueError, TypeError):
         pass
     raise UserError(
-        f"{name}_period holds {text!r}, which is no date; write it like '2019-03-22' or "
+        f"{name}_period holds {text!r}, which is not a date; write it like '2019-03-22' or "
         f"'2019-03-22T12'."
     )
 
@@ -111,7 +111,7 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     """Returns how many steps of the store lie between two time points of a window.
 
     Raises:
-        UserError: where the window's step is no multiple of the store's.
+        UserError: where the window's step is not a multiple of the store's.
     """
     if len(time) < 2:
         return 1
@@ -120,8 +120,8 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     if round(stride) < 1 or not math.isclose(stride, round(stride), abs_tol=1e-6):
         nearest = max(1, round(stride)) * step
         raise UserError(
-            f"the window's step of {window.step_hours:g} h is no multiple of the store's step of "
-            f"{step:g} h; the nearest that is: {nearest:g} h."
+            f"the window's step of {window.step_hours:g} h is not a multiple of the store's step "
+            f"of {step:g} h; the nearest multiple is {nearest:g} h."
         )
     return round(stride)
 

@@ -46,7 +46,7 @@ class JaxEngine(Engine):
         if self.mesh.fields is not None:
             raise UserError(
                 "JAX runs one program on all devices and cannot place fields (Mesh.fields); it can "
-                "split their weights: leave Mesh.fields away, or set KERAS_BACKEND=tensorflow."
+                "split their weights: leave Mesh.fields out, or set KERAS_BACKEND=tensorflow."
             )
         layout = keras.distribution.LayoutMap(self._devices)
         for path, axes in rules.items():
@@ -168,8 +168,8 @@ def _joined(processes: Processes) -> None:
         join(processes)
     except RuntimeError as error:
         raise UserError(
-            "JAX has started before it knew of the other processes: call "
-            "atmorep_k.distribution.devices.ask_for_devices({}) before anything else is made."
+            "JAX started before it knew of the other processes: call "
+            "atmorep_k.distribution.devices.ask_for_devices({}) before creating anything else."
         ) from error
 
 

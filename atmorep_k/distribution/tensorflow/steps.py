@@ -24,7 +24,7 @@ def check(optimizer: Any) -> None:
     if optimizer.use_ema:
         raise UserError(
             f"TensorFlow keeps no moving average of weights where devices share samples or split "
-            f"weights: leave {type(optimizer).__name__}.use_ema away, or choose Mesh.fields or one "
+            f"weights: leave {type(optimizer).__name__}.use_ema out, or choose Mesh.fields or one "
             f"device."
         )
 

@@ -31,8 +31,8 @@ def resolver() -> Any:
         return None
     if here.address:
         raise UserError(
-            "the environment tells the address of the first process (MASTER_ADDR), but TensorFlow "
-            "asks for those of all: start it by srun, or set TF_CONFIG in each process."
+            "the environment gives the address of the first process (MASTER_ADDR), but TensorFlow "
+            "needs those of all: start it with srun, or set TF_CONFIG in each process."
         )
     return _from_slurm()
 
@@ -66,8 +66,8 @@ def _from_config():
         example = {"cluster": {"worker": ["a:2222", "b:2222"]}}
         example["task"] = {"type": "worker", "index": 0}
         raise UserError(
-            f"TF_CONFIG = {os.environ['TF_CONFIG']!r} does not tell the workers and which of them "
-            f"this one is; it looks like {json.dumps(example)}."
+            f"TF_CONFIG = {os.environ['TF_CONFIG']!r} does not name the workers and this "
+            f"process's place among them; it should look like {json.dumps(example)}."
         ) from error
     return found
 

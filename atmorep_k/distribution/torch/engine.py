@@ -49,7 +49,7 @@ class TorchEngine(Engine):
         if self.mesh.fields is not None:
             raise UserError(
                 "on PyTorch fields cannot be placed on devices (Mesh.fields); their weights can be "
-                "split: leave Mesh.fields away, or set KERAS_BACKEND=tensorflow."
+                "split: leave Mesh.fields out, or set KERAS_BACKEND=tensorflow."
             )
         samples = self.mesh.axes[0]
         for path, axes in rules.items():
@@ -164,6 +164,6 @@ def _check_optimizer(optimizer, model) -> None:
         )
     if model.dtype_policy.name == "mixed_float16":
         raise UserError(
-            "on PyTorch mixed_float16 goes with a Mesh that splits samples only: choose "
+            "on PyTorch mixed_float16 works only with a Mesh that splits samples: choose "
             "mixed_bfloat16, which needs no scaling of the loss."
         )

@@ -56,8 +56,8 @@ def _take_device(environment: Mapping[str, str]) -> None:
         number = int(environment.get("SLURM_LOCALID", 0)) % devices
     if number >= devices:
         raise UserError(
-            f"this is process {number + 1} on a machine with {devices} GPUs; on PyTorch each has "
-            f"its own: start no more, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
+            f"this is process {number + 1} on a machine with {devices} GPUs; on PyTorch each "
+            f"process needs its own: start fewer, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
         )
     torch.cuda.set_device(number)
 

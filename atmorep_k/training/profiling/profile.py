@@ -49,7 +49,7 @@ class Shares:
 
     def sentence(self) -> str:
         """Return what else is to be known."""
-        calls = "runs uncompiled" if self.traces is None else f"traced {self.traces} times anew"
+        calls = "runs uncompiled" if self.traces is None else f"retraced {self.traces} times"
         return f"{calls}, {self.batch_bytes:,} bytes to the device per step"
 
 
@@ -132,7 +132,7 @@ class Profile(StepCallback):
         import click
 
         if self.shares is None:
-            click.echo("nothing was profiled: no epoch had so many steps left", err=True)
+            click.echo("nothing was profiled: no epoch had that many steps left", err=True)
             return
         print_table(self.shares.table(), stderr=True)
         click.echo(f"{self._seen} steps: {self.shares.sentence()}", err=True)
