@@ -42,7 +42,9 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
     check(patterns, layers, "kernel of a dense layer")
     chosen = {path: layer for path, layer in layers.items() if matches(path, patterns)}
     if not chosen:
-        raise UserError(f"adapters of {list(patterns)} adapt no layer: all are taken back.")
+        raise UserError(
+            f"adapters of {list(patterns)} adapt no layer: every layer is excluded again."
+        )
     model.low_rank = _LowRank(chosen, rank, alpha)
     _forget_compiled(model)
 

@@ -83,7 +83,7 @@ class SlabDataset(WindowDataset):
             stores,
         )
         if len(slab) != 3:
-            raise UserError(f"SlabDataset.slab has three sizes (time, lat, lon), not {slab}.")
+            raise UserError(f"SlabDataset.slab needs three sizes (time, lat, lon), not {slab}.")
         time, lat, lon = (int(n) for n in slab)
         self.slab = (time, lat, lon)
         self.patches = patches
@@ -138,7 +138,7 @@ class SlabDataset(WindowDataset):
                 f"SlabDataset reads all fields from one store with one time step, but "
                 f"{serving.fields[0].name!r} comes from {serving.store.path} every "
                 f"{serving.window.step_hours:g} h and {other.fields[0].name!r} from "
-                f"{other.store.path} every {other.window.step_hours:g} h; take WindowDataset."
+                f"{other.store.path} every {other.window.step_hours:g} h; use WindowDataset."
             )
         return serving
 
@@ -149,7 +149,7 @@ class SlabDataset(WindowDataset):
         if self.slab != fitting:
             raise UserError(
                 f"SlabDataset.slab {self.slab} (time, lat, lon) must hold a window of {window} "
-                f"points and fit the store's {grid}; the nearest that does: {fitting}."
+                f"points and fit the store's {grid}; the nearest slab that does is {fitting}."
             )
 
     def _starts(self, name: str, period: tuple[int, int]) -> np.ndarray:

@@ -96,12 +96,13 @@ class Mesh(Component):
             return samples, model
         if -1 in self.shape or known > devices:
             raise UserError(
-                f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape of no more."
+                f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape "
+                f"with at most as many."
             )
         if processes > 1 and known != devices:
             raise UserError(
                 f"Mesh.shape is {self.shape}, but {processes} processes have {devices} devices "
-                f"together: with several processes the mesh has to be all of them."
+                f"together: with several processes the mesh must use all of them."
             )
         samples, model = self.shape
         return samples, model
@@ -153,7 +154,7 @@ class Mesh(Component):
             if axis is not None and length % sizes[axis] and sizes[axis] > 0:
                 raise UserError(
                     f"{path} {shape} cannot be split over {sizes[axis]} devices of the axis "
-                    f"{axis!r}: {length} does not divide; change Mesh.shape or Mesh.layout."
+                    f"{axis!r}: {length} is not divisible; change Mesh.shape or Mesh.layout."
                 )
 
     def places(self, model: Any, shape: Sequence[int] | None = None) -> dict[str, int]:

@@ -46,7 +46,7 @@ class Infill(Masking):
         fits = all(b <= n for b, n in zip(block, num_tokens, strict=True))
         if not fits or np.prod(block) >= np.prod(num_tokens):
             raise UserError(
-                f"an Infill block of {tuple(block)} tokens (time, lat, lon) leaves nothing to see "
-                f"in a window of {tuple(num_tokens)} tokens; choose a smaller size."
+                f"an Infill block of {tuple(block)} tokens (time, lat, lon) leaves nothing "
+                f"visible in a window of {tuple(num_tokens)} tokens; choose a smaller size."
             )
         return block

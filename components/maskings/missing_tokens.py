@@ -42,6 +42,8 @@ class MissingTokens(Masking):
         missing, slots = np.isnan(tokens).any(axis=-1), self.num_slots(num_tokens)
         most = int(missing.sum(axis=1).max())
         if most > slots:
-            raise UserError(f"{most} tokens have missing values, MissingTokens.slots is {slots}.")
+            raise UserError(
+                f"{most} tokens have missing values, but MissingTokens.slots = {slots}."
+            )
         index = np.argsort(~missing, axis=1, kind="stable")[:, :slots].astype(np.int32)
         return index, np.take_along_axis(missing, index, axis=1).astype(np.float32)

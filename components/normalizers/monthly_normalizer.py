@@ -149,7 +149,7 @@ class MonthlyNormalizer(Component):
 
     def _hold(self, slots: np.ndarray) -> None:
         """Reads months of the store and keeps those that can be used."""
-        assert self._stored is not None and self._scope is not None, "fit() comes first"
+        assert self._stored is not None and self._scope is not None, "call fit() first"
         mean, std = self._stored.read(self._scope, slots)
         good = np.all(usable(mean, std), axis=1)
         for number in np.flatnonzero(good):
@@ -193,7 +193,7 @@ class MonthlyNormalizer(Component):
         month = np.datetime64(MONTHS * ((self.first_year or 1970) - 1970) + wanted, "M")
         source = f" of {self._stored.source}" if self._stored else ""
         raise UserError(
-            f"the monthly statistics{source} have nothing that can be used for {month}, nor for "
+            f"the monthly statistics{source} have no usable values for {month}, nor for "
             f"that month of another year; choose other times, or leave the field out."
         )
 
