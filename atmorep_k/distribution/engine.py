@@ -42,7 +42,7 @@ class Engine:
         """Finds devices and processes; before anything is built.
 
         Raises:
-            UserError: where there are too few.
+            UserError: if there are too few.
         """
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:

@@ -28,7 +28,7 @@ class Processes:
         """Reads what `torchrun` sets (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), or SLURM.
 
         Raises:
-            UserError: where some of these are missing.
+            UserError: if some of these are missing.
         """
         if "WORLD_SIZE" in environment or "RANK" in environment:
             if missing := [name for name in _NAMES if not environment.get(name)]:

@@ -29,8 +29,8 @@ class CoupledModel(ModelSource):
         freeze: patterns of the paths of weights that are not trained.
 
     Raises:
-        UserError: if there is no source; and, when the architecture is asked for, where models
-            share a field, differ in how they encode, or a field is not there.
+        UserError: if there is no source; and, when the architecture is asked for, if models
+            share a field, differ in how they encode, or a field is missing.
     """
 
     def __init__(

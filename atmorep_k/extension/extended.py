@@ -154,7 +154,7 @@ class ExtendedModel(ModelSource):
             model: the whole model, built.
 
         Raises:
-            UserError: if the field that was named has other sizes, or is not there.
+            UserError: if the named field differs in size or does not exist.
         """
         fitting = [n for n in self.saved[0].names if _fits(model, n, self.field.name)]
         if self.like in (None, "any"):

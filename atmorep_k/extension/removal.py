@@ -46,7 +46,7 @@ def without(saved: SavedModel, name: str) -> AtmoRep:
     """Return the architecture of a saved model without a field, not built.
 
     Raises:
-        UserError: if the field is not there, or nothing would be left to predict.
+        UserError: if the field does not exist, or nothing would be left to predict.
     """
     model = saved.architecture
     if name not in saved.names:

@@ -71,7 +71,7 @@ def check_one_kind(saved: Sequence[SavedModel]) -> None:
     """Check that models can be one: no field twice, the same hours, the same ways.
 
     Raises:
-        UserError: if they cannot; names the two and what differs.
+        UserError: if they cannot be joined; names the two and what differs.
     """
     first = saved[0]
     owner: dict[str, SavedModel] = {}

@@ -17,7 +17,7 @@ def written_fields(model, names: Sequence[str] | None) -> list:
     """Returns the `FieldSpec`s that are written: those named, in the order of the model, or all.
 
     Raises:
-        UserError: where a name is not that of a predicted field, no field is left, or their windows
+        UserError: if a name is not that of a predicted field, no field is left, or their windows
             differ, so that one file cannot hold them.
     """
     predicted = [f.name for f in model.predicted]
@@ -45,7 +45,7 @@ def check_grid(dataset, fields: Sequence, written: Sequence, positions: Sequence
         positions: the windows.
 
     Raises:
-        UserError: where a store has not all windows, or grids or kinds of levels differ; names
+        UserError: if a store has not all windows, or grids or kinds of levels differ; names
             fields that can be written.
     """
     reference = [dataset.coordinates(p) for p in positions]
@@ -91,7 +91,7 @@ def cover(store: Store, field, overlap: Sequence[int], region: Sequence[float] |
         region: (south, north, west, east) in degrees; None for the whole grid.
 
     Raises:
-        UserError: where the overlap exceeds half a window, or a window does not fit.
+        UserError: if the overlap exceeds half a window, or a window does not fit.
     """
     most = [n // 2 for n in field.num_tokens[1:]]
     if len(overlap) != 2 or any(

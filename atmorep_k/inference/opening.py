@@ -28,7 +28,7 @@ def opened_model(model, store: str, stores: dict[str, str] | None) -> tuple[Any,
         stores: those of single fields.
 
     Raises:
-        UserError: where the model or a store does not exist; stores are checked before the
+        UserError: if the model or a store does not exist; stores are checked before the
             model is loaded.
     """
     paths = [store_path(path) for path in (store, *(stores or {}).values())]
@@ -53,7 +53,7 @@ def open_dataset(
     They are normalised by the statistics of the model, or by those of the stores.
 
     Raises:
-        UserError: where a store lacks what the model sees, or has it in other units or on another
+        UserError: if a store lacks what the model sees, or has it in other units or on another
             grid spacing than the model was trained on.
     """
     normalizers = model.normalizers

@@ -67,7 +67,7 @@ def prepare(
         batch_size: windows predicted at once.
 
     Raises:
-        UserError: where something does not fit.
+        UserError: if something does not fit.
     """
     if output.path is not None:
         check_output(Path(output.path), output.overwrite)

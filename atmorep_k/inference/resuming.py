@@ -32,7 +32,7 @@ class PartialPrediction:
         done: times that are whole.
 
     Raises:
-        UserError: where that was made of something else.
+        UserError: if it was made from something else.
     """
 
     def __init__(self, output: Path, made_of: dict[str, Any], resume: bool):
@@ -63,7 +63,7 @@ class PartialPrediction:
         """Gives the directory to write into, with the times that are done.
 
         Raises:
-            UserError: where the disk is full or the place is not writable.
+            UserError: if the disk is full or the place is not writable.
         """
         self._folder = self.output.with_name(f".partial-{os.getpid()}-{self.output.name}")
         values = self._folder / _VALUES

@@ -16,7 +16,7 @@ def parse_times(times: Sequence[Any]) -> np.ndarray:
     """Returns times (datetime64 or text such as `2021-02-10T06`) ascending, each once.
 
     Raises:
-        UserError: where none is given, or one is not valid.
+        UserError: if none is given, or one is not valid.
     """
     if not len(times):
         raise UserError("at least one time must be given.")
@@ -79,7 +79,7 @@ def window_starts(
         `(time,)` indices, ascending.
 
     Raises:
-        UserError: where no time is given, or one or its window is not in a store.
+        UserError: if no time is given, or one or its window is not in a store.
     """
     first = written[0]
     needs = sorted(_needs(dataset, fields, hours), key=lambda need: need.window != first.window)

@@ -52,7 +52,7 @@ class AtmoRep(KerasFile, keras.Model):
         output: {field: (batch, level, masked, member, value)}, normalised values
 
     Raises:
-        UserError: where fields repeat or see different hours, a coupled field is missing, or
+        UserError: if fields repeat or see different hours, a coupled field is missing, or
             nothing is predicted; and, when it is built, for a pattern that freezes nothing.
     """
 
@@ -162,7 +162,7 @@ class AtmoRep(KerasFile, keras.Model):
             patterns: see `atmorep_k.backend.weight_paths`.
 
         Raises:
-            UserError: where one of them matches no weight.
+            UserError: if one of them matches no weight.
         """
         check(patterns, [within(w.path) for w in self.weights], "weight to freeze")
         self.freeze = tuple(patterns)
@@ -253,7 +253,7 @@ class AtmoRep(KerasFile, keras.Model):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).
 
         Raises:
-            UserError: where all weights are frozen.
+            UserError: if all weights are frozen.
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.objective = loss

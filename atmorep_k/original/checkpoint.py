@@ -74,7 +74,7 @@ def open_run(source: Path, epoch: int | None = None) -> Run:
         epoch: take the weights of this epoch; None for those without a number, or else the last.
 
     Raises:
-        UserError: where a file is missing, or is not what it should be; or without PyTorch.
+        UserError: if a file is missing, or is not what it should be; or without PyTorch.
     """
     source = Path(source)
     if not source.exists():
@@ -127,7 +127,7 @@ def read_state(file: Path) -> State:
     """Reads a file of weights; large arrays stay on the disk until they are asked for.
 
     Raises:
-        UserError: where PyTorch is missing, or the file is damaged or holds something else.
+        UserError: if PyTorch is missing, or the file is damaged or holds something else.
     """
     try:
         import torch

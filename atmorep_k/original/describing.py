@@ -66,7 +66,7 @@ def describe(model: AtmoRep) -> tuple[dict[str, Any], Settings, Layout]:
     """Returns the contents of a JSON file for a model, what they mean, and the layout it needs.
 
     Raises:
-        UserError: where the original cannot express the model; names the part and option.
+        UserError: if the original cannot express the model; names the part and option.
     """
     values = _values(model)
     settings = parse_settings(values, f"the model {model.name!r}")

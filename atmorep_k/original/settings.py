@@ -115,7 +115,7 @@ def read_settings(path: Path) -> Settings:
     """Reads `model_id<run>.json`.
 
     Raises:
-        UserError: where the file is no such JSON or describes no model that can be built.
+        UserError: if the file is not such JSON or describes a model that cannot be built.
     """
     try:
         values = json.loads(path.read_text())
@@ -134,7 +134,7 @@ def parse_settings(values: Any, source: str) -> Settings:
         source: what to call it in messages.
 
     Raises:
-        UserError: where an option is missing, of a wrong kind, or describes no model.
+        UserError: if an option is missing, of a wrong kind, or describes no model.
     """
     if not isinstance(values, Mapping) or "fields" not in values:
         raise UserError(

@@ -82,7 +82,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
         The new directory.
 
     Raises:
-        UserError: where the original cannot express the model (says which part), the directory is
+        UserError: if the original cannot express the model (says which part), the directory is
             there already, or PyTorch is missing.
     """
     try:

@@ -42,7 +42,7 @@ class Asking:
         """Returns the pictures of `point` and `attention` for the model of a run.
 
         Raises:
-            UserError: where model, store, time and places do not fit.
+            UserError: if model, store, time and places do not fit.
         """
         model, _ = opened_model(path, self.store, self.stores)
         known = open_store(store_path(self.store))

@@ -35,7 +35,7 @@ def evaluation_chapter(path: Path) -> Chapter:
     """Returns what there is to tell of a directory of scores.
 
     Raises:
-        UserError: where a file in it cannot be read.
+        UserError: if a file in it cannot be read.
     """
     about = read_json(path / "summary.json")
     scores = evaluation_scores(path / "scores.csv", str(about.get("task") or ""))

@@ -21,7 +21,7 @@ def model_section(path: Path) -> Section:
     """Returns fields, sizes, components and the diagram of a saved model.
 
     Raises:
-        UserError: where it cannot be read.
+        UserError: if it cannot be read.
     """
     told = describe(path)
     rows = {

@@ -44,7 +44,7 @@ def report(
         The path of the page.
 
     Raises:
-        UserError: where a path is nothing to report, a file is broken, or the page cannot be
+        UserError: if a path cannot be reported, a file is broken, or the page cannot be
             written.
     """
     found = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]

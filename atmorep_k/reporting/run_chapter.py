@@ -27,7 +27,7 @@ def run_chapter(path: Path, asked: list[Section]) -> Chapter:
             to come by them.
 
     Raises:
-        UserError: where a file of the run cannot be read.
+        UserError: if a file of the run cannot be read.
     """
     run = RunDirectory(path)
     told, record = describe_run(path), read_json(run.record)

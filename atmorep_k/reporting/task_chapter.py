@@ -27,7 +27,7 @@ def drawn(directory: Path) -> list[Picture]:
     """Returns the pictures of a directory, none where there is none.
 
     Raises:
-        UserError: where one cannot be read.
+        UserError: if one cannot be read.
     """
     return [_picture(file) for file in sorted(directory.glob("*.png"), key=_order)]
 
@@ -50,7 +50,7 @@ def task_chapter(path: Path) -> Chapter:
     """Returns what there is to tell of an output and the pictures beside it.
 
     Raises:
-        UserError: where a file cannot be read.
+        UserError: if a file cannot be read.
     """
     sections = [Section("Pictures", [blocks.pictures(drawn(plots_of(path)))])]
     summary = ""

@@ -62,7 +62,7 @@ class RunDirectory:
         """Check that there is a run to resume, on the backend that it was trained on.
 
         Raises:
-            UserError: if there is none, or Keras runs on another backend.
+            UserError: if the directory is not a run, or Keras runs on another backend.
         """
         if not self.config.is_file():
             raise UserError(f"{self.path} is not a run: it has no config.gin.")

@@ -25,7 +25,7 @@ class SavedFile:
         path: the file or directory.
 
     Raises:
-        UserError: where there is none, or it is no model of this package.
+        UserError: if the file does not exist or is not a model of this package.
     """
 
     def __init__(self, path: str | Path):

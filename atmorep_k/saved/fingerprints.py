@@ -21,7 +21,7 @@ def arrays(path: Path) -> Iterator[tuple[str, str, str, np.ndarray]]:
         path: a `.keras` file, or the directory of a run.
 
     Raises:
-        UserError: where it is no model of this package.
+        UserError: if it is not a model of this package.
     """
     with SavedFile(path) as saved:
         for name, (field, role) in saved.places.items():
@@ -58,7 +58,7 @@ def differences(old: Path, new: Path, fields: Sequence[str]) -> list[str]:
         fields: the fields whose arrays are compared.
 
     Raises:
-        UserError: where one is no model of this package, or `old` lacks a field.
+        UserError: if one is not a model of this package, or `old` lacks a field.
     """
     with SavedFile(old) as before, SavedFile(new) as after:
         there = {field for field, _ in before.places.values()}

@@ -18,7 +18,7 @@ def check_components(path: Path) -> None:
     Keras would give up on the first of them with a page of configuration.
 
     Raises:
-        UserError: where a plug-in is missing; names its component and module.
+        UserError: if a plug-in is missing; names its component and module.
     """
     import keras
 

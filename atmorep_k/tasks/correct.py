@@ -24,7 +24,7 @@ class Correct(Blended, FieldsQuestion):
         store has and `<field>_difference` the mean of the members less that.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "correct"

@@ -25,7 +25,7 @@ class Counterfactual(Blended, FieldsQuestion):
         and `<field>_difference_spread` its standard deviation.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "counterfactual"

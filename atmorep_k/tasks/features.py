@@ -27,7 +27,7 @@ class Features(TimesQuestion):
         the middles of tokens; `token_time` counts from `time`.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "features"

@@ -33,7 +33,7 @@ def filling(region: Sequence[float] | None, hours: Sequence[float] | None) -> Ta
         hours: the first and the last hour of the block after the beginning of a window.
 
     Raises:
-        UserError: where the block is not valid.
+        UserError: if the block is not valid.
     """
     block = _Block.of(region, hours)
     infilling = _Infilling(block)

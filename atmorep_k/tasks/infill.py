@@ -26,7 +26,7 @@ class Infill(FieldsQuestion):
         predicted.
 
     Raises:
-        UserError: where something does not fit, or nothing is missing, before work begins.
+        UserError: before any work, if something does not fit or nothing is missing.
     """
 
     name = "infill"

@@ -46,7 +46,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
         truth: path of a store to compare with, or `"demo"`.
 
     Raises:
-        UserError: where the statistics or the truth are not valid.
+        UserError: if the statistics or the truth are not valid.
     """
     known = ("model", "store")
     if passes.statistics not in known:

@@ -101,7 +101,7 @@ class Question(abc.ABC):
         """Returns the result, and writes it to `output` if there is one.
 
         Raises:
-            UserError: where something does not fit, before work begins.
+            UserError: before any work, if something does not fit.
         """
 
     @abc.abstractmethod
@@ -128,7 +128,7 @@ class Question(abc.ABC):
         """Where the configuration of a question is kept: beside its output.
 
         Raises:
-            UserError: where there is no output.
+            UserError: if there is no output.
         """
         if self.output is None:
             raise UserError(f"{self.name}.output is missing: give the file or directory to write.")
@@ -305,7 +305,7 @@ def store_pairs(given: Mapping[str, str] | Sequence[str] | None) -> Mapping[str,
     """Returns field -> store for a mapping, or for texts such as `"t2m=surface.zarr"`.
 
     Raises:
-        UserError: where such a text lacks one of both.
+        UserError: if a text lacks either part.
     """
     if given is None or isinstance(given, Mapping):
         return given

@@ -24,7 +24,7 @@ class Rollout(Blended, GridQuestion):
         As `forecast`, without a choice of fields; `number` numbers trajectories.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "rollout"

@@ -75,7 +75,7 @@ def attention_of(
         layer: a layer that must exist.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
     if output.path is not None:
         check_output(Path(output.path), output.overwrite, (".nc",))
@@ -148,7 +148,7 @@ class _Query:
         token: its place, level and hour.
 
     Raises:
-        UserError: where place, level or hour are not there.
+        UserError: if the place, level or hour does not exist.
     """
 
     def __init__(self, store: Store, field: FieldSpec, hours: Hours, token: Token):
@@ -207,7 +207,7 @@ def _nearest_point(store: Store, at: Sequence[float]) -> tuple[int, int]:
     """Returns row and column of the point of a store nearest to a place.
 
     Raises:
-        UserError: where the place is not valid, or further from the grid than half its spacing.
+        UserError: if the place is not valid, or further from the grid than half its spacing.
     """
     if len(at) != 2 or not -90 <= at[0] <= 90 or not -360 <= at[1] <= 360:
         raise UserError(

@@ -36,7 +36,7 @@ class Told:
         level: in the units of the model's levels; for all levels of all fields that have levels.
 
     Raises:
-        UserError: where nothing is given, or a number is out of its range.
+        UserError: if nothing is given, or a number is out of its range.
     """
 
     year: int | None = None
@@ -62,7 +62,7 @@ class Told:
         """Returns what is told in place of a time, datetime64[s].
 
         Raises:
-            UserError: where the year told has no such day.
+            UserError: if the given year has no such day.
         """
         time = time.astype("datetime64[s]")
         midnight, own = time.astype("datetime64[D]"), time.astype("datetime64[Y]")

@@ -123,7 +123,7 @@ class Checkpointing(StepCallback):
         interruption: what may ask to stop.
 
     Raises:
-        Interrupted: where it asked; a checkpoint is written.
+        Interrupted: if it asked; a checkpoint is written.
     """
 
     def __init__(

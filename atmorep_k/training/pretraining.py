@@ -187,7 +187,7 @@ class Pretraining(Component):
             The path of the saved model.
 
         Raises:
-            Interrupted: where a signal asked to stop; the run can be resumed.
+            Interrupted: if a signal asked to stop; the run can be resumed.
         """
         if profile:
             check_profile(profile, self.schedule)

@@ -30,7 +30,7 @@ def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]
     """Returns the function step -> numbers of the samples of one part of a batch.
 
     Raises:
-        UserError: where a batch cannot be cut into so many equal parts.
+        UserError: if a batch cannot be cut into so many equal parts.
     """
     number, parts = part
     if parts < 1 or batch_size % parts or not 0 <= number < parts:
@@ -52,7 +52,7 @@ def check_fields(fields: Sequence[FieldSpec]) -> None:
     """Checks that fields can be those of one model.
 
     Raises:
-        UserError: where there is no field, one comes twice, or they see different hours.
+        UserError: if there is no field, one comes twice, or they see different hours.
     """
     names = [f.name for f in fields]
     if not fields or len(set(names)) < len(names):
@@ -64,7 +64,7 @@ def level_index(store: Store, field: FieldSpec) -> list[int]:
     """Returns the indices of a field's levels in the store; [0] at the surface.
 
     Raises:
-        UserError: where the store lacks the field or a level; names the nearest.
+        UserError: if the store lacks the field or a level; names the nearest.
     """
     if field.name not in store.variables:
         raise unknown(f"field in {store.path}", field.name, store.variables)
@@ -94,7 +94,7 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
     """Checks that statistics which came with a model suit the field and the store.
 
     Raises:
-        UserError: where the number of levels differs, or statistics of grid points belong to
+        UserError: if the number of levels differs, or statistics of grid points belong to
             another grid.
     """
     if normalizer.num_levels != len(field.levels):
@@ -122,7 +122,7 @@ def check_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indi
         indices: times, rows and columns of the cube in the store; times may be more.
 
     Raises:
-        UserError: where a value is missing; names variable, level, time and place.
+        UserError: if a value is missing; names variable, level, time and place.
     """
     if _is_whole(cube):
         return

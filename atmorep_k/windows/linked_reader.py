@@ -22,7 +22,7 @@ class LinkedReader:
         threads: how many windows are read at once.
 
     Raises:
-        UserError: where a source is not what it was.
+        UserError: if a source is not what it was.
     """
 
     in_flight = 2

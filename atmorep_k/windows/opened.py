@@ -65,7 +65,7 @@ class StoreWindows:
             threads: threads that will read at the same time.
 
         Raises:
-            UserError: where a store lacks a field or a level, the window does not fit, the stores
+            UserError: if a store lacks a field or a level, the window does not fit, the stores
                 have no window in common, or a level is constant.
         """
         checks.check_fields(fields)
@@ -100,7 +100,7 @@ class StoreWindows:
             field: the field; the reference itself if None.
 
         Raises:
-            UserError: where a store does not have the window.
+            UserError: if a store does not have the window.
         """
         return self._stores[field].indices(position)
 
@@ -121,7 +121,7 @@ class StoreWindows:
         """Returns the physical values (level, time, lat, lon) of a window.
 
         Raises:
-            UserError: where a value is missing.
+            UserError: if a value is missing.
         """
         of, serving = self._field(field), self._stores[field]
         return serving.physical(of, serving.whole(of, self.read(field, position), position))
@@ -160,7 +160,7 @@ class StoreWindows:
         """Returns predicted field -> masked slots per sample and level.
 
         Raises:
-            UserError: where the masking does not suit a field.
+            UserError: if the masking does not suit a field.
         """
         return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
 
@@ -208,7 +208,7 @@ class StoreWindows:
                 counts as missing besides, bool (time, lat, lon), with `missing="keep"`.
 
         Raises:
-            UserError: where the masking does not suit a field, or a value is missing.
+            UserError: if the masking does not suit a field, or a value is missing.
         """
         start = int(rng.integers(2**63))
         rngs = {f.name: np.random.Generator(bits(start, f"mask/{f.name}")) for f in self.fields}

@@ -28,7 +28,7 @@ def split(
         validation: likewise. Where both are None they are the first 80 % and the rest.
 
     Raises:
-        UserError: where one is missing, not understood, empty, outside the record, or both overlap.
+        UserError: if one is missing, invalid, empty or outside the record, or both overlap.
     """
     if train is None and validation is None:
         cut = round(_TRAIN_SHARE * len(time))
@@ -111,7 +111,7 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     """Returns how many steps of the store lie between two time points of a window.
 
     Raises:
-        UserError: where the window's step is not a multiple of the store's.
+        UserError: if the window's step is not a multiple of the store's.
     """
     if len(time) < 2:
         return 1
@@ -145,7 +145,7 @@ def window_starts(
         what: what it is called in messages.
 
     Raises:
-        UserError: where there is none.
+        UserError: if no window fits.
     """
     first, stop = period
     if first == stop:

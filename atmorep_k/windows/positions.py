@@ -90,7 +90,7 @@ def allowed_corners(
         what: what a window is called in messages.
 
     Raises:
-        UserError: where the window does not fit.
+        UserError: if the window does not fit.
     """
     shape = (len(latitude), len(longitude))
     if size[0] > shape[0] or size[1] > shape[1]:

@@ -42,7 +42,7 @@ class Cube:
         """Waits, and returns `(level, time, lat, lon)` as stored, an array of its own.
 
         Raises:
-            UserError: where the store is damaged; says where.
+            UserError: if the store is damaged; says where.
         """
         for part in self._parts:
             try:
@@ -63,7 +63,7 @@ class Reader:
     `in_flight` says how many windows a thread should ask for before it waits for the first.
 
     Raises:
-        UserError: where an array cannot be opened.
+        UserError: if an array cannot be opened.
     """
 
     def __init__(self, store: Store, levels: dict[str, Sequence[int]], threads: int):

@@ -37,7 +37,7 @@ class Serving:
         fields: the fields.
 
     Raises:
-        UserError: where the store lacks a field or a level, or the window's step does not suit it.
+        UserError: if the store lacks a field or a level, or the window's step does not suit it.
     """
 
     def __init__(self, name: str, store: Store, fields: Sequence[FieldSpec]):
@@ -58,7 +58,7 @@ class Serving:
         """Finds where each window of the reference lies in this store.
 
         Raises:
-            UserError: where windows are not of the same degrees; names the nearest shape that fits.
+            UserError: if windows are not of the same degrees; names the nearest shape that fits.
         """
         self._check_degrees(reference)
         self._reference = reference
@@ -122,7 +122,7 @@ class Serving:
             threads: see `Reader`.
 
         Raises:
-            UserError: where statistics are missing, do not suit, or an array cannot be opened.
+            UserError: if statistics are missing, do not suit, or an array cannot be opened.
         """
         self._normalizers = {f.name: normalizers[f.name] for f in self.fields}
         for field in self.fields:
@@ -153,7 +153,7 @@ class Serving:
         """Returns where a window lies in this store.
 
         Raises:
-            UserError: where it does not.
+            UserError: if the store does not have the window.
         """
         places = (self._first, position.time), (self._rows, position.row)
         places = *places, (self._columns, position.column)
@@ -214,7 +214,7 @@ class Serving:
         """Waits for a window; returns it as stored, without hours after the record.
 
         Raises:
-            UserError: where it cannot be read, or a value is missing.
+            UserError: if it cannot be read, or a value is missing.
         """
         stored = reading.result()
         checks.check_values(self.store, field, stored, self.indices(position))
@@ -232,7 +232,7 @@ class Serving:
             without: what counts as missing besides; None for nothing.
 
         Raises:
-            UserError: where it cannot be read.
+            UserError: if it cannot be read.
         """
         values = self.physical(field, reading.result())
         values = np.where(np.isfinite(values), values, np.float32(np.nan))

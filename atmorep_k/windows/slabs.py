@@ -80,7 +80,7 @@ class Slab:
         """Waits, and returns (level, time, lat, lon) as stored; not to be changed.
 
         Raises:
-            UserError: where it cannot be read, or a value is missing.
+            UserError: if it cannot be read, or a value is missing.
         """
         with self._lock:
             if field not in self._checked:

@@ -26,7 +26,7 @@ class Stores:
             where there is none the first field.
 
     Raises:
-        UserError: where a name is none of the fields', or a store cannot serve a field.
+        UserError: if a name is not one of the fields, or a store cannot serve a field.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Stores:
             region: see `positions.allowed_corners`.
 
         Raises:
-            UserError: where windows are of different degrees, or no place is in all stores.
+            UserError: if windows are of different degrees, or no place is in all stores.
         """
         store, (_, *size) = self.reference.store, self.reference.window.shape
         rows, columns = allowed_corners(
@@ -86,7 +86,7 @@ class Stores:
             span: the hours that it stands for.
 
         Raises:
-            UserError: where there is none.
+            UserError: if no window fits.
         """
         store, window = self.reference.store, self.reference.window
         starts = periods.window_starts(name, store.time, period, window, self.reference.stride)

@@ -36,7 +36,7 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
         alpha: the change is multiplied by alpha / rank.
 
     Raises:
-        UserError: where a pattern fits no kernel of a dense layer, or none is chosen.
+        UserError: if a pattern fits no kernel of a dense layer, or none is chosen.
     """
     layers = {within(dense_kernel(layer).path): layer for layer in _dense_layers(model)}
     check(patterns, layers, "kernel of a dense layer")
@@ -107,7 +107,7 @@ class _LowRank(KerasSaveable):
         """Takes up kernels, A and B.
 
         Raises:
-            UserError: where the file has not the same adapters.
+            UserError: if the file does not have the same adapters.
         """
         ours = {name: tuple(variable.shape) for name, variable in self.variables().items()}
         theirs = {name: tuple(store[name].shape) for name in store.keys()}  # noqa: SIM118

@@ -36,7 +36,7 @@ class TransformerBlock(CoupledBlock):
         output: as x
 
     Raises:
-        UserError: where the channels are not divisible by the heads.
+        UserError: if the channels are not divisible by the heads.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class SlabDataset(WindowDataset):
         lanes: slabs that are live at once.
 
     Raises:
-        UserError: where a number is not positive; see also `open`.
+        UserError: if a number is not positive; see also `open`.
     """
 
     def __init__(

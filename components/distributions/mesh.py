@@ -50,7 +50,8 @@ class Mesh(Component):
             (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1).
 
     Raises:
-        UserError: for other numbers or names, or both layout and fields; see also `rules`.
+        UserError: if the number of axes or names is wrong, or both layout and fields are
+            given; see also `rules`.
     """
 
     def __init__(
@@ -87,8 +88,8 @@ class Mesh(Component):
             processes: that have them.
 
         Raises:
-            UserError: where the devices do not suffice, or do not divide, or several processes have
-                more than the mesh takes.
+            UserError: if there are too few devices, they do not divide evenly, or several
+                processes have more than the mesh takes.
         """
         known = math.prod(n for n in self.shape if n > 0)
         if -1 in self.shape and devices % known == 0:
@@ -115,7 +116,7 @@ class Mesh(Component):
             shape: of the mesh; None: as it is described, -1 dividing everything.
 
         Raises:
-            UserError: where a pattern fits no weight, names an unknown axis or has another number
+            UserError: if a pattern fits no weight, names an unknown axis or has another number
                 of dimensions, or a dimension does not divide.
         """
         sizes = dict(zip(self.axes, shape or self.shape, strict=True))
@@ -161,7 +162,7 @@ class Mesh(Component):
         """Returns the place on the axis of the model of each field, where fields are placed.
 
         Raises:
-            UserError: where a field is unknown or without a place, or a place is not there.
+            UserError: if a field is unknown or without a place, or a place does not exist.
         """
         names, places = [f.name for f in model.fields], (shape or self.shape)[1]
         if self.fields is None:

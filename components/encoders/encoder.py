@@ -31,7 +31,7 @@ class Encoder(Templated):
         output: list of `num_layers` arrays, as the input
 
     Raises:
-        UserError: where there is no layer.
+        UserError: if there is no layer.
     """
 
     def __init__(

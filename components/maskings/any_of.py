@@ -19,13 +19,13 @@ class AnyOf(Masking):
     tokens that it hides.
 
     Args:
-        maskings: of which one is drawn for each sample.
+        maskings: one of them is drawn for each sample.
         shares: how often each is drawn, relative to each other; None: equally often.
-        weights: how much a hidden token of each counts in the loss; None: 1. Tasks whose errors
+        weights: how much a masked token of each counts in the loss; None: 1. Tasks whose errors
             are small are soon forgotten beside others, unless they count more.
 
     Raises:
-        UserError: where there is none, or shares or weights do not fit.
+        UserError: if `maskings` is empty, or shares or weights do not fit.
     """
 
     def __init__(

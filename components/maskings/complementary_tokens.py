@@ -24,7 +24,7 @@ class ComplementaryTokens(Masking):
         part: the one that is hidden, from 0.
 
     Raises:
-        UserError: where there are fewer than two parts, or not this one.
+        UserError: if there are fewer than two parts, or not this one.
     """
 
     def __init__(self, parts: int = 4, part: int = 0):

@@ -18,8 +18,8 @@ class Infill(Masking):
             least one token, if None. Its place in the window is drawn for each sample.
 
     Raises:
-        UserError: where it has not three positive sizes, or (when used) is larger than the window
-            or all of it.
+        UserError: if it does not have three positive sizes, or (when used) is as large as the
+            window or larger.
     """
 
     def __init__(self, size: Sequence[int] | None = None):

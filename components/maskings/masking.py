@@ -41,7 +41,7 @@ class Masking(Component):
         """Returns the slots per sample and level for a window of (T, Y, X) tokens.
 
         Raises:
-            UserError: where the masking does not suit the window.
+            UserError: if the masking does not suit the window.
         """
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class Masking(Component):
             num_times: time tokens of the window.
 
         Raises:
-            UserError: where the masking does not suit the window.
+            UserError: if the masking does not suit the window.
         """
         return []
 

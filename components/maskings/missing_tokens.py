@@ -19,7 +19,7 @@ class MissingTokens(Masking):
         slots: most tokens of a level that may have one.
 
     Raises:
-        UserError: where it is not positive, or (when used) more tokens have a missing value.
+        UserError: if it is not positive, or (when used) more tokens have a missing value.
     """
 
     def __init__(self, slots: int = 1):

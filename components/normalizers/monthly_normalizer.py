@@ -99,7 +99,7 @@ class MonthlyNormalizer(Component):
                 read now. Without them those of each grid point and year are read when needed.
 
         Raises:
-            UserError: where the store lacks the statistics, a level is constant, or nothing can be
+            UserError: if the store lacks the statistics, a level is constant, or nothing can be
                 used for one of the times.
         """
         self._scope, self._stored = scope, statistics
@@ -129,7 +129,7 @@ class MonthlyNormalizer(Component):
             times: `(time,)` datetime64.
 
         Raises:
-            UserError: where nothing can be used for one of them.
+            UserError: if nothing can be used for one of them.
         """
         self._warn_of_size(wanted := np.unique(self._slots_of(times)))
         for slot in wanted:
@@ -183,7 +183,7 @@ class MonthlyNormalizer(Component):
         """Returns the slot held that serves for the one wanted; reads it if need be.
 
         Raises:
-            UserError: where none of that calendar month can be used.
+            UserError: if no value of that calendar month can be used.
         """
         for slot in self._nearest(wanted):
             if slot not in self._held:
@@ -215,8 +215,8 @@ class MonthlyNormalizer(Component):
             columns: `(lon,)` indices of longitudes of the grid.
 
         Raises:
-            ValueError: where there are no statistics at all.
-            UserError: where there are none for a time, see the class.
+            ValueError: if there are no statistics at all.
+            UserError: if there are none for a time, see the class.
         """
         if not self.is_fitted:
             raise ValueError("the normaliser has no statistics: fit it, or load a saved state.")

@@ -21,7 +21,7 @@ class TensorFlowEngine(Engine):
         """Finds the devices of this process: GPUs if there are any.
 
         Raises:
-            UserError: where there are too few, or several processes.
+            UserError: if there are too few, or several processes.
         """
         if workers.number() > 1:
             raise UserError(

@@ -22,7 +22,7 @@ def resolver() -> Any:
     """Returns TensorFlow's `ClusterResolver`; None for a process on its own.
 
     Raises:
-        UserError: where the environment does not tell the addresses of all.
+        UserError: if the environment does not give the addresses of all processes.
     """
     if "TF_CONFIG" in os.environ:
         return _from_config()

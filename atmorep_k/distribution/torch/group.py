@@ -24,7 +24,7 @@ def join(mesh: Any) -> tuple[int, int]:
         Number of this process, and of all.
 
     Raises:
-        UserError: where they are not as many as the mesh asks for, a machine has fewer GPUs than
+        UserError: if their number is not that of the mesh, a machine has fewer GPUs than
             processes, or the first process does not answer.
     """
     here = Processes.from_environment()

@@ -140,10 +140,10 @@ class Profile(StepCallback):
 
 
 def check_profile(steps: int, schedule: TrainingSchedule) -> None:
-    """Check that a training has an epoch with so many steps after its first.
+    """Check that a training has an epoch with that many steps after its first.
 
     Raises:
-        UserError: if it has none.
+        UserError: if no epoch is that long.
     """
     longest = min(schedule.steps, schedule.steps_per_epoch) - 1
     if not 1 <= steps <= longest:
