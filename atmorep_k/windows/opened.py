@@ -234,6 +234,7 @@ class StoreWindows:
     def _sample(self, position: Position, masking, rngs, take) -> Sample:
         batch = empty_batch(self.fields, 1, self.slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
+        # All reads have started before the first is waited for.
         stored = {f.name: take(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
             self.fill(batch, 0, field, stored[field.name], position, masking, rngs[field.name])

@@ -54,6 +54,8 @@ def _indices(name: str, period: Sequence[str], time: np.ndarray) -> tuple[int, i
     begin, end = _dates(name, period)
     unit = np.datetime_data(begin.dtype)[0], np.datetime_data(end.dtype)[0]
     record = f"the record of the store is {iso(time[0])} to {iso(time[-1])}"
+    # Compared in the unit in which a date is written: a day is in the record of which it has
+    # any hours, and the end date stands for all of its day, month or hour.
     before = time[0].astype(f"datetime64[{unit[0]}]") > begin
     if before or time[-1].astype(f"datetime64[{unit[1]}]") < end:
         raise UserError(f"{name}_period {_words(period)} is not inside the record: {record}.")
@@ -153,6 +155,7 @@ def window_starts(
     reach = (window.shape[0] - 1) * stride
     starts = np.arange(first, stop - reach)
     step = np.diff(time).min() if len(time) > 1 else np.timedelta64(0, "ns")
+    # The smallest difference of two times is the step: a window that spans a gap is longer.
     starts = starts[time[starts + reach] - time[starts] == reach * step]
     if len(starts):
         return starts

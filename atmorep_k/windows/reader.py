@@ -109,6 +109,8 @@ class Reader:
         """
         array = self._arrays[variable]
         width = array.shape[-1]
+        # Across the last longitude a window is read in two parts, into views of one array, so that
+        # nothing is copied to join them.
         ranges = [slice(column, min(column + size, width))]
         if column + size > width:
             ranges.append(slice(0, column + size - width))
@@ -119,6 +121,7 @@ class Reader:
             target = self._tensorstore.array(values[..., begin:end])
             parts.append(target.write(array[:, times, rows, columns]))
 
+        # Which chunk is damaged is looked up only after a read has failed.
         def failure(error: Exception) -> UserError:
             chunk = self._chunks[variable]
             chunk = (chunk[0], *chunk[-2:])
@@ -153,6 +156,7 @@ def _view(array, source: ArraySource, levels: Sequence[int], packed: bool):
     """
     import tensorstore
 
+    # Packed values stay integers until they are normalised: half the bytes to read and keep.
     if not packed and array.dtype != tensorstore.float32:
         array = tensorstore.cast(array, tensorstore.float32)
     if source.field is not None:
@@ -160,6 +164,8 @@ def _view(array, source: ArraySource, levels: Sequence[int], packed: bool):
     if not source.has_level:
         return array[tensorstore.newaxis]
     levels = list(levels)
+    # Neighbouring levels are a slice, as an index array makes tensorstore look up each level. A
+    # slice keeps its origin, so it is moved to count from 0.
     if levels == list(range(levels[0], levels[0] + len(levels))):
         chosen = array[:, levels[0] : levels[0] + len(levels)].translate_to[0]
     else:

@@ -66,6 +66,7 @@ class Serving:
         rows, columns = self._places()
         their_rows, their_columns = reference._places()
         self._rows = rows.corners_of(their_rows)
+        # One store may count longitudes from 0, another from -180.
         self._columns = columns.corners_of(their_columns, period=360.0)
 
     def _times(self) -> Times:
@@ -134,6 +135,7 @@ class Serving:
 
     def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
         normalizer, store = self._normalizers[field.name], self.store
+        # A normalizer that came with a model keeps the statistics that the model was trained with.
         if normalizer.is_fitted:
             checks.check_normalizer(store, field, normalizer)
             return
@@ -204,6 +206,7 @@ class Serving:
         first, last = corner.time, corner.time + (times - 1) * self.stride
         return self.reader.read(
             field,
+            # Hours after the record have no values: the slice ends with it, and `fill` pads.
             slice(min(first, record), min(last + 1, record), self.stride),
             slice(corner.row, corner.row + height),
             corner.column,
@@ -235,6 +238,7 @@ class Serving:
             UserError: if it cannot be read.
         """
         values = self.physical(field, reading.result())
+        # Infinite values count as missing, too.
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         if without is not None:
             values[:, without(*self.coordinates(position))] = np.nan
@@ -270,6 +274,7 @@ class Serving:
         packing = self._packing(field, stored)
         fill_tokens(stored, packing, scale, field.token_size, tokens)
         if after:
+            # A padded 0 was normalised like a value: set these hours to 0 through a view by time.
             by_time = tokens.reshape(*tokens.shape[:4], field.token_size[0], -1)
             late = (times >= len(self.store.time)).reshape(len(tokens[0]), 1, 1, -1)
             by_time[:, np.broadcast_to(late, by_time.shape[1:5])] = 0.0

@@ -69,5 +69,6 @@ def around(corners: np.ndarray, margin: int, allowed: np.ndarray, period: int | 
     """
     distance = np.abs((corners - margin)[:, None] - allowed)
     if period:
+        # The way round the globe may be the shorter one.
         distance = np.minimum(distance % period, -distance % period)
     return allowed[distance.argmin(axis=1)]

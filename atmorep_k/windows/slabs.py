@@ -51,6 +51,8 @@ class Lanes:
 
     def most(self, samples: int) -> int:
         """Returns how many slabs so many consecutive samples show at most."""
+        # Each lane shows one slab at first, and a round of number * patches samples changes every
+        # lane once. What is left of a round is tried from each of its samples, over two rounds.
         sample = np.arange(self.number * self.patches)
         visit, lane = np.divmod(sample, self.number)
         changes = (visit + lane * self.patches // self.number) % self.patches == 0
@@ -60,6 +62,7 @@ class Lanes:
         return self.number * (1 + rounds) + int(found)
 
     def _ahead(self, lane: int) -> int:
+        # Lanes start at different places of their first slab, so that no two slabs are due at once.
         return lane * self.patches // self.number
 
 
@@ -131,6 +134,7 @@ class Slabs:
 
     def _ask(self, step: int) -> None:
         with self._lock:
+            # Threads ask for steps out of order: whoever comes first starts all slabs that are due.
             end = self._samples(step).stop + self._ahead
             while self._asked <= step or self._samples(self._asked).start < end:
                 for sample in self._samples(self._asked):
@@ -145,6 +149,7 @@ class Slabs:
             while self._unfinished in self._finished:
                 self._finished.remove(self._unfinished)
                 self._unfinished += 1
+            # Samples ascend with the step: no later step needs what this one is past.
             needed = self._samples(self._unfinished).start
             for slab in [s for s in self._live if self._lanes.last(s) < needed]:
                 del self._live[slab]

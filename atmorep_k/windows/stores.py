@@ -67,6 +67,7 @@ class Stores:
             UserError: if windows are of different degrees, or no place is in all stores.
         """
         store, (_, *size) = self.reference.store, self.reference.window.shape
+        # The region is one of the reference; each store then drops the places that it lacks.
         rows, columns = allowed_corners(
             store.latitude, store.longitude, store.is_global, tuple(size), region
         )
@@ -115,6 +116,7 @@ class Stores:
 
 def _servings(fields: Sequence[FieldSpec], names: dict[str, str]) -> list[Serving]:
     """Returns what serves the fields; each store is opened once."""
+    # Fields with different windows are served apart, even from one store.
     groups: dict[tuple, list[FieldSpec]] = {}
     for field in fields:
         key = store_path(names[field.name]), field.window
