@@ -157,6 +157,7 @@ def _wait(processes) -> dict[int, int]:
             if process.returncode not in (None, 0, Interrupted.BY_SYSTEM, Interrupted.BY_USER):
                 failed.setdefault(number, process.returncode)
         if failed:
+            # The others fail after the first, and may have the message that explains why.
             deadline = min(deadline, time.monotonic() + _PATIENCE)
         if not running or time.monotonic() > deadline:
             return failed

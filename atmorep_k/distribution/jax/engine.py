@@ -50,6 +50,7 @@ class JaxEngine(Engine):
             )
         layout = keras.distribution.LayoutMap(self._devices)
         for path, axes in rules.items():
+            # Keras searches for the pattern within a path: anchors keep it to this one.
             layout[f"^{re.escape(f'{model.name}/{path}')}$"] = axes
         self._distribution = keras.distribution.ModelParallel(
             layout_map=layout, batch_dim_name=self.mesh.axes[0], auto_shard_dataset=False

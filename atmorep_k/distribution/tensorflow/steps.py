@@ -63,6 +63,7 @@ def _repeated(model, step):
 
 def _alternating(optimizer, keep, update, number):
     def step(batch):
+        # Chosen in Python: two compiled steps in place of a condition in one.
         done = optimizers.steps_made(optimizer) + 1
         return keep(batch) if done % number else update(batch)
 
@@ -76,6 +77,7 @@ def _train(model, update, batch):
         loss = model.compute_loss(inputs, targets, predicted, weights, training=True)
     gradients = tape.gradient(loss, model.trainable_weights)
     pairs = zip(gradients, model.trainable_weights, strict=True)
+    # Weights that the loss does not depend on have no gradient.
     reached = [(g, w) for g, w in pairs if g is not None]
     update(model.optimizer, [g for g, _ in reached], [w for _, w in reached])
     return _logs(model, loss)
@@ -107,6 +109,7 @@ def _update_by_mean(settle, optimizer, gradients, weights) -> None:
     """Updates the weights by the mean of kept gradients and these, and keeps zeros."""
     number = optimizer.gradient_accumulation_steps
     held = optimizers.accumulators(optimizer, weights)
+    # Read before anything is added; adding the negative then leaves exactly 0.
     before = [tf.identity(slot.value) for slot in held]
     gradients = settle(gradients, weights)
     mean = [(g + h) / number for g, h in zip(gradients, before, strict=True)]

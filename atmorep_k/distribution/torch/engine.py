@@ -72,6 +72,7 @@ class TorchEngine(Engine):
             yield
 
     def _sum(self, value):
+        # A copy, as `all_reduce` works in place.
         value = value.detach().clone()
         dist.all_reduce(value, group=self._groups[0])
         return value
@@ -79,6 +80,7 @@ class TorchEngine(Engine):
     def distribute(self, model: Any) -> None:
         """Splits weights and slots, lets the optimiser sum gradients."""
         for variable in model.variables:
+            # All start with the weights of the first process, whatever each has drawn itself.
             dist.broadcast(held_value(variable).detach(), 0)
             self._splits[id(variable)] = self._split(variable)
         for part in (p for n in model.networks.values() for p in n.parts().values()):
@@ -98,6 +100,7 @@ class TorchEngine(Engine):
 
     def _spread(self, optimizer) -> None:
         shares = dict(self._splits)
+        # Weights stay whole along the samples; only their slots and updates are sharded.
         if self.mesh.shard_optimizer and self.size[0] > 1:
             shares = {key: split.shared(self.size) for key, split in shares.items()}
         spread(optimizer, Shares(self._groups, self.size, self._place, shares))
