@@ -82,6 +82,7 @@ class History(StepCallback):
         now, epoch = time.monotonic(), self.step // self.steps_per_epoch
         super().on_train_batch_end(batch)
         loss = float(logs["batch_loss"])
+        # Also true for NaN, which is not less than anything.
         if not abs(loss) < float("inf"):
             raise UserError(
                 f"the loss of step {self.step} is {loss}: lower the learning rate or clip gradients"
@@ -150,6 +151,7 @@ class Checkpointing(StepCallback):
         if due or asked:
             self.writer.save(self.model, self.step, scores)
         if asked:
+            # The checkpoint must be complete before the process may end.
             self.writer.wait()
             raise self.interruption.interrupted(self.step)
 
@@ -198,7 +200,9 @@ class StopAfter(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Stop when the time is over; the epoch ends, and with it the training."""
+        # Without a limit no step pays for asking the other processes.
         if self.end == math.inf:
             return
+        # Clocks differ: when one process is over its time, all stop at this step.
         if self.engine.any(time.monotonic() - self.begun >= self.end):
             self.model.stop_training = True

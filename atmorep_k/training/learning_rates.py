@@ -89,6 +89,7 @@ class _Factors:
             self._factor = 1.0
 
     def _get_current_learning_rate(self):
+        # Keras decays weights by this rate; `_factor` is not 1 only while a part decays.
         return _times(super()._get_current_learning_rate(), self._factor)
 
     def _parts(self, variables) -> Iterable[tuple[float, list[int]]]:

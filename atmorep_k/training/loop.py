@@ -148,6 +148,8 @@ class Loop:
                     verbose=0,
                 )
         finally:
+            # A thread of Keras may still be making a batch, and a running generator cannot be
+            # closed.
             with making:
                 batches.close()
 
@@ -155,6 +157,7 @@ class Loop:
         number = self.schedule.validation_batches
         if not number:
             return None
+        # Read once, so that each validation scores the same samples.
         batches = list(self.batches.read(0, number, "validation"))
         return self.engine.feed(FixedBatches(batches))
 

@@ -159,6 +159,7 @@ class Pretraining(Component):
         self.model.build()
         if self.source:
             self.source.start(self.model)
+        # The weights of the source come first: adapters start as a change of 0 to them.
         if self.adapters:
             self.adapters.attach(self.model)
         weights = self.model.trainable_variables
@@ -169,6 +170,7 @@ class Pretraining(Component):
             loss=self.loss,
             steps_per_execution=self.schedule.steps_per_execution,
         )
+        # Slots must exist before the engine splits them.
         optimizer.build(weights)
         self.engine.distribute(self.model)
 
@@ -219,6 +221,7 @@ class Pretraining(Component):
         seconds = 0.0
         if self.engine.is_main:
             if not resume:
+                # Before the directory exists: unreadable data leave no empty run behind.
                 batches.check()
                 run.create(config_text)
             seconds = self._record(run, checkpoint)
@@ -230,6 +233,7 @@ class Pretraining(Component):
             with telling(told, run, config_text, loop.start):
                 self._carry_out(run, loop)
         except (UserError, OSError):
+            # Without a checkpoint there is nothing to resume.
             if self.engine.is_main and not (run.latest_checkpoint() or run.model.exists()):
                 run.remove()
             raise
