@@ -148,7 +148,7 @@ class Loop:
                     verbose=0,
                 )
         finally:
-            # A thread of Keras may still be making a batch, and a running generator cannot be
+            # TensorFlow's thread may still be making a batch, and a running generator cannot be
             # closed.
             with making:
                 batches.close()

@@ -119,6 +119,7 @@ class Profile(StepCallback):
         write_whole(self.folder / "shares.json", lambda path: path.write_text(text))
 
     def _count_calls(self):
+        # A compiled step calls the model only while it is traced.
         original = self.model.call
 
         def counted(*arguments, **named):
