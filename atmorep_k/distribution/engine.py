@@ -74,7 +74,7 @@ class Engine:
         """
         if model.encode == "all":
             return model.predict_on_batch
-        # Such a model must know how many tokens are hidden, which TensorFlow leaves open in a
+        # Such a model must know how many tokens are masked, which TensorFlow leaves open in a
         # second trace.
         model.make_predict_function(force=True)
         own = model.predict_function

@@ -64,7 +64,7 @@ def prove(old: Path, new: Path, fields: Sequence[str], dataset, masking, seed: i
         new: file of the model after.
         fields: names of the fields that were there before.
         dataset: opened for the fields of the new model.
-        masking: what is hidden of the windows that are predicted.
+        masking: what is masked in the windows that are predicted.
         seed: of the windows.
     """
     from atmorep_k.saved.loading import load_model

@@ -21,7 +21,7 @@ from atmorep_k.registry import clone, component
 
 @component("model")
 class AtmoRep(KerasFile, keras.Model):
-    """Probabilistic transformer of atmospheric fields, p(hidden tokens | visible tokens, place).
+    """Probabilistic transformer of atmospheric fields, p(masked tokens | visible tokens, place).
 
     Lessig et al. 2023, arXiv:2308.13280. Each component given here is a template: the model makes
     one of its kind for every field, with the sizes that the field asks for.
@@ -36,11 +36,11 @@ class AtmoRep(KerasFile, keras.Model):
         tail: predicts an ensemble of values for the masked tokens.
         normalizer: makes values of a field comparable, and undoes it.
         coupler: lets a field attend to another; needed where a field has couplings.
-        first_guess: what stands in for the values of hidden tokens, and what the members depart
+        first_guess: what stands in for the values of masked tokens, and what the members depart
             from; None: 0, the climatology.
-        encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
+        encode: `"all"` tokens, or only those that are `"visible"`: masked ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
-            arXiv:2111.06377). With `"apart"` the decoder has the hidden ones only, which look back
+            arXiv:2111.06377). With `"apart"` the decoder has the masked ones only, which look back
             at the encoder by its cross attention alone (Fu et al. 2024, arXiv:2401.14391).
         parts: field -> role (`"encoder"`, ...) -> component that this field has of its own.
         freeze: patterns of the paths of weights that are not trained, see
@@ -217,7 +217,7 @@ class AtmoRep(KerasFile, keras.Model):
             wanted: names of the fields to predict; the encoders of others are run as far as these
                 read them. None: all encoders are run to their end.
 
-        Where the inputs name no masked tokens, nothing is hidden and all tokens are encoded.
+        Where the inputs name no masked tokens, nothing is masked and all tokens are encoded.
         """
         wanted = list(embedded) if wanted is None else wanted
         if self.encode == "all" or not any(name.endswith("/masked_index") for name in inputs):

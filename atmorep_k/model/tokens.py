@@ -16,7 +16,7 @@ def visible_first(masked, tokens_per_level):
     Returns:
         Indices of the visible tokens (batch, level * visible) in the sequence of all levels, and a
         dict with those of the `"hidden"` ones (batch, level * masked) and the `"order"` (batch,
-        token) that puts visible and hidden ones, one behind the other, back into their places.
+        token) that puts visible and masked ones, one behind the other, back into their places.
     """
     levels, slots = masked.shape[1], masked.shape[2]
     length = levels * tokens_per_level

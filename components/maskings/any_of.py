@@ -12,11 +12,11 @@ from atmorep_k.registry import component
 
 @component("masking")
 class AnyOf(Masking):
-    """Hides each sample as one of several maskings does: a model learns several tasks at once.
+    """Masks each sample as one of several maskings does: a model learns several tasks at once.
 
     All samples have as many slots as the largest of the maskings; what is left over holds tokens
     that stay visible, with weight 0. A loss that is a mean over tokens counts a sample by the
-    tokens that it hides.
+    tokens that it masks.
 
     Args:
         maskings: one of them is drawn for each sample.

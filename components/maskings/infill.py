@@ -11,7 +11,7 @@ from atmorep_k.registry import component
 
 @component("masking")
 class Infill(Masking):
-    """Hides one block of neighbouring tokens in space and time, the same at all levels.
+    """Masks one block of neighbouring tokens in space and time, the same at all levels.
 
     Args:
         size: tokens of the block in (time, lat, lon); half of the window along each axis, at

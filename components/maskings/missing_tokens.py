@@ -11,7 +11,7 @@ from atmorep_k.registry import component
 
 @component("masking")
 class MissingTokens(Masking):
-    """Hides the tokens that have a missing value (NaN), and no others.
+    """Masks the tokens that have a missing value (NaN), and no others.
 
     For the task `infill`: trainings refuse missing values.
 
