@@ -115,7 +115,7 @@ class Engine:
         """Waits until all processes are here."""
 
     def stop(self) -> None:
-        """Ends what `start` began, in all processes; the main process may go on alone."""
+        """Ends what `start` began, in all processes; the main process may continue alone."""
 
     def abort(self) -> None:
         """Says that this process fails: it is not to wait for others when it exits."""

@@ -177,7 +177,7 @@ class ExtendedModel(ModelSource):
         return [*lines, f"start    the network of {self.field.name} starts {how}"]
 
     def alone(self) -> AtmoRep:
-        """Return the model of the new field by itself, with the same components; not built."""
+        """Return the model of the new field alone, with the same components; not built."""
         whole, name = self.architecture, self.field.name
         common = {role: whole.templates.of(role, name) for role in whole.templates}
         return AtmoRep(

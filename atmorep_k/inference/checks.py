@@ -1,4 +1,4 @@
-"""What is checked before a prediction begins: fields, grids and windows."""
+"""Checks before a prediction begins: fields, grids and windows."""
 
 from collections.abc import Sequence
 

@@ -83,7 +83,7 @@ class Frame:
         return [*self.tiling.tiles(first), *(self.tiling.tiles(start)[0] for start in others)]
 
     def canvas(self, field, number: int) -> Canvas:
-        """Returns an empty canvas for a field of so many members."""
+        """Returns an empty canvas for a field with a number of members."""
         return Canvas(field, self.hours.shown, number, self.tiling.shape)
 
     def dataset(self, start: int, canvases: dict[str, Canvas], *, members, hidden) -> xr.Dataset:

@@ -56,7 +56,7 @@ def prepare(
     output: Output,
     batch_size: int = 16,
 ) -> Prepared:
-    """Opens model and stores and checks that they fit what is wanted.
+    """Open model and stores and check that they fit the request.
 
     Args:
         model: a model, or the path of a saved one or of its run.

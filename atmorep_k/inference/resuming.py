@@ -87,7 +87,7 @@ class PartialPrediction:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def note(self, done: int) -> None:
-        """Writes down that so many times are whole."""
+        """Record how many times are complete."""
         text = json.dumps({"done": done, "made_of": self._made_of})
         write_whole(self._folder / _RECORD, lambda partial: partial.write_text(text))
 

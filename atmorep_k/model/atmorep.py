@@ -134,7 +134,7 @@ class AtmoRep(KerasFile, keras.Model):
 
         Args:
             field: name of the field.
-            function: takes the states; makes layers if there are none.
+            function: takes the states; makes layers if none exist.
             states: arrays, or lists and dicts of them, that gradients flow through.
         """
         return function(*states)
@@ -156,7 +156,7 @@ class AtmoRep(KerasFile, keras.Model):
         self.set_freeze(self.freeze)
 
     def set_freeze(self, patterns: Sequence[str]) -> None:
-        """Freezes exactly the weights that patterns match; compile anew to train the others.
+        """Freezes exactly the weights that patterns match; compile again to train the others.
 
         Args:
             patterns: see `atmorep_k.backend.weight_paths`.
@@ -194,7 +194,7 @@ class AtmoRep(KerasFile, keras.Model):
         }
 
     def embed(self, inputs, wanted):
-        """Returns field -> embedded tokens, of the fields that predictions of others read, too.
+        """Return field -> embedded tokens, also of the fields that predictions of others read.
 
         Args:
             inputs: of the model.

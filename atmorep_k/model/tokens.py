@@ -1,4 +1,4 @@
-"""Where tokens are: which of them a model sees, and at what latitudes they lie."""
+"""Places of tokens: which of them a model sees, and at what latitudes they lie."""
 
 import numpy as np
 from keras import ops

@@ -127,7 +127,7 @@ def read_settings(path: Path) -> Settings:
 
 
 def parse_settings(values: Any, source: str) -> Settings:
-    """Returns the settings that the values of a JSON file stand for.
+    """Return the settings that a JSON file holds.
 
     Args:
         values: the decoded file.

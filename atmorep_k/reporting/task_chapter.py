@@ -19,12 +19,12 @@ _SHOWN = {
 
 
 def is_task_output(path: Path) -> bool:
-    """Returns whether a path is the output of a task that was drawn, too."""
+    """Returns whether a path is the output of a task that also drew pictures."""
     return path.suffix in (".zarr", ".nc", ".csv") and path.exists() and plots_of(path).is_dir()
 
 
 def drawn(directory: Path) -> list[Picture]:
-    """Returns the pictures of a directory, none where there is none.
+    """Returns the pictures of a directory; an empty list if the directory is missing.
 
     Raises:
         UserError: if one cannot be read.

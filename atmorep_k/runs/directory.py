@@ -87,7 +87,7 @@ class RunDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def read_record(self) -> dict:
-        """Return what run.json holds; nothing where there is none."""
+        """Return the contents of run.json; empty if the file is missing."""
         return json.loads(self.record.read_text()) if self.record.is_file() else {}
 
     def write_record(self, **entries) -> None:
@@ -113,7 +113,7 @@ class RunDirectory:
         return found[-1] if found else None
 
     def cut_history(self, step: int) -> float:
-        """Drop rows after `step`, which a resumed run writes anew; returns the seconds so far."""
+        """Drop rows after `step`, which a resumed run writes again; return the seconds so far."""
         rows = _rows_until(self.history, step)
         _write_rows(self.history, HISTORY_COLUMNS, rows)
         return float(rows[-1]["seconds"]) if rows else 0.0

@@ -15,7 +15,7 @@ def arrays(path: Path) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Yields (field, role, name, array), sorted by name; one array is in memory at a time.
 
     Roles are those of the model's parts, and `"normalizer"` for the statistics of a field.
-    Optimiser, metrics and the states of dropout are no weights and left out.
+    Optimiser, metrics and the states of dropout are not weights and are left out.
 
     Args:
         path: a `.keras` file, or the directory of a run.

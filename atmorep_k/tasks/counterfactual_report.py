@@ -24,10 +24,10 @@ _COLUMNS = ("mean\ndifference", "RMS\ndifference", "spread of the\ndifference")
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How far predictions differ that were told different things.
+    """How far predictions differ that were given different information.
 
     Args:
-        told: what the counterfactual was told, in words.
+        told: what the counterfactual was given, in words.
         sizes: field -> `mean`, `rms` and `spread` of the difference (prediction_timedelta), means
             over area, levels and times; the attribute `units`.
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """Why there is no table; empty where there is one."""
+        """Why the table is missing; empty if it is not."""
         if any(of["rms"].max() > 0 for of in self.sizes.values()):
             return ""
         return f"no difference: the model predicts the same with {self.told} as with the truth."

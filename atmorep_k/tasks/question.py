@@ -128,7 +128,7 @@ class Question(abc.ABC):
         """Where the configuration of a question is kept: beside its output.
 
         Raises:
-            UserError: if there is no output.
+            UserError: if `output` is missing.
         """
         if self.output is None:
             raise UserError(f"{self.name}.output is missing: give the file or directory to write.")

@@ -59,7 +59,7 @@ class Told:
         return ", ".join(f"{name} {value:g}" for name, value in given.items())
 
     def time(self, time: np.datetime64) -> np.datetime64:
-        """Returns what is told in place of a time, datetime64[s].
+        """Return the time that replaces a time, datetime64[s].
 
         Raises:
             UserError: if the given year has no such day.
@@ -75,7 +75,7 @@ class Told:
         return day.astype("datetime64[s]") + clock
 
     def change(self, inputs: dict[str, np.ndarray], time: np.datetime64) -> dict[str, np.ndarray]:
-        """Returns the inputs of a batch as they are told.
+        """Return the inputs of a batch with the numbers replaced.
 
         Args:
             inputs: see `atmorep_k.batch`; left as they are.

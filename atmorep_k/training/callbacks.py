@@ -73,7 +73,7 @@ class History(StepCallback):
         self.pending = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Note the learning rate, too, which the step moves on."""
+        """Also note the learning rate, before the step changes it."""
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         super().on_train_batch_begin(batch)
 

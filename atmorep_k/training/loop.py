@@ -31,7 +31,7 @@ class Loop:
         schedule: how long, and what happens how often.
         run: where history and checkpoints go.
         callbacks: further Keras callbacks; a `RunCallback` is called in the main process only.
-        watch: what is scored on the way; None: nothing.
+        watch: what is scored during training; None: nothing.
         profile: number of steps to measure; 0: none.
 
     Attributes:

@@ -177,12 +177,12 @@ class Pretraining(Component):
     def run(
         self, run: RunDirectory, config_text: str, resume: bool = False, profile: int = 0
     ) -> Path:
-        """Train (resumed: on from the last checkpoint, if there is one), saves and scores.
+        """Train, or resume from the last checkpoint if it exists; then save and score.
 
         Args:
             run: where to write.
             config_text: the resolved configuration.
-            resume: whether to go on with what is there.
+            resume: whether to resume from the last checkpoint.
             profile: number of steps to measure, see `Profile`.
 
         Returns:

@@ -30,7 +30,7 @@ def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]
     """Returns the function step -> numbers of the samples of one part of a batch.
 
     Raises:
-        UserError: if a batch cannot be cut into so many equal parts.
+        UserError: if a batch cannot be divided into that many equal parts.
     """
     number, parts = part
     if parts < 1 or batch_size % parts or not 0 <= number < parts:
@@ -52,7 +52,7 @@ def check_fields(fields: Sequence[FieldSpec]) -> None:
     """Checks that fields can be those of one model.
 
     Raises:
-        UserError: if there is no field, one comes twice, or they see different hours.
+        UserError: if fields are missing, one comes twice, or they see different hours.
     """
     names = [f.name for f in fields]
     if not fields or len(set(names)) < len(names):

@@ -37,7 +37,7 @@ class LinkedReader:
         """Returns None: values are read as they are."""
 
     def bytes_of(self, variable: str, points: int) -> int:
-        """Returns the bytes of so many points of all levels that are read."""
+        """Returns the bytes of a number of points at all levels that are read."""
         return 4 * points * len(self._levels[variable])
 
     def read(

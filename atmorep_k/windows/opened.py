@@ -109,7 +109,7 @@ class StoreWindows:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns times (datetime64), latitudes and longitudes of a window, as `indices`.
 
-        Longitudes are the store's: across the last one they start anew.
+        Longitudes are the store's: across the last one they start again.
         """
         return self._stores[field].coordinates(position)
 

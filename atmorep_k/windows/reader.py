@@ -30,7 +30,7 @@ class Cube:
     Args:
         values: `(level, time, lat, lon)`, being filled.
         parts: futures of its parts: one or, across the last longitude, two.
-        failure: turns what a future raises into what the user is told.
+        failure: turns the exception of a future into the error for the user.
     """
 
     def __init__(self, values: np.ndarray, parts: list, failure: Callable[[Exception], UserError]):
@@ -94,11 +94,11 @@ class Reader:
             ) from error
 
     def packing(self, variable: str) -> Packing | None:
-        """Returns how the integers that are read stand for values; None where values are read."""
+        """Returns how to turn the integers that are read into values; None if values are read."""
         return self._packings[variable]
 
     def bytes_of(self, variable: str, points: int) -> int:
-        """Returns the bytes of so many points of all levels that are read."""
+        """Returns the bytes of a number of points at all levels that are read."""
         array = self._arrays[variable]
         return points * array.shape[0] * array.dtype.numpy_dtype.itemsize
 

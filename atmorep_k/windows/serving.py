@@ -184,7 +184,7 @@ class Serving:
 
         Args:
             position: its corner in the reference.
-            shape: points in (time, lat, lon) of what is no window, but has its step.
+            shape: points in (time, lat, lon) of a block other than the window, with its step.
         """
         corner = self.corner(position)
         times, rows, columns = (np.arange(n) for n in shape or self.window.shape)

@@ -23,11 +23,11 @@ class Place(NamedTuple):
 
 
 class Lanes:
-    """The order in which windows are taken from slabs, of which each lane has one at a time.
+    """The order in which windows are taken from slabs; each lane has one slab at a time.
 
-    Sample n is of lane n mod `number`, so that neighbours come from different slabs. A lane goes on
-    to its next slab after `patches` windows; the lanes do so one after the other, evenly spread, so
-    that there is about one slab to read for every `patches` samples.
+    Sample n belongs to lane n mod `number`, so that neighbours come from different slabs. A lane
+    moves to its next slab after `patches` windows; the lanes do so one after the other, evenly
+    spread, so that there is about one slab to read for every `patches` samples.
 
     Args:
         number: how many lanes.
@@ -50,7 +50,7 @@ class Lanes:
         return ((turn + 1) * self.patches - 1 - self._ahead(lane)) * self.number + lane
 
     def most(self, samples: int) -> int:
-        """Returns how many slabs so many consecutive samples show at most."""
+        """Returns the largest number of slabs that a number of consecutive samples can show."""
         # Each lane shows one slab at first, and a round of number * patches samples changes every
         # lane once. What is left of a round is tried from each of its samples, over two rounds.
         sample = np.arange(self.number * self.patches)
@@ -101,7 +101,7 @@ class Slabs:
         lanes: the order of slabs.
         samples: step -> the numbers of the samples of its batch, ascending with the step.
         first: the first step.
-        ahead: so many samples before a slab is needed its reading begins.
+        ahead: how many samples before a slab is needed its reading begins.
         start: number of a slab -> the slab being read.
     """
 
@@ -122,7 +122,7 @@ class Slabs:
 
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[Callable[[int], Slab]]:
-        """Gives a function (number of a slab) -> slab for the samples of a batch.
+        """Yield a function (number of a slab) -> slab for the samples of a batch.
 
         Slabs are kept until the steps before have come to their end, in whichever order.
         """

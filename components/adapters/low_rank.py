@@ -50,7 +50,7 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
 
 
 def detach(model: keras.Model) -> None:
-    """Merges the adapters into the kernels and removes them; what is saved then is a plain model.
+    """Merges the adapters into the kernels and removes them: from then on a plain model is saved.
 
     Kernels can be trained again where they could before.
     """

@@ -1,4 +1,4 @@
-"""Windows cut from large parts of a store, each of which is read once."""
+"""Windows cut from large parts of a store; each part is read once."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ from atmorep_k.windows.slabs import Lanes, Slab, Slabs
 
 @component("dataset")
 class SlabDataset(WindowDataset):
-    """Windows of which several share one read; sample i of epoch e never changes.
+    """Windows, several from one read; sample i of epoch e never changes.
 
     For slow disks, buckets and processors that cannot keep up with `WindowDataset`. A slab is a
     large part of the record that is read at once; `patches` windows are cut from it, at random

@@ -97,7 +97,7 @@ class WindowDataset(Component):
                 field's store; those that came with a model keep theirs. None: new ones are made.
 
         Raises:
-            UserError: if a store, a field, a level or a period is not there, the window does
+            UserError: if a store, a field, a level or a period is missing, the window does
                 not fit, no window is in all stores, or a level is constant.
         """
         checks.check_fields(fields)

@@ -81,7 +81,7 @@ class Mesh(Component):
             raise UserError("Mesh takes either a layout or fields: choose one of the two.")
 
     def resolved(self, devices: int, processes: int = 1) -> tuple[int, int]:
-        """Returns the shape with -1 replaced by what so many devices allow.
+        """Returns the shape with -1 replaced by what the number of devices allows.
 
         Args:
             devices: that there are.

@@ -1,4 +1,4 @@
-"""A masking that is one of several, drawn anew for each sample."""
+"""A masking that is one of several, drawn again for each sample."""
 
 import math
 from collections.abc import Sequence

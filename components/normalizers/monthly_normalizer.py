@@ -215,8 +215,8 @@ class MonthlyNormalizer(Component):
             columns: `(lon,)` indices of longitudes of the grid.
 
         Raises:
-            ValueError: if there are no statistics at all.
-            UserError: if there are none for a time, see the class.
+            ValueError: if it has no statistics at all.
+            UserError: if a time has no statistics, see the class.
         """
         if not self.is_fitted:
             raise ValueError("the normaliser has no statistics: fit it, or load a saved state.")
@@ -259,7 +259,7 @@ class MonthlyNormalizer(Component):
         return np.asarray(values, np.float32) * std + mean
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns the statistics held and their grid; empty where there are none.
+        """Returns the statistics held and their grid; empty if it has none.
 
         `mean`, `std`, `latitude`, `longitude` and, where months are those of certain years,
         `first_year` and `slots`.
@@ -272,7 +272,7 @@ class MonthlyNormalizer(Component):
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Takes up statistics that `state` returned; those of older files, which are monthly, too.
+        """Takes up statistics that `state` returned; also those of older files, which are monthly.
 
         Where there is a `first_year` but no `slots`, all months from its January on are given.
         """

@@ -152,7 +152,7 @@ class JaxEngine(Engine):
             _multihost().sync_global_devices("atmorep_k")
 
     def stop(self) -> None:
-        """Parts from the other processes."""
+        """Leave the other processes."""
         if self.num_processes > 1:
             jax.distributed.shutdown()
 

@@ -1,4 +1,4 @@
-"""A mesh on TensorFlow: what its three ways have in common, and which of them a mesh takes."""
+"""A mesh on TensorFlow: what its three engines share, and which one a mesh uses."""
 
 import functools
 import math

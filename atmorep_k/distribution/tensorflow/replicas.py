@@ -43,7 +43,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         self.size = self.mesh.resolved(devices, self.num_processes)
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
-        """Refuses to split weights, too."""
+        """Also refuses to split weights."""
         super().check(model, optimizer, rules)
         steps.check(optimizer)
         for path in rules:

@@ -1,7 +1,7 @@
 """The steps that `fit` and `evaluate` run where TensorFlow's devices share the work.
 
 Keras's own steps multiply the loss by the number of replicas, clip gradients before they are summed
-over them, and decide within a condition whether to update weights or to go on accumulating, where
+over them, and decide within a condition whether to update weights or to accumulate further, where
 TensorFlow lets no device wait for another.
 """
 
@@ -30,12 +30,12 @@ def check(optimizer: Any) -> None:
 
 
 def install(model: Any, compiled: Callable[[Step], Step], settle: Callable[[list, list], list]):
-    """Lets a compiled model train and be evaluated by own steps, until it is compiled anew.
+    """Lets a compiled model train and be evaluated with these steps, until it is compiled again.
 
     Args:
         model: whose `compute_loss` returns the loss of the whole batch.
-        compiled: makes of a step (one batch -> logs, on a device) what is called with what comes
-            out of the data's iterator.
+        compiled: turns a step (one batch -> logs, on a device) into a function of what the data's
+            iterator yields.
         settle: takes gradients and their weights; returns gradients of the whole batch.
     """
 

@@ -152,7 +152,7 @@ class TorchEngine(Engine):
         self.any(False)
 
     def stop(self) -> None:
-        """Parts from the other processes, which wait until the main one has come here, too."""
+        """Leave the other processes, after all of them have come here."""
         self.barrier()
         dist.destroy_process_group()
 

@@ -116,7 +116,7 @@ class Shares:
         return _together(parts, scatter, like=shares)
 
     def gather(self) -> None:
-        """Completes the weights of which each process has updated its share."""
+        """Complete the weights after each process has updated its shard."""
         weights = [v for v in self.weights if self.of(v).samples is not None]
         values = [held(v) for v in weights]
         shares = [self.cut(h, v) for h, v in zip(values, weights, strict=True)]

@@ -26,7 +26,7 @@ class Shares:
         device: share in which the device computes.
         communication: share in which devices exchange values and nothing is computed.
         host: share of the rest: Python, dispatch, callbacks.
-        traces: how often the model was called by Python to be compiled anew; None where nothing
+        traces: how often the model was called by Python to be compiled again; None where nothing
             is compiled.
         batch_bytes: bytes of a batch that are handed to the device.
     """

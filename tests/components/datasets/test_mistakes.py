@@ -98,7 +98,7 @@ def test_statistics_of_another_model(written):
     normalizer, grid = MonthlyNormalizer(), np.ones((12, 1, 4, 5), np.float32)
     state = {"mean": grid, "std": grid, "latitude": np.arange(4), "longitude": np.arange(5)}
     normalizer.load_state(state)
-    with pytest.raises(UserError, match="another latitude grid"):
+    with pytest.raises(UserError, match="a different latitude grid"):
         WindowDataset(written.path).open([_field()], {"temperature": normalizer})
     with pytest.raises(UserError, match="has 1 levels, but the field has 2"):
         WindowDataset(written.path).open([_field(levels=[500, 850])], {"temperature": normalizer})
