@@ -34,7 +34,11 @@ def test_a_year_and_a_month_stand_for_all_their_days():
 @pytest.mark.parametrize(
     ("train", "validation", "message"),
     [
-        (("2019-03-01", "2019-03-05"), ("2019-03-05", "2019-03-09"), "overlap from 2019-03-05T00:00"),
+        (
+            ("2019-03-01", "2019-03-05"),
+            ("2019-03-05", "2019-03-09"),
+            "overlap from 2019-03-05T00:00",
+        ),
         (("2019-03-01", "2019-03-05"), None, "validation_period is not"),
         (None, ("2019-03-01", "2019-03-05"), "train_period is not"),
         (("2019-03-05", "2019-03-01"), ("2019-03-06", "2019-03-07"), "ends before it begins"),
