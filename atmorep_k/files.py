@@ -43,7 +43,7 @@ def check_output(
         allowed = f"{', '.join(others)} or {last}" if others else last
         raise UserError(f"cannot write {kind} to {path}: the name must end in {allowed}.")
     if path.exists() and not overwrite:
-        raise UserError(f"{path} exists already; give another name or --overwrite.")
+        raise UserError(f"{path} already exists; give another name or --overwrite.")
     if path.exists() and not is_ours(path):
         raise UserError(f"{path} exists and is not {kind}; it is not overwritten.")
     check_place(path)
@@ -68,7 +68,7 @@ def check_model_output(path: Path, overwrite: bool) -> None:
     """
     check_output(path, overwrite, (".keras",), "a model")
     if not (directory := Path(path).absolute().parent).is_dir():
-        raise UserError(f"cannot write {path}: there is no directory {directory}.")
+        raise UserError(f"cannot write {path}: the directory {directory} does not exist.")
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> Path:

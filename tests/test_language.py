@@ -8,24 +8,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 
-# Folders and files whose texts are checked.
-CHECKED = (
-    "atmorep_k/config",
-    "atmorep_k/data",
-    "atmorep_k/earth",
-    "atmorep_k/registry",
-    "atmorep_k/cli/components.py",
-    "atmorep_k/cli/config.py",
-    "atmorep_k/cli/data.py",
-    "components/callbacks",
-    "components/couplers",
-    "components/first_guesses",
-    "components/losses",
-    "components/positions",
-    "components/schedules",
-    "components/tails",
-    "components/tokenizers",
-)
+# Folders whose texts are checked.
+CHECKED = ("atmorep_k", "components")
 
 BANNED = (
     r"\b(is|are) none\b",
@@ -44,6 +28,11 @@ BANNED = (
     r"\banew\b",
     r"\blooks? on\b",
     r"\bhidden tokens?\b",
+    r"\btokens? hidden\b",
+    r"\bwas hidden\b",
+    r"\bexists? already\b",
+    r"\bleave \S+ away\b",
+    r"\bcan(not)? be told\b",
 )
 
 # Text that holds a banned phrase in right English.
@@ -94,8 +83,7 @@ def banned(text: str) -> list[str]:
 
 @pytest.mark.parametrize("name", CHECKED)
 def test_messages_hold_no_banned_phrase(name):
-    path = REPOSITORY / name
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    files = sorted((REPOSITORY / name).rglob("*.py"))
     assert files
     faults = [
         f"{file.relative_to(REPOSITORY)}:{line}: {phrase!r} in {text!r}"

@@ -82,7 +82,7 @@ class AttentionRecord:
         axis, names = self._arranged or (None, names)
         rows, places = np.nonzero(names[0] == self._token)
         if not len(rows):
-            return  # the token is not in this sequence: it is hidden, and the others are encoded
+            return  # the token is not in this sequence: it is masked, and the others are encoded
         query, attended = _numbers(query)[rows, places], _numbers(attended)[rows, places]
         key, value = _numbers(key)[rows], _numbers(value)[rows]
         weights = explicit_weights(query, key)

@@ -16,7 +16,7 @@ def within(path: str) -> str:
 def last_match(path: str, patterns: Iterable[str]) -> str | None:
     """Returns the last of the patterns that fits a path, a leading `!` aside; None where none does.
 
-    `*` stands for any characters, `/` among them; upper and lower case differ.
+    `*` matches any characters, including `/`; upper and lower case differ.
     """
     fitting = [p for p in patterns if fnmatch.fnmatchcase(path, p.removeprefix(_NOT))]
     return fitting[-1] if fitting else None

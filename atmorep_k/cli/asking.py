@@ -49,7 +49,7 @@ def carry_out(question: Question, dry_run: bool) -> None:
     """Asks and prints the paths of what was written, or prints what it would take.
 
     Raises:
-        UserError: where something does not fit, or the task has no dry run.
+        UserError: if something does not fit, or the task has no dry run.
     """
     if not dry_run:
         for path in question.present():

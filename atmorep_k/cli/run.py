@@ -17,7 +17,7 @@ from atmorep_k.tasks import QUESTIONS
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    help="Run directory [runs/<FILE>]; of a task that asks a model, its output.",
+    help="Run directory [runs/<FILE>], or the output of a task that uses a model.",
 )
 @click.option("--resume", type=click.Path(path_type=Path), help="Resume the run in this directory.")
 @click.option("--dry-run", is_flag=True, help="Print an estimate and exit.")

@@ -46,9 +46,9 @@ def size_lines(task: Pretraining) -> list[str]:
             f"hold {unused} more, a shared token-information net that nothing reads"
         )
     if found.trained < found.parameters:
-        lines.append(f"trained          {found.trained:,}, the others are frozen")
+        lines.append(f"trained          {found.trained:,}, the rest are frozen")
     lines += _mesh_lines(task.mesh, found)
-    lines.append(f"memory           {size(found.total)}, of which")
+    lines.append(f"memory           {size(found.total)}, made up of")
     lines += [f"  {word:<15}{size(getattr(found, name))}" for name, word in _PARTS.items()]
     return [*lines, *_flops_lines(task, found)]
 

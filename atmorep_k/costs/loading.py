@@ -31,7 +31,7 @@ def measure(task: Any, steps: int) -> dict[str, Any]:
         UserError: if the task trains nothing, or data and model do not fit.
     """
     if not hasattr(task, "prepare"):
-        raise UserError(f"bench-data measures trainings, not {type(task).__name__}.")
+        raise UserError(f"bench-data measures a training, not {type(task).__name__}.")
     task.prepare()
     alone = _loader(task, steps)
     found = alone | _training(task, steps) | {"peak_memory_mib": _peak_memory()}
@@ -131,7 +131,7 @@ def as_text(found: dict[str, Any]) -> str:
             f"training       {found['training_samples_per_second']:.1f} samples/s, a step of "
             f"{found['batch_size']} samples takes {found['step_ms']:.1f} ms",
             f"waiting        {found['wait_ms']:.1f} ms of each step ({found['wait_share']:.0%})",
-            f"memory         {found['peak_memory_mib']:.0f} MiB at most, the model's included",
+            f"memory         {found['peak_memory_mib']:.0f} MiB at most, including the model",
             verdict[found["limit"]],
         ]
     )

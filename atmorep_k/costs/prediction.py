@@ -43,7 +43,7 @@ def what_it_takes(plan: Prepared) -> Iterator[str]:
     flops = _flops(plan, rows)
     yield f"windows        {windows} for each of {times} times, {rows} at once"
     yield f"operations     {size(flops * windows / rows, 'FLOP')} a time in matrix products"
-    yield f"memory         {size(_canvas_bytes(plan))} for a time that is put together"
+    yield f"memory         {size(_canvas_bytes(plan))} to assemble one time"
     reading, samples = _reading(plan, rows)
     yield f"loader         {rows / reading:.3g} windows/s"
     seconds, product = _seconds(plan, samples)

@@ -42,7 +42,7 @@ class Engine:
         """Finds devices and processes; before anything is built.
 
         Raises:
-            UserError: where there are too few.
+            UserError: if there are too few.
         """
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
@@ -74,7 +74,7 @@ class Engine:
         """
         if model.encode == "all":
             return model.predict_on_batch
-        # Such a model must know how many tokens are hidden, which TensorFlow leaves open in a
+        # Such a model must know how many tokens are masked, which TensorFlow leaves open in a
         # second trace.
         model.make_predict_function(force=True)
         own = model.predict_function
@@ -115,7 +115,7 @@ class Engine:
         """Waits until all processes are here."""
 
     def stop(self) -> None:
-        """Ends what `start` began, in all processes; the main process may go on alone."""
+        """Ends what `start` began, in all processes; the main process may continue alone."""
 
     def abort(self) -> None:
         """Says that this process fails: it is not to wait for others when it exits."""

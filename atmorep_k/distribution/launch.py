@@ -22,7 +22,7 @@ from typing import Any
 from atmorep_k.distribution.processes import Processes
 from atmorep_k.errors import Interrupted, UserError
 
-BROKEN = "the connection to another process of this training broke; its own message tells why."
+BROKEN = "the connection to another process of this training broke; its own message says why."
 
 # Descriptor of a pipe that ends with the launcher, and a folder for messages.
 _LAUNCHER = "ATMOREP_K_LAUNCHER"
@@ -160,6 +160,7 @@ def _wait(processes) -> dict[int, int]:
             if process.returncode not in (None, 0, Interrupted.BY_SYSTEM, Interrupted.BY_USER):
                 failed.setdefault(number, process.returncode)
         if failed:
+            # The others fail after the first, and may have the message that explains why.
             deadline = min(deadline, time.monotonic() + _PATIENCE)
         if not running or time.monotonic() > deadline:
             return failed
@@ -187,7 +188,7 @@ def _message(folder: Path, failed: dict[int, int]) -> str:
     if number:
         sys.stderr.write((folder / f"{number}.stderr").read_text(errors="replace"))
     ended = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
-    return f"process {number} {ended}; what it said last is above."
+    return f"process {number} {ended}; its last output is above."
 
 
 def report(sentence: str) -> bool:

@@ -28,12 +28,12 @@ class Processes:
         """Reads what `torchrun` sets (RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT), or SLURM.
 
         Raises:
-            UserError: where some of these are missing.
+            UserError: if some of these are missing.
         """
         if "WORLD_SIZE" in environment or "RANK" in environment:
             if missing := [name for name in _NAMES if not environment.get(name)]:
                 raise UserError(
-                    f"the environment says that this is one of several processes, but not "
+                    f"the environment says that this is one of several processes but lacks "
                     f"{', '.join(missing)}: set {', '.join(_NAMES)}, as torchrun does."
                 )
             address = f"{environment['MASTER_ADDR']}:{environment['MASTER_PORT']}"

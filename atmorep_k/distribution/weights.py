@@ -54,6 +54,7 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
         UserError: names a weight whose heads do not divide.
     """
     for layer in all_layers(declared(model)):
+        # Between the projections of a head its channels must be on one device.
         number = getattr(layer, "num_heads", None)
         if number is None or number % devices == 0:
             continue
@@ -61,5 +62,5 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
             raise UserError(
                 f"{split[0]} belongs to {number} heads, which cannot be spread over {devices} "
                 f"devices of the axis of the model: choose a Mesh.shape that divides them, or "
-                f"other numbers of heads."
+                f"a different number of heads."
             )

@@ -95,7 +95,7 @@ class SpreadSkill(Metric):
     statistics = (statistics.Variance(), statistics.SquaredError())
 
     def of(self, sums):
-        """Return the ratio; NaN where there is no error."""
+        """Return the ratio; NaN if the error is 0."""
         return np.sqrt(ratio(sums["variance"], sums["squared_error"]))
 
 

@@ -24,8 +24,8 @@ from atmorep_k.protocols import Model, Normalizer
 MODELS = ("ensemble", "persistence")
 _DIMS = ("level", "prediction_timedelta", "latitude", "longitude")
 _NO_SCORES = {
-    "infill": "no scores: there is no truth where values are missing; --block hides known ones.",
-    "": "no scores: the store does not reach to the hours that were predicted.",
+    "infill": "no scores: missing values have no truth to compare with; --block masks known ones.",
+    "": "no scores: the store does not cover the predicted hours.",
 }
 
 

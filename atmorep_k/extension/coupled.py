@@ -18,7 +18,7 @@ class CoupledModel(ModelSource):
     """Saved models put together; new couplings start at zero, so each predicts what it did alone.
 
     Takes the place of a new model in a training (`Pretraining.model = @CoupledModel()`). With one
-    source and no couplings it goes on with the training of that model.
+    source and no couplings it continues the training of that model.
 
     Args:
         sources: paths of models or of runs, each with fields of its own.
@@ -29,8 +29,8 @@ class CoupledModel(ModelSource):
         freeze: patterns of the paths of weights that are not trained.
 
     Raises:
-        UserError: if there is no source; and, when the architecture is asked for, where models
-            share a field, differ in how they encode, or a field is not there.
+        UserError: if `sources` is empty; and, when the architecture is asked for, if models
+            share a field, differ in how they encode, or a field is missing.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class CoupledModel(ModelSource):
         self.loss_weights = loss_weights
         self.freeze = tuple(freeze)
         if not self.sources:
-            raise UserError("CoupledModel.sources names no model; give one or more.")
+            raise UserError("CoupledModel.sources is empty; give one or more models.")
 
     @functools.cached_property
     def saved(self) -> list[SavedModel]:

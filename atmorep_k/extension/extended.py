@@ -95,21 +95,21 @@ class ExtendedModel(ModelSource):
         saved, name = self.saved[0], self.field.name
         if name in saved.names:
             raise UserError(
-                f"{saved.path} has the field {name!r} already (fields: {', '.join(saved.names)}); "
-                f"take it out first:  atmorep-k remove-field {saved.path} {name} --output FILE"
+                f"{saved.path} already has the field {name!r} (fields: {', '.join(saved.names)}); "
+                f"remove it first:  atmorep-k remove-field {saved.path} {name} --output FILE"
             )
         for other in self.field.couplings:
             if other not in saved.names:
                 raise unknown(f"field that {name!r} attends to", other, saved.names)
         if self.couple == "none" and self.field.couplings:
             raise UserError(
-                f"ExtendedModel.couple = 'none' lets {name!r} stand alone, but its couplings are "
+                f"ExtendedModel.couple = 'none' leaves {name!r} uncoupled, but its couplings are "
                 f"{list(self.field.couplings)}; choose one of the two."
             )
         if self.couple != "none" and self.coupler is None and not _has_coupler(saved.architecture):
             raise UserError(
-                f"{saved.path} has no couplings, so ExtendedModel.coupler must say how the new "
-                f"ones are made: @CrossFieldAttention(), say."
+                f"{saved.path} has no couplings, so ExtendedModel.coupler must define the new "
+                f"ones, for instance @CrossFieldAttention()."
             )
 
     @property
@@ -155,7 +155,7 @@ class ExtendedModel(ModelSource):
             model: the whole model, built.
 
         Raises:
-            UserError: if the field that was named has other sizes, or is not there.
+            UserError: if the named field differs in size or does not exist.
         """
         fitting = [n for n in self.saved[0].names if _fits(model, n, self.field.name)]
         if self.like in (None, "any"):
@@ -165,8 +165,8 @@ class ExtendedModel(ModelSource):
             raise unknown("field in ExtendedModel.like", self.like, self.saved[0].names)
         if name not in fitting:
             raise UserError(
-                f"{self.field.name!r} cannot start like {name!r}: their encoders or decoders have "
-                f"other sizes; give it the same embed_dim and parts, or set ExtendedModel.like "
+                f"{self.field.name!r} cannot start like {name!r}: their encoders or decoders "
+                f"differ in size; give it the same embed_dim and parts, or set ExtendedModel.like "
                 f"= None."
             )
         return name
@@ -174,11 +174,11 @@ class ExtendedModel(ModelSource):
     def summary(self, model: AtmoRep) -> list[str]:
         """Return lines that say what was taken, what is new, what is frozen and what is run."""
         lines, like = super().summary(model), self.likeness(model)
-        how = f"as that of {like}, but for tokenizer and tail" if like else "at random"
+        how = f"as that of {like}, except for tokenizer and tail" if like else "at random"
         return [*lines, f"start    the network of {self.field.name} starts {how}"]
 
     def alone(self) -> AtmoRep:
-        """Return the model of the new field by itself, with the same components; not built."""
+        """Return the model of the new field alone, with the same components; not built."""
         whole, name = self.architecture, self.field.name
         common = {role: whole.templates.of(role, name) for role in whole.templates}
         return AtmoRep(

@@ -68,7 +68,7 @@ def prove(
         new: file of the model after.
         fields: names of the fields that were there before.
         dataset: opened for the fields of the new model.
-        masking: what is hidden of the windows that are predicted.
+        masking: what is masked in the windows that are predicted.
         seed: of the windows.
     """
     from atmorep_k.saved.loading import load_model
@@ -146,7 +146,7 @@ def _compare(source: Any, task: Any, run: RunDirectory) -> None:
     try:
         other.run(alone, f"# {name} alone, with the settings of ../config.gin for the same time.\n")
     except Interrupted as stopped:
-        message = f"stopped while {name} trained alone, which a resumed run starts again."
+        message = f"stopped while {name} was training alone; a resumed run starts that part again."
         raise Interrupted(message, stopped.exit_code) from None
     rows = _rows(run.scores, alone.scores, name)
     _write(run.path / "comparison.json", rows)

@@ -46,7 +46,7 @@ def without(saved: SavedModel, name: str) -> AtmoRep:
     """Return the architecture of a saved model without a field, not built.
 
     Raises:
-        UserError: if the field is not there, or nothing would be left to predict.
+        UserError: if the field does not exist, or nothing would be left to predict.
     """
     model = saved.architecture
     if name not in saved.names:
@@ -99,7 +99,7 @@ def _report(source: AtmoRep, reduced: AtmoRep, name: str) -> list[str]:
     left = ", ".join(f.name for f in reduced.fields)
     lines = [
         f"removed  {name}: {gone:,} weights",
-        f"left     {left}: {count(reduced.weights):,} weights, as they were",
+        f"left     {left}: {count(reduced.weights):,} weights, unchanged",
     ]
     if readers := [f.name for f in source.fields if name in f.couplings]:
         lines.append(f"changed  {', '.join(readers)} read {name} and now predict without it")

@@ -72,7 +72,7 @@ def check_one_kind(saved: Sequence[SavedModel]) -> None:
     """Check that models can be one: no field twice, the same hours, the same ways.
 
     Raises:
-        UserError: if they cannot; names the two and what differs.
+        UserError: if they cannot be joined; names the two and what differs.
     """
     first = saved[0]
     owner: dict[str, SavedModel] = {}
@@ -81,7 +81,7 @@ def check_one_kind(saved: Sequence[SavedModel]) -> None:
             if name in owner:
                 raise UserError(
                     f"{owner[name].path} and {other.path} both have the field {name!r}; "
-                    f"each may come once."
+                    f"each field may come from one model only."
                 )
             owner[name] = other
         for what in ("encode", "dtype"):

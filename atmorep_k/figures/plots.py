@@ -27,7 +27,7 @@ COLOURS = {
 }
 RED = "#D55E00"
 TASK_TITLES = {
-    "masked": "Random tokens hidden",
+    "masked": "Random tokens masked",
     "forecast": "Forecast",
     "interpolate": "Interpolation in time",
     "infill": "Infilling of a block",

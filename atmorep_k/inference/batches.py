@@ -50,12 +50,12 @@ def stacked(samples: list, batch_size: int) -> Arrays:
 
 
 def hidden_tokens(field, sample) -> tuple[np.ndarray, np.ndarray]:
-    """Returns index and weight (level, masked) of the hidden tokens of a window."""
+    """Returns index and weight (level, masked) of the masked tokens of a window."""
     return sample.inputs[f"{field.name}/masked_index"], sample.weights[field.name]
 
 
 def hidden_points(field, index: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Returns which points (level, time, lat, lon) of a window are hidden; see `scatter`."""
+    """Returns which points (level, time, lat, lon) of a window are masked; see `scatter`."""
     level, slot = np.nonzero(weight > 0)
     hidden = np.zeros((len(field.levels), field.tokens_per_level, field.token_values), bool)
     hidden[level, index[level, slot]] = True
@@ -75,7 +75,7 @@ def scatter(
 
     Returns:
         `hidden` bool (level, time, lat, lon), and the members (member, level, time, lat, lon), 0
-        where nothing was hidden.
+        where nothing was masked.
     """
     level, slot = np.nonzero(weight > 0)
     token = index[level, slot]

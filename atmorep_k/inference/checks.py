@@ -1,4 +1,4 @@
-"""What is checked before a prediction begins: fields, grids and windows."""
+"""Checks before a prediction begins: fields, grids and windows."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def written_fields(model: Model, names: Sequence[str] | None) -> list[FieldSpec]
     """Returns the `FieldSpec`s that are written: those named, in the order of the model, or all.
 
     Raises:
-        UserError: where a name is not that of a predicted field, no field is left, or their windows
+        UserError: if a name is not that of a predicted field, no field is left, or their windows
             differ, so that one file cannot hold them.
     """
     predicted = [f.name for f in model.predicted]
@@ -53,7 +53,7 @@ def check_grid(
         positions: the windows.
 
     Raises:
-        UserError: where a store has not all windows, or grids or kinds of levels differ; names
+        UserError: if a store has not all windows, or grids or kinds of levels differ; names
             fields that can be written.
     """
     reference = [dataset.coordinates(p) for p in positions]
@@ -65,13 +65,13 @@ def check_grid(
     for field in written:
         kinds = {_kind_of_levels(dataset.store_of(f.name), f) for f in (written[0], field)} - {None}
         if len(kinds) > 1:
-            raise _beside(written[0], field, "levels are of another kind")
+            raise _beside(written[0], field, "levels are of a different kind")
 
 
 def _beside(first: FieldSpec, field: FieldSpec, reason: str) -> UserError:
     return UserError(
-        f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose what is "
-        f"written, for instance --fields {first.name} (fields=[{first.name!r}])."
+        f"{field.name!r} cannot be written beside {first.name!r}, its {reason}; choose the "
+        f"fields to write, for instance --fields {first.name} (fields=[{first.name!r}])."
     )
 
 
@@ -101,7 +101,7 @@ def cover(
         region: (south, north, west, east) in degrees; None for the whole grid.
 
     Raises:
-        UserError: where the overlap exceeds half a window, or a window does not fit.
+        UserError: if the overlap exceeds half a window, or a window does not fit.
     """
     most = [n // 2 for n in field.num_tokens[1:]]
     if len(overlap) != 2 or any(

@@ -85,7 +85,7 @@ class Frame:
         return [*self.tiling.tiles(first), *(self.tiling.tiles(start)[0] for start in others)]
 
     def canvas(self, field, number: int) -> Canvas:
-        """Returns an empty canvas for a field of so many members."""
+        """Returns an empty canvas for a field with a number of members."""
         return Canvas(field, self.hours.shown, number, self.tiling.shape)
 
     def dataset(self, start: int, canvases: dict[str, Canvas], *, members, hidden) -> xr.Dataset:
@@ -119,7 +119,7 @@ class Frame:
         return {field.name: variable} if members else mean_and_spread(field.name, variable)
 
     def _hidden(self, field, values: np.ndarray) -> xr.Variable:
-        attributes = {"long_name": f"whether {field.name.replace('_', ' ')} was hidden"}
+        attributes = {"long_name": f"whether {field.name.replace('_', ' ')} was masked"}
         return self._variable(field, values, attributes, False, fill=False)
 
     def _variable(self, field, values, attributes, members: bool, fill=np.nan) -> xr.Variable:

@@ -38,7 +38,7 @@ def hidden_hours(
         written: those that the result is about, all with one window.
 
     Raises:
-        UserError: where nothing is visible before what is masked, or the masking does not suit
+        UserError: if nothing is visible before the masked hours, or the masking does not suit
             a field.
     """
     hidden = {f.name: _hidden_steps(masking, f) for f in fields if f.predicted}

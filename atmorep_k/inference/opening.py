@@ -31,7 +31,7 @@ def opened_model(
         stores: those of single fields.
 
     Raises:
-        UserError: where the model or a store does not exist; stores are checked before the
+        UserError: if the model or a store does not exist; stores are checked before the
             model is loaded.
     """
     paths = [store_path(path) for path in (store, *(stores or {}).values())]
@@ -57,7 +57,7 @@ def open_dataset(
     They are normalised by the statistics of the model, or by those of the stores.
 
     Raises:
-        UserError: where a store lacks what the model sees, or has it in other units or on another
+        UserError: if a store lacks what the model sees, or has it in other units or on another
             grid spacing than the model was trained on.
     """
     normalizers = dict(model.normalizers)
@@ -78,7 +78,7 @@ def _check_units(store: Store, field: str, model: Model) -> None:
     given, wanted = cf_units(store.variables[field].units), cf_units(trained)
     if given and wanted and given != wanted:
         raise UserError(
-            f"{field!r} is in {given} in {store.path}, and the model was trained on it in "
+            f"{field!r} is in {given} in {store.path}, but the model was trained on it in "
             f"{wanted}; make a store with 'atmorep-k data prepare', which converts units."
         )
 
@@ -93,8 +93,8 @@ def _check_spacing(store: Store, field: str, normalizer: Normalizer) -> None:
     if not np.allclose(given, trained, rtol=_SAME_SPACING):
         sizes = (" x ".join(f"{degrees:.3g}" for degrees in of) for of in (given, trained))
         raise UserError(
-            "the grid of {0} has {2} degrees (lat x lon), and the model was trained on {1!r} with "
-            "{3}; it knows no other spacing.".format(store.path, field, *sizes)
+            "the grid of {0} has {2} degrees (lat x lon), but the model was trained on {1!r} with "
+            "{3} and cannot use another spacing.".format(store.path, field, *sizes)
         )
 
 

@@ -35,7 +35,7 @@ def check_output(
         dim: a dimension that tells a directory that may be replaced from any other.
 
     Raises:
-        UserError: where its ending is unknown, it exists (and is not to be replaced) or the
+        UserError: if its ending is unknown, it exists (and is not to be replaced) or the
             place cannot be written.
     """
     files.check_output(output, overwrite, endings, "a prediction", lambda p: _is_ours(p, dim))

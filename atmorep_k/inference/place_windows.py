@@ -122,7 +122,7 @@ def around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:
         places: the places.
 
     Raises:
-        UserError: where a place lies outside the store, or a window does not fit.
+        UserError: if a place lies outside the store, or a window does not fit.
     """
     size, grid = field.window.shape[1:], (len(store.latitude), len(store.longitude))
     check_fit(size, grid, grid, None)

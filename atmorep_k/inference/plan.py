@@ -58,7 +58,7 @@ def prepare(
     output: Output,
     batch_size: int = 16,
 ) -> Prepared:
-    """Opens model and stores and checks that they fit what is wanted.
+    """Open model and stores and check that they fit the request.
 
     Args:
         model: a model, or the path of a saved one or of its run.
@@ -69,7 +69,7 @@ def prepare(
         batch_size: windows predicted at once.
 
     Raises:
-        UserError: where something does not fit.
+        UserError: if something does not fit.
     """
     if output.path is not None:
         check_output(Path(output.path), output.overwrite)

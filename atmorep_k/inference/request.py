@@ -1,4 +1,4 @@
-"""What is predicted, where, and where it goes: the arguments of `run`, and its answer."""
+"""The task, domain and output of a prediction: the arguments of `run`, and its result."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

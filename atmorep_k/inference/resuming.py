@@ -32,7 +32,7 @@ class PartialPrediction:
         done: times that are whole.
 
     Raises:
-        UserError: where that was made of something else.
+        UserError: if it was made from something else.
     """
 
     def __init__(self, output: Path, made_of: dict[str, Any], resume: bool):
@@ -45,17 +45,16 @@ class PartialPrediction:
             self._left = left[-1]
             self.done = self._checked(self._left)
         elif left:
-            log.warning(
-                "%s was left by a command that was stopped: continue it with --resume", left[-1]
-            )
+            log.warning("%s was left by a stopped command: resume it with --resume", left[-1])
 
     def _checked(self, left: Path) -> int:
         found = json.loads((left / _RECORD).read_text())
         before, now = found["made_of"], json.loads(json.dumps(self._made_of))
         if differing := [name for name in now if before.get(name) != now[name]]:
             raise UserError(
-                f"{left} cannot be resumed: it was made with another "
-                f"{' and another '.join(differing)}. Give the same command, or leave out --resume."
+                f"{left} cannot be resumed: it was made with a different "
+                f"{' and a different '.join(differing)}. Repeat the same command, "
+                f"or leave out --resume."
             )
         return found["done"]
 
@@ -64,7 +63,7 @@ class PartialPrediction:
         """Gives the directory to write into, with the times that are done.
 
         Raises:
-            UserError: where the disk is full or the place is not writable.
+            UserError: if the disk is full or the place is not writable.
         """
         self._folder = self.output.with_name(f".partial-{os.getpid()}-{self.output.name}")
         values = self._folder / _VALUES
@@ -88,7 +87,7 @@ class PartialPrediction:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def note(self, done: int) -> None:
-        """Writes down that so many times are whole."""
+        """Record how many times are complete."""
         text = json.dumps({"done": done, "made_of": self._made_of})
         write_whole(self._folder / _RECORD, lambda partial: partial.write_text(text))
 

@@ -33,7 +33,7 @@ def run(
         progress: called with the number of windows predicted so far, and of all.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
     plan = prepare(model, times, task, domain, output, batch_size)
     partial = partial_of(

@@ -18,7 +18,7 @@ def parse_times(times: Sequence[Any]) -> np.ndarray:
     """Returns times (datetime64 or text such as `2021-02-10T06`) ascending, each once.
 
     Raises:
-        UserError: where none is given, or one is not valid.
+        UserError: if none is given, or one is not valid.
     """
     if not len(times):
         raise UserError("at least one time must be given.")
@@ -85,7 +85,7 @@ def window_starts(
         `(time,)` indices, ascending.
 
     Raises:
-        UserError: where no time is given, or one or its window is not in a store.
+        UserError: if no time is given, or one or its window is not in a store.
     """
     first = written[0]
     needs = sorted(_needs(dataset, fields, hours), key=lambda need: need.window != first.window)
@@ -120,14 +120,14 @@ def _check_window(need: _Need, time: np.datetime64, end: np.datetime64) -> None:
     if needed[0] < store.time[0]:
         raise UserError(
             f"{iso(time)} is too early: {length} would begin before {store.path} does, at "
-            f"{iso(store.time[0])}; the first time possible is "
+            f"{iso(store.time[0])}; the first possible time is "
             f"{iso(store.time[0] + (time - needed[0]))}."
         )
     if needed[-1] > store.time[-1]:
         why = f" ({need.input_only!r} is input only)" if need.input_only else ""
         raise UserError(
             f"{iso(time)} is too late: {length} needs values{why} after {store.path} ends, at "
-            f"{iso(store.time[-1])}; the last time possible is "
+            f"{iso(store.time[-1])}; the last possible time is "
             f"{iso(store.time[-1] - (needed[-1] - time))}."
         )
     missing = needed[~np.isin(needed, store.time)]

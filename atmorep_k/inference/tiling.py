@@ -179,7 +179,7 @@ def tile(
         unit: what the points are called in a message.
 
     Raises:
-        UserError: where a window does not fit, or the overlap is out of range.
+        UserError: if a window does not fit, or the overlap is out of range.
     """
     for name, points, whole in zip(("lat", "lon"), overlap, size, strict=True):
         if not 0 <= points <= whole // 2:

@@ -41,7 +41,7 @@ class Variants:
             prediction) -> inputs of the same shapes; it must not change those it is given.
         combine: function (variant -> its prediction of one time with all members; the unchanged
             one is `""`), (whether members are wanted) -> what takes their place. None, where
-            there are no changes: the unchanged prediction.
+            empty: only the unchanged prediction.
     """
 
     changes: Mapping[str, Callable[[Arrays, np.datetime64], Arrays]] = dataclasses.field(

@@ -21,7 +21,7 @@ from atmorep_k.registry import clone, component
 
 @component("model")
 class AtmoRep(KerasFile, keras.Model):
-    """Probabilistic transformer of atmospheric fields, p(hidden tokens | visible tokens, place).
+    """Probabilistic transformer of atmospheric fields, p(masked tokens | visible tokens, place).
 
     Lessig et al. 2023, arXiv:2308.13280. Each component given here is a template: the model makes
     one of its kind for every field, with the sizes that the field asks for.
@@ -36,11 +36,11 @@ class AtmoRep(KerasFile, keras.Model):
         tail: predicts an ensemble of values for the masked tokens.
         normalizer: makes values of a field comparable, and undoes it.
         coupler: lets a field attend to another; needed where a field has couplings.
-        first_guess: what stands in for the values of hidden tokens, and what the members depart
+        first_guess: what stands in for the values of masked tokens, and what the members depart
             from; None: 0, the climatology.
-        encode: `"all"` tokens, or only those that are `"visible"`: hidden ones then enter at the
+        encode: `"all"` tokens, or only those that are `"visible"`: masked ones then enter at the
             decoder, which makes training with high masking ratios cheap (He et al. 2022,
-            arXiv:2111.06377). With `"apart"` the decoder has the hidden ones only, which look back
+            arXiv:2111.06377). With `"apart"` the decoder has the masked ones only, which look back
             at the encoder by its cross attention alone (Fu et al. 2024, arXiv:2401.14391).
         parts: field -> role (`"encoder"`, ...) -> component that this field has of its own.
         freeze: patterns of the paths of weights that are not trained, see
@@ -52,7 +52,7 @@ class AtmoRep(KerasFile, keras.Model):
         output: {field: (batch, level, masked, member, value)}, normalised values
 
     Raises:
-        UserError: where fields repeat or see different hours, a coupled field is missing, or
+        UserError: if fields repeat or see different hours, a coupled field is missing, or
             nothing is predicted; and, when it is built, for a pattern that freezes nothing.
     """
 
@@ -113,7 +113,7 @@ class AtmoRep(KerasFile, keras.Model):
                     raise unknown(f"field that {field.name!r} attends to", other, names)
             if field.couplings and self.templates.of("coupler", field.name) is None:
                 raise UserError(
-                    f"field {field.name!r} attends to others, but AtmoRep.coupler is None."
+                    f"field {field.name!r} attends to others, but AtmoRep.coupler is not set."
                 )
         if not self.predicted:
             raise UserError(f"none of the fields {names} is predicted.")
@@ -134,7 +134,7 @@ class AtmoRep(KerasFile, keras.Model):
 
         Args:
             field: name of the field.
-            function: takes the states; makes layers if there are none.
+            function: takes the states; makes layers if none exist.
             states: arrays, or lists and dicts of them, that gradients flow through.
         """
         return function(*states)
@@ -156,13 +156,13 @@ class AtmoRep(KerasFile, keras.Model):
         self.set_freeze(self.freeze)
 
     def set_freeze(self, patterns: Sequence[str]) -> None:
-        """Freezes exactly the weights that patterns match; compile anew to train the others.
+        """Freezes exactly the weights that patterns match; compile again to train the others.
 
         Args:
             patterns: see `atmorep_k.backend.weight_paths`.
 
         Raises:
-            UserError: where one of them matches no weight.
+            UserError: if one of them matches no weight.
         """
         check(patterns, [within(w.path) for w in self.weights], "weight to freeze")
         self.freeze = tuple(patterns)
@@ -194,7 +194,7 @@ class AtmoRep(KerasFile, keras.Model):
         }
 
     def embed(self, inputs, wanted):
-        """Returns field -> embedded tokens, of the fields that predictions of others read, too.
+        """Return field -> embedded tokens, also of the fields that predictions of others read.
 
         Args:
             inputs: of the model.
@@ -217,7 +217,7 @@ class AtmoRep(KerasFile, keras.Model):
             wanted: names of the fields to predict; the encoders of others are run as far as these
                 read them. None: all encoders are run to their end.
 
-        Where the inputs name no masked tokens, nothing is hidden and all tokens are encoded.
+        Where the inputs name no masked tokens, nothing is masked and all tokens are encoded.
         """
         wanted = list(embedded) if wanted is None else wanted
         if self.encode == "all" or not any(name.endswith("/masked_index") for name in inputs):
@@ -254,7 +254,7 @@ class AtmoRep(KerasFile, keras.Model):
         """Takes an optimiser and an ensemble loss (`compute_loss` applies it field by field).
 
         Raises:
-            UserError: where all weights are frozen.
+            UserError: if all weights are frozen.
         """
         super().compile(optimizer=optimizer, **kwargs)
         self.objective = loss

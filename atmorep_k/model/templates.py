@@ -24,7 +24,7 @@ class Templates(Mapping):
     """Role -> component of a model; single fields may have components of their own.
 
     No dict and no attribute of the model: Keras would track the templates as layers, find them
-    never built, and trace the whole model anew in each call of `fit` or `train_on_batch`.
+    never built, and trace the whole model again in each call of `fit` or `train_on_batch`.
 
     Args:
         common: role -> component of all fields; None where there is none.

@@ -1,4 +1,4 @@
-"""Where tokens are: which of them a model sees, and at what latitudes they lie."""
+"""Places of tokens: which of them a model sees, and at what latitudes they lie."""
 
 import numpy as np
 from keras import ops
@@ -17,7 +17,7 @@ def visible_first(masked, tokens_per_level: int):
     Returns:
         Indices of the visible tokens (batch, level * visible) in the sequence of all levels, and a
         dict with those of the `"hidden"` ones (batch, level * masked) and the `"order"` (batch,
-        token) that puts visible and hidden ones, one behind the other, back into their places.
+        token) that puts visible and masked ones, one behind the other, back into their places.
     """
     levels, slots = masked.shape[1], masked.shape[2]
     length = levels * tokens_per_level

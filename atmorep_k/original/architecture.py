@@ -71,7 +71,7 @@ def build_model(settings: Settings, layout: Layout, provenance: dict | None = No
         provenance: what the model is to remember.
 
     Raises:
-        UserError: where no model of ours fits the settings.
+        UserError: if no model of ours fits the settings.
     """
     couplings = any(field.couplings for field in settings.fields)
     return AtmoRep(

@@ -74,14 +74,14 @@ def open_run(source: Path, epoch: int | None = None) -> Run:
         epoch: take the weights of this epoch; None for those without a number, or else the last.
 
     Raises:
-        UserError: where a file is missing, or is not what it should be; or without PyTorch.
+        UserError: if a file is missing, or is not what it should be; or without PyTorch.
     """
     source = Path(source)
     if not source.exists():
         names = (
             [p.name for p in source.absolute().parent.iterdir()] if source.parent.is_dir() else []
         )
-        raise UserError(f"there is no {source}{nearest(source.name, names)}")
+        raise UserError(f"{source} does not exist{nearest(source.name, names)}")
     directory = source if source.is_dir() else source.parent
     name, json_file = _find_json(source, directory)
     settings = read_settings(json_file)
@@ -102,7 +102,7 @@ def _find_json(source: Path, directory: Path) -> tuple[str, Path]:
             )
         found = {run: path for run, path in found.items() if run == match["run"]}
         if not found:
-            raise UserError(f"there is no model_id{match['run']}.json beside {source}.")
+            raise UserError(f"no model_id{match['run']}.json beside {source}.")
     if len(found) != 1:
         listed = ", ".join(sorted(found)) or "none"
         raise UserError(f"{directory} must hold one file model_id<run>.json; found: {listed}.")
@@ -117,7 +117,7 @@ def _whole_file(directory: Path, name: str, epoch: int | None) -> Path | None:
             epochs[None if match["epoch"] is None else int(match["epoch"])] = path
     numbers = sorted(e for e in epochs if e is not None)
     if epoch is not None and epoch not in epochs:
-        raise UserError(f"run {name} has no weights of epoch {epoch}; there are: {numbers}.")
+        raise UserError(f"run {name} has no weights of epoch {epoch}; it has epochs {numbers}.")
     if epoch is None and None not in epochs and numbers:
         epoch = numbers[-1]
     return epochs.get(epoch)
@@ -127,7 +127,7 @@ def read_state(file: Path) -> State:
     """Reads a file of weights; large arrays stay on the disk until they are asked for.
 
     Raises:
-        UserError: where PyTorch is missing, or the file is damaged or holds something else.
+        UserError: if PyTorch is missing, or the file is damaged or holds something else.
     """
     try:
         import torch
@@ -138,20 +138,20 @@ def read_state(file: Path) -> State:
         state = torch.load(file, map_location="cpu", weights_only=True, mmap=mapped or None)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{file} holds other Python objects than weights, or is damaged; it is not opened."
+            f"{file} holds Python objects other than weights, or is damaged; it was not opened."
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
-            f"{file} ({file.stat().st_size:,} bytes) cannot be read, it may be cut short: {reason}."
+            f"{file} ({file.stat().st_size:,} bytes) cannot be read and may be truncated: {reason}."
         ) from error
     is_state = isinstance(state, Mapping) and all(
         isinstance(k, str) and isinstance(v, torch.Tensor) for k, v in state.items()
     )
     if not is_state or not state:
         raise UserError(
-            f"{file} holds no weights by name but a {type(state).__name__}; the original writes "
-            f"a state dict."
+            f"{file} should hold weights by name, not a {type(state).__name__}; the original "
+            f"writes a state dict."
         )
     return {key: Array(tuple(t.shape), file, t.detach()) for key, t in state.items()}
 

@@ -66,7 +66,7 @@ def describe(model: AtmoRep) -> tuple[dict[str, Any], Settings, Layout]:
     """Returns the contents of a JSON file for a model, what they mean, and the layout it needs.
 
     Raises:
-        UserError: where the original cannot express the model; names the part and option.
+        UserError: if the original cannot express the model; names the part and option.
     """
     values = _values(model)
     settings = parse_settings(values, f"the model {model.name!r}")
@@ -162,11 +162,11 @@ def _check_same(model: AtmoRep, other: AtmoRep) -> None:
     if parts := model.templates.parts:
         raise UserError(
             f"the original cannot express AtmoRep.parts: all its fields have the same components, "
-            f"{', '.join(sorted(parts))} has others."
+            f"but {', '.join(sorted(parts))} has others."
         )
     if model.templates["first_guess"] is not None:
         raise UserError(
-            "the original cannot express AtmoRep.first_guess: its members depart from 0."
+            "the original cannot express AtmoRep.first_guess: its members start from 0."
         )
     for role in _ROLES:
         ours, theirs = model.templates[role], other.templates[role]

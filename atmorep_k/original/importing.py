@@ -30,7 +30,7 @@ def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tupl
         The model, and what became of every weight.
 
     Raises:
-        UserError: where a file is missing or damaged, settings describe no model, or weights and
+        UserError: if a file is missing or damaged, settings describe no model, or weights and
             settings do not fit; nothing is dropped silently.
     """
     source = one_source([open_run(Path(path), epoch) for path in sources])
@@ -67,7 +67,7 @@ def find_layout(source: Source) -> Layout:
     """Returns the layout of the weights.
 
     Raises:
-        UserError: where fields of an axial model differ in the size of their heads.
+        UserError: if fields of an axial model differ in the size of their heads.
     """
     settings, layout = source.settings, current_layout(source.settings)
     if settings.encoder_att_type == "dense":
@@ -102,7 +102,7 @@ def fill(model: AtmoRep, source: Source, layout: Layout) -> list[Fate]:
     """Gives a built model the weights of its source, and says what became of each.
 
     Raises:
-        UserError: where a weight is missing, is too many or has another shape.
+        UserError: if a weight is missing, unexpected or differs in shape.
     """
     found = pieces(model, source.settings, layout)
     expected = {piece.key: piece.shape for piece in found}
@@ -139,7 +139,7 @@ def _check_names(source: Source, needed: set[str], expected: set[str]) -> None:
         file = source.state[unknown[0]].file
         raise UserError(
             f"{file} holds {unknown[0]!r}{_more(unknown)}, which no part of the model of "
-            f"{source.settings.source} takes."
+            f"{source.settings.source} uses."
         )
 
 

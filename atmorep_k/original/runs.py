@@ -55,7 +55,7 @@ def one_source(runs: Sequence[Run]) -> Source:
     """Puts runs side by side; each keeps the couplings that it has.
 
     Raises:
-        UserError: where they share a field, or differ in an option, the window or the layout.
+        UserError: if they share a field, or differ in an option, the window or the layout.
     """
     cleaned = [_clean(run) for run in runs]
     first = runs[0].settings

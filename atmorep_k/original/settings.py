@@ -115,30 +115,30 @@ def read_settings(path: Path) -> Settings:
     """Reads `model_id<run>.json`.
 
     Raises:
-        UserError: where the file is no such JSON or describes no model that can be built.
+        UserError: if the file is not such JSON or describes a model that cannot be built.
     """
     try:
         values = json.loads(path.read_text())
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from error
     except ValueError as error:
-        raise UserError(f"{path} is no JSON file: {error}.") from error
+        raise UserError(f"{path} is not a JSON file: {error}.") from error
     return parse_settings(values, str(path))
 
 
 def parse_settings(values: Any, source: str) -> Settings:
-    """Returns the settings that the values of a JSON file stand for.
+    """Return the settings that a JSON file holds.
 
     Args:
         values: the decoded file.
         source: what to call it in messages.
 
     Raises:
-        UserError: where an option is missing, of a wrong kind, or describes no model.
+        UserError: if an option is missing, of a wrong kind, or describes no model.
     """
     if not isinstance(values, Mapping) or "fields" not in values:
         raise UserError(
-            f"{source} has no 'fields': it is no configuration of the original AtmoRep."
+            f"{source} has no 'fields': it is not a configuration of the original AtmoRep."
         )
     fields = tuple(_field(entry, source) for entry in _entries(values["fields"], "fields", source))
     options = {name: _option(values, name, source) for name in (*_REQUIRED, *DEFAULTS)}
@@ -230,13 +230,13 @@ def _check(settings: Settings) -> None:
         kind = getattr(settings, name)
         if kind not in ATTENTION_TYPES:
             raise UserError(
-                f"{source}: {name} {kind!r} is no attention type"
+                f"{source}: {name} {kind!r} is not an attention type"
                 f"{nearest(str(kind), ATTENTION_TYPES)} Allowed: {', '.join(ATTENTION_TYPES)}."
             )
     if settings.size_token_info != TOKEN_INFO_SIZE:
         raise UserError(
             f"{source}: size_token_info is {settings.size_token_info}; tokens are described by "
-            f"{TOKEN_INFO_SIZE} numbers, a model of others cannot be opened."
+            f"{TOKEN_INFO_SIZE} numbers, and a model with any other size cannot be opened."
         )
     shared = min(settings.encoder_num_layers, settings.decoder_num_layers)
     if int((shared - 1) * settings.decoder_cross_att_rate) > settings.encoder_num_layers - 1:
@@ -246,7 +246,7 @@ def _check(settings: Settings) -> None:
         )
     if settings.learnable_mask:
         raise UserError(
-            f"{source}: learnable_mask is true; only models that hide tokens by 0 can be opened."
+            f"{source}: learnable_mask is true; only models that mask tokens with 0 can be opened."
         )
     names = [f.name for f in settings.fields]
     if len(set(names)) < len(names):

@@ -82,7 +82,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
         The new directory.
 
     Raises:
-        UserError: where the original cannot express the model (says which part), the directory is
+        UserError: if the original cannot express the model (says which part), the directory is
             there already, or PyTorch is missing.
     """
     try:
@@ -92,7 +92,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
     values, settings, layout = describe(model)
     target = Path(directory) / f"id{run}"
     if target.exists():
-        raise UserError(f"{target} exists; choose another run id or directory.")
+        raise UserError(f"{target} already exists; choose another run id or directory.")
     found = pieces(model, settings, layout)
     arrays = dict(original_arrays(found, lambda variable: ops.convert_to_numpy(variable.value)))
     state = {key: torch.from_numpy(array) for key, array in _completed(arrays, settings).items()}

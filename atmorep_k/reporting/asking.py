@@ -43,7 +43,7 @@ class Asking:
         """Returns the pictures of `point` and `attention` for the model of a run.
 
         Raises:
-            UserError: where model, store, time and places do not fit.
+            UserError: if model, store, time and places do not fit.
         """
         model, _ = opened_model(path, self.store, self.stores)
         known = open_store(store_path(self.store))
@@ -85,7 +85,7 @@ class Asking:
         at = " ".join(f"--at {p.latitude:g} {p.longitude:g}" for p in places)
         others = "".join(f" --store-of {f}={s}" for f, s in (self.stores or {}).items())
         line = f"atmorep-k {task} {path} --store {self.store}{others} --time {time} {at} {ending}"
-        return blocks.commands(line, before="The numbers behind it are written by")
+        return blocks.commands(line, before="This command writes the numbers behind it:")
 
 
 def _last_time(model: Model, store: Store) -> str:

@@ -1,4 +1,4 @@
-"""What stands in a section of a page: each kind of block has a template of the same name.
+"""The blocks in a section of a page: each kind has a template of the same name.
 
 A block is plain data; its template escapes all text, which may come from anybody's files.
 """

@@ -35,7 +35,7 @@ def evaluation_chapter(path: Path) -> Chapter:
     """Returns what there is to tell of a directory of scores.
 
     Raises:
-        UserError: where a file in it cannot be read.
+        UserError: if a file in it cannot be read.
     """
     about = read_json(path / "summary.json")
     scores = evaluation_scores(path / "scores.csv", str(about.get("task") or ""))
@@ -83,12 +83,12 @@ def _maps(about: dict[str, Any]) -> Section:
     title = "Maps"
     for what, path in (("prediction", prediction), ("store", truth)):
         if not path.name or not path.exists():
-            said = f"Maps need the {what}, which is not at {path} any more."
+            said = f"Maps need the {what}, but {path} no longer exists."
             return Section(title, [blocks.prose(said)])
     try:
         shown = evaluation_maps(prediction, truth, list(about.get("fields") or {}))
     except UserError as error:
-        return Section(title, [blocks.prose(f"There are no maps: {error}")])
+        return Section(title, [blocks.prose(f"No maps: {error}")])
     return Section(title, [blocks.pictures(shown)])
 
 

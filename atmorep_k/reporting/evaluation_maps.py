@@ -29,7 +29,7 @@ def evaluation_maps(prediction: Path, truth: Path, fields: Sequence[str]) -> lis
         fields: their names.
 
     Raises:
-        UserError: where prediction or store cannot be read, or no longer fit.
+        UserError: if prediction or store cannot be read, or no longer fit.
     """
     opened, store = open_forecast(prediction), open_store(truth)
     lines = coastlines_of([store])

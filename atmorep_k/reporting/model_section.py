@@ -13,7 +13,7 @@ _HEADS = ("field", "levels", "window", "tokens", "token size", "channels", "weig
 _ENCODED = {
     "all": "all tokens",
     "visible": "visible tokens",
-    "apart": "visible tokens; masked ones are decoded apart",
+    "apart": "visible tokens; masked ones are decoded separately",
 }
 
 
@@ -21,7 +21,7 @@ def model_section(path: Path) -> Section:
     """Returns fields, sizes, components and the diagram of a saved model.
 
     Raises:
-        UserError: where it cannot be read.
+        UserError: if it cannot be read.
     """
     told = describe(path)
     rows = {

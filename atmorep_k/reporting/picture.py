@@ -37,7 +37,7 @@ class Picture:
         """Returns the picture in a file, made smaller where it is larger than `MOST_PIXELS`.
 
         Raises:
-            UserError: where it cannot be read.
+            UserError: if it cannot be read.
         """
         try:
             return cls.of_bytes(Path(path).read_bytes(), alt, **options)

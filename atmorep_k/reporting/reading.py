@@ -30,12 +30,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """Returns the object in a JSON file.
 
     Raises:
-        UserError: where there is none.
+        UserError: if it cannot be read, or does not hold an object.
     """
     with _understood(path):
         found = json.loads(path.read_text())
         if not isinstance(found, dict):
-            raise ValueError("it holds no object")
+            raise ValueError("it is not a JSON object")
         return found
 
 
@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
     """Returns the text of a file.
 
     Raises:
-        UserError: where it cannot be read.
+        UserError: if it cannot be read.
     """
     with _understood(path):
         return path.read_text()
@@ -53,7 +53,7 @@ def run_scores(path: Path) -> list[Score]:
     """Returns the scores in a `scores.json`, see docs/scores.md.
 
     Raises:
-        UserError: where it is none.
+        UserError: if the file cannot be read as one.
     """
     with _understood(path):
         return [
@@ -78,7 +78,7 @@ def evaluation_scores(path: Path, task: str) -> list[Score]:
     """Returns the scores in a `scores.csv` of `evaluate`, see docs/tasks.md.
 
     Raises:
-        UserError: where it is none.
+        UserError: if the file cannot be read as one.
     """
     with _understood(path), path.open(newline="") as file:
         return [

@@ -44,7 +44,7 @@ def report(
         The path of the page.
 
     Raises:
-        UserError: where a path is nothing to report, a file is broken, or the page cannot be
+        UserError: if a path cannot be reported, a file is broken, or the page cannot be
             written.
     """
     found = [Path(p) for p in ([paths] if isinstance(paths, str | Path) else paths)]
@@ -68,11 +68,11 @@ def _check(path: Path) -> None:
     if not path.exists():
         above = path.absolute().parent
         names = [p.name for p in above.iterdir()] if above.is_dir() else []
-        raise UserError(f"there is no {path}{nearest(path.name, names)}")
+        raise UserError(f"{path} does not exist{nearest(path.name, names)}")
     if not (is_run(path) or is_evaluation(path) or is_task_output(path)):
         raise UserError(
-            f"{path} is nothing to report: no run (it has no config.gin), no evaluation (no "
-            f"scores.csv and summary.json), and no prediction with its pictures beside it."
+            f"{path} cannot be reported: it is not a run (no config.gin), an evaluation (no "
+            f"scores.csv and summary.json) or a prediction with its pictures beside it."
         )
 
 
@@ -88,7 +88,7 @@ def _asking(paths: list[Path], store: str | None, stores, time, places):
             raise UserError("other stores, a time and places need a store: give one with --store.")
         return None
     if not any(is_run(path) and RunDirectory(path).model.is_file() for path in paths):
-        raise UserError("a store is for the model of a finished run, and none is given.")
+        raise UserError("a store is used only with a finished run, and no run is given.")
     from atmorep_k.reporting.asking import Asking
 
     return Asking(store, stores, time, places)

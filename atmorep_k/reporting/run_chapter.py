@@ -27,7 +27,7 @@ def run_chapter(path: Path, asked: list[Section]) -> Chapter:
             to come by them.
 
     Raises:
-        UserError: where a file of the run cannot be read.
+        UserError: if a file of the run cannot be read.
     """
     run = RunDirectory(path)
     told, record = describe_run(path), read_json(run.record)
@@ -73,7 +73,7 @@ def _gained(scores: list[Score]) -> str:
 
 def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
     if not told["step"]:
-        return [blocks.prose("No step is written yet.")]
+        return [blocks.prose("No steps have been written yet.")]
     held_out = told["val_loss"]
     rows = {
         "Steps": f"{told['step']:,}" + (f" of {told['steps']:,}" if told["steps"] else ""),
@@ -98,7 +98,7 @@ def _training(run: RunDirectory, told: dict[str, Any]) -> list[blocks.Block]:
 
 def _score_sections(path: Path, scores: list[Score], finished: bool) -> list[Section]:
     if not scores:
-        when = "its configuration asks for none" if finished else "they come at the end of a run"
+        when = "the configuration has no scoring" if finished else "they come at the end of a run"
         return [Section("Scores beside baselines", [blocks.prose(f"No scores: {when}.")])]
     total = [s for s in scores if s.lead is None]
     shown = [*cards(total, _CARDS, by_task), _numbers(total), *_bars(path)]
@@ -160,7 +160,7 @@ def _in_words(name: str) -> str:
 
 def _how_to_ask(path: Path, finished: bool) -> blocks.Block:
     if not finished:
-        return blocks.prose("They need a model that is trained.")
+        return blocks.prose("They need a trained model.")
     return blocks.commands(
         f"atmorep-k report {path} --store STORE --overwrite",
         before="With a store, the page also has members at places and what a token attends to:",
@@ -187,7 +187,7 @@ def _provenance(run: RunDirectory, record: dict[str, Any]) -> list[blocks.Block]
     return [
         blocks.facts({k: v for k, v in rows.items() if v is not None}),
         *([blocks.facts(timings)] if timings else []),
-        blocks.folded("Configuration: config.gin, which runs again as it is", [config]),
+        blocks.folded("Configuration: config.gin, which can be run again as it is", [config]),
     ]
 
 

@@ -15,7 +15,7 @@ class Score(NamedTuple):
         model: "ensemble", "prediction", or a baseline.
         name: of the score, such as "rmse".
         value: NaN where it is not finite.
-        low: end of the 95 % interval; NaN where there is none.
+        low: end of the 95 % interval; NaN if it has no interval.
         high: likewise.
         units: of the value.
     """

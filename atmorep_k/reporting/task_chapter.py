@@ -19,15 +19,15 @@ _SHOWN = {
 
 
 def is_task_output(path: Path) -> bool:
-    """Returns whether a path is the output of a task that was drawn, too."""
+    """Returns whether a path is the output of a task that also drew pictures."""
     return path.suffix in (".zarr", ".nc", ".csv") and path.exists() and plots_of(path).is_dir()
 
 
 def drawn(directory: Path) -> list[Picture]:
-    """Returns the pictures of a directory, none where there is none.
+    """Returns the pictures of a directory; an empty list if the directory is missing.
 
     Raises:
-        UserError: where one cannot be read.
+        UserError: if one cannot be read.
     """
     return [_picture(file) for file in sorted(directory.glob("*.png"), key=_order)]
 
@@ -50,7 +50,7 @@ def task_chapter(path: Path) -> Chapter:
     """Returns what there is to tell of an output and the pictures beside it.
 
     Raises:
-        UserError: where a file cannot be read.
+        UserError: if a file cannot be read.
     """
     sections = [Section("Pictures", [blocks.pictures(drawn(plots_of(path)))])]
     summary = ""

@@ -1,4 +1,4 @@
-"""A run on disk: its directory, its checkpoints, where it stands, and who is told of it."""
+"""A run on disk: its directory, its checkpoints, its status, and the callbacks that follow it."""
 
 from atmorep_k.runs.checkpoints import Checkpoint, CheckpointWriter
 from atmorep_k.runs.directory import RunDirectory

@@ -31,7 +31,7 @@ _POLL_SECONDS = 0.02
 
 
 class CheckpointWriter:
-    """Writes checkpoints while the training goes on, and keeps some of them.
+    """Writes checkpoints while training continues, and keeps some of them.
 
     What is written is copied at once; files follow in a thread, one checkpoint at a time.
 

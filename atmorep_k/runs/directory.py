@@ -53,7 +53,7 @@ class RunDirectory:
         """
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise UserError(
-                f"{self.path} exists already: choose another --output, or resume that run with "
+                f"{self.path} already exists: choose another --output, or resume that run with "
                 f"--resume {self.path}."
             )
         check_place(self.config)
@@ -62,7 +62,7 @@ class RunDirectory:
         """Check that there is a run to resume, on the backend that it was trained on.
 
         Raises:
-            UserError: if there is none, or Keras runs on another backend.
+            UserError: if the directory is not a run, or Keras runs on another backend.
         """
         if not self.config.is_file():
             raise UserError(f"{self.path} is not a run: it has no config.gin.")
@@ -87,7 +87,7 @@ class RunDirectory:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def read_record(self) -> dict:
-        """Return what run.json holds; nothing where there is none."""
+        """Return the contents of run.json; empty if the file is missing."""
         return json.loads(self.record.read_text()) if self.record.is_file() else {}
 
     def write_record(self, **entries) -> None:
@@ -113,7 +113,7 @@ class RunDirectory:
         return found[-1] if found else None
 
     def cut_history(self, step: int) -> float:
-        """Drop rows after `step`, which a resumed run writes anew; returns the seconds so far."""
+        """Drop rows after `step`, which a resumed run writes again; return the seconds so far."""
         rows = _rows_until(self.history, step)
         _write_rows(self.history, HISTORY_COLUMNS, rows)
         return float(rows[-1]["seconds"]) if rows else 0.0

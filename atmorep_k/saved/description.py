@@ -27,7 +27,7 @@ def describe(path: Path) -> dict:
     `weights_file.fingerprints`) and the model that they were taken from.
 
     Raises:
-        UserError: where it is no model of this package.
+        UserError: if it is not a model of this package.
     """
     with SavedFile(path) as saved:
         config, metadata, weights = saved.config, saved.metadata, _count_weights(saved)

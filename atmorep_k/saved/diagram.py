@@ -245,7 +245,7 @@ def _legend(figure, description: dict) -> None:
     if description["freeze"] and not description["frozen_unknown"]:
         handles.append(Patch(label="frozen (the share of the box)", **_HATCHED))
     elif description["frozen_unknown"]:
-        handles = [Patch(facecolor="white", edgecolor="0.2", label="frozen or not: not known")]
+        handles = [Patch(facecolor="white", edgecolor="0.2", label="frozen or not: unknown")]
     handles.append(Patch(facecolor="0.45", label="block"))
     if description["couplings"]:
         label = "coupling: the field at the arrow attends to that at the dot"

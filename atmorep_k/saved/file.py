@@ -25,14 +25,14 @@ class SavedFile:
         path: the file or directory.
 
     Raises:
-        UserError: where there is none, or it is no model of this package.
+        UserError: if the file does not exist or is not a model of this package.
     """
 
     def __init__(self, path: str | Path):
         path = Path(path)
         self.path = path / "model.keras" if path.is_dir() else path
         if not self.path.is_file():
-            raise UserError(f"there is no model at {self.path}.")
+            raise UserError(f"no model at {self.path}.")
 
     def __enter__(self) -> "SavedFile":
         with contextlib.ExitStack() as opened:
@@ -41,7 +41,7 @@ class SavedFile:
             except UserError:
                 raise
             except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
-                raise UserError(f"{self.path} is no saved Keras model: {error}.") from error
+                raise UserError(f"{self.path} is not a saved Keras model: {error}.") from error
             self._opened = opened.pop_all()
         return self
 
@@ -123,7 +123,7 @@ class _Stored(io.RawIOBase):
     def __init__(self, archive: zipfile.ZipFile, path: Path, name: str):
         info = archive.getinfo(name)
         if info.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"{name} is compressed, which Keras does not do")
+            raise ValueError(f"{name} is compressed, but Keras writes arrays uncompressed")
         self._file = open(path, "rb")  # noqa: SIM115 (closed with this one)
         self._file.seek(info.header_offset + 26)
         self._begin = info.header_offset + 30 + sum(struct.unpack("<HH", self._file.read(4)))

@@ -15,13 +15,13 @@ def arrays(path: Path) -> Iterator[tuple[str, str, str, np.ndarray]]:
     """Yields (field, role, name, array), sorted by name; one array is in memory at a time.
 
     Roles are those of the model's parts, and `"normalizer"` for the statistics of a field.
-    Optimiser, metrics and the states of dropout are no weights and left out.
+    Optimiser, metrics and the states of dropout are not weights and are left out.
 
     Args:
         path: a `.keras` file, or the directory of a run.
 
     Raises:
-        UserError: where it is no model of this package.
+        UserError: if it is not a model of this package.
     """
     with SavedFile(path) as saved:
         for name, (field, role) in saved.places.items():
@@ -58,7 +58,7 @@ def differences(old: Path, new: Path, fields: Sequence[str]) -> list[str]:
         fields: the fields whose arrays are compared.
 
     Raises:
-        UserError: where one is no model of this package, or `old` lacks a field.
+        UserError: if one is not a model of this package, or `old` lacks a field.
     """
     with SavedFile(old) as before, SavedFile(new) as after:
         there = {field for field, _ in before.places.values()}

@@ -17,8 +17,8 @@ def load_model(path: str | Path) -> "AtmoRep":
         path: a `.keras` file, or the directory of a run.
 
     Raises:
-        UserError: if there is no model of this package, or it holds a component of a plug-in that
-            is not installed.
+        UserError: if the file is not a model of this package, or it holds a component of a
+            plug-in that is not installed.
 
     Example:
         >>> import atmorep_k

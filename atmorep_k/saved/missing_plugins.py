@@ -18,7 +18,7 @@ def check_components(path: Path) -> None:
     Keras would give up on the first of them with a page of configuration.
 
     Raises:
-        UserError: where a plug-in is missing; names its component and module.
+        UserError: if a plug-in is missing; names its component and module.
     """
     import keras
 
@@ -33,7 +33,7 @@ def check_components(path: Path) -> None:
         names = ", ".join(repr(name.removeprefix(_OURS)) for name, _ in missing)
         modules = ", ".join(sorted({module.partition(".")[0] for _, module in missing}))
         raise UserError(
-            f"{path} holds {names} of {modules}, which no plug-in that is installed brings: "
+            f"{path} holds {names} of {modules}, which no installed plug-in provides: "
             f"install the package that {modules} belongs to."
         )
 

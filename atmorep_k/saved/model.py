@@ -28,7 +28,7 @@ class SavedModel:
         """Returns the model of a file or of a run's directory.
 
         Raises:
-            UserError: where there is none.
+            UserError: if there is no such model.
         """
         with SavedFile(path) as saved:
             found = saved.path

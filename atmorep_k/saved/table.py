@@ -125,7 +125,7 @@ def frozen_lines(description: dict) -> list[str]:
     lines = [f"frozen: {', '.join(description['freeze'])}"]
     if description["frozen_unknown"]:
         lines.append(
-            "which weights that is cannot be told, as the model cannot be built here: "
+            "which weights these are is unknown, because the model cannot be built here: "
             f"{description['frozen_unknown']}."
         )
     return lines

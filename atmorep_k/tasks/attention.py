@@ -34,7 +34,7 @@ class Attention(ModelQuestion):
         `hidden` which tokens of the field the model did not see.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "attention"

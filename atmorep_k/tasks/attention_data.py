@@ -83,8 +83,8 @@ def _known_place(path: str) -> Place:
 def labelled(looks: Sequence[Look], centres: dict[str, dict], field: str) -> xr.Dataset:
     """Returns the weights by layer, head and token, NaN at tokens that are not looked at.
 
-    A variable is called by what is looked at, `encoder_self` or `encoder_temperature`; attention
-    along an axis has a variable of its own for each, `encoder_self_space`.
+    A variable is named after the tokens attended to, `encoder_self` or `encoder_temperature`;
+    attention along an axis has a variable of its own for each, `encoder_self_space`.
 
     Args:
         looks: what was recorded, at least one.

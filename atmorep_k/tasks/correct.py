@@ -31,7 +31,7 @@ class Correct(Blended, FieldsQuestion):
         store has and `<field>_difference` the mean of the members less that.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "correct"
@@ -44,9 +44,9 @@ class Correct(Blended, FieldsQuestion):
         "Passes over each window; each masks about 1 / PASSES of the tokens.", default=4
     )
     statistics: Literal["model", "store"] = option(
-        "Whose mean and standard deviation normalise the input. Those of the model are of its "
-        "training; those of the store take out what differs in the mean and the variability of "
-        "each month. Predictions are always denormalised by those of the model.",
+        "Source of the mean and standard deviation that normalise the input: model takes those of "
+        "its training; store removes differences in each month's mean and variability. "
+        "Predictions are always denormalised with those of the model.",
         default="model",
     )
     truth: str | None = store_option(

@@ -69,7 +69,7 @@ class Correction:
     def table(self):
         """Return a `rich` table: all levels, then each of them."""
         columns = _JUDGED if self.truth else _CHANGE
-        what = f"Both against {self.truth}" if self.truth else "Reconstruction less input"
+        what = f"Both against {self.truth}" if self.truth else "Reconstruction minus input"
         table = new_table(what, ("field", "level"), columns.values())
         for field, sizes in self.sizes.items():
             title = f"{field} ({sizes.attrs['units']})"

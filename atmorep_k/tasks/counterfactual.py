@@ -30,7 +30,7 @@ class Counterfactual(Blended, FieldsQuestion):
         and `<field>_difference_spread` its standard deviation.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "counterfactual"
@@ -63,7 +63,7 @@ class Counterfactual(Blended, FieldsQuestion):
             told.time(time)
         return Task(
             "counterfactual",
-            "Prediction told the truth and something else",
+            "Prediction with true and with changed information",
             masking_for(self.task, self.tokens, self.time_token),
             variants=variants(told, self.task),
             settings=told,

@@ -25,10 +25,10 @@ _COLUMNS = ("mean\ndifference", "RMS\ndifference", "spread of the\ndifference")
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """How far predictions differ that were told different things.
+    """How far predictions differ that were given different information.
 
     Args:
-        told: what the counterfactual was told, in words.
+        told: what the counterfactual was given, in words.
         sizes: field -> `mean`, `rms` and `spread` of the difference (prediction_timedelta), means
             over area, levels and times; the attribute `units`.
         pictures: field -> what `maps.prediction_maps` draws, of the first time.
@@ -42,14 +42,14 @@ class Comparison:
 
     @property
     def remark(self) -> str:
-        """Why there is no table; empty where there is one."""
+        """Why the table is missing; empty if it is not."""
         if any(of["rms"].max() > 0 for of in self.sizes.values()):
             return ""
-        return f"no difference anywhere: the model takes {self.told} as it takes the truth."
+        return f"no difference: the model predicts the same with {self.told} as with the truth."
 
     def table(self):
         """Returns a `rich` table: all lead times and the last one."""
-        title = f"Told {self.told}: counterfactual less factual"
+        title = f"Counterfactual minus factual, given {self.told}"
         table = new_table(title, ("field", "lead"), _COLUMNS)
         for field, sizes in self.sizes.items():
             known = sizes.dropna("prediction_timedelta", how="all")
@@ -62,7 +62,7 @@ class Comparison:
 
     def draw(self, directory: Path) -> list[Path]:
         """Draws `map_counterfactual_<field>.png` into a directory, made if need be."""
-        title = f"Counterfactual, told {self.told}"
+        title = f"Counterfactual, given {self.told}"
         how = title, self.lines, _PANELS
         return plots.draw_maps(self.pictures, "counterfactual", directory, *how)
 

@@ -34,7 +34,7 @@ class Evaluate(Question):
         (of, level, prediction_timedelta, wavenumber). A field at the surface has no `level`.
 
     Raises:
-        UserError: where something does not fit, before work begins, or no point counts.
+        UserError: before any work, if something does not fit, or no point counts.
     """
 
     name = "evaluate"
@@ -54,7 +54,7 @@ class Evaluate(Question):
         "Fields to score.", default=None, metavar="A,B", of=str, default_text="all"
     )
     regions: Sequence[Sequence[float]] = option(
-        "South, north, west and east in degrees of a part to score by itself as well; may be "
+        "South, north, west and east in degrees of a region to score separately as well; may be "
         "repeated.",
         default=(),
         flag="--region",
@@ -71,7 +71,7 @@ class Evaluate(Question):
         default_text="all of the store",
     )
     block: int | None = option(
-        "Consecutive times that are drawn together for intervals.",
+        "Number of consecutive times drawn together for intervals.",
         default=None,
         default_text="cube root of their number",
     )

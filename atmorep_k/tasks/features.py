@@ -32,7 +32,7 @@ class Features(TimesQuestion):
         the middles of tokens; `token_time` counts from `time`.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "features"
@@ -47,7 +47,7 @@ class Features(TimesQuestion):
         "Part of the model whose last layer is written.", default="encoder", flag="--from"
     )
     region: Sequence[float] | None = option(
-        "South, north, west and east in degrees, of the middles of tokens.",
+        "South, north, west and east in degrees, of the centres of tokens.",
         default=None,
         metavar="S N W E",
         count=4,

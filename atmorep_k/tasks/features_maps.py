@@ -21,7 +21,7 @@ def draw_features(found: xr.Dataset, directory: Path, lines: Sequence[np.ndarray
 
     Args:
         found: what `features` returns.
-        directory: for the picture; made where it is not there.
+        directory: for the picture; created if it is missing.
         lines: coastlines.
     """
     from matplotlib.figure import Figure

@@ -29,7 +29,7 @@ class Forecast(Blended, FieldsQuestion):
         where that is given.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "forecast"

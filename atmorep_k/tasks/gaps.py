@@ -38,7 +38,7 @@ def filling(region: Sequence[float] | None, hours: Sequence[float] | None) -> Ta
         hours: the first and the last hour of the block after the beginning of a window.
 
     Raises:
-        UserError: where the block is not valid.
+        UserError: if the block is not valid.
     """
     block = _Block.of(region, hours)
     infilling = _Infilling(block)
@@ -146,7 +146,7 @@ class _Infilling:
             if left:
                 log.warning(
                     "%s: in %d of %d windows so much is missing that a model would see nothing; "
-                    "these gaps stay",
+                    "these gaps remain",
                     time,
                     left,
                     len(of),

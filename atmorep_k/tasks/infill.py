@@ -25,11 +25,11 @@ class Infill(FieldsQuestion):
         predicted.
 
     Raises:
-        UserError: where something does not fit, or nothing is missing, before work begins.
+        UserError: before any work, if something does not fit or nothing is missing.
     """
 
     name = "infill"
-    heading = "Infilling of what is missing"
+    heading = "Infilling of missing values"
     example = (
         "runs/pretrain_field --store demo --time 2000-01-18T00 --block 30 60 0 60 "
         "--output filled.nc"
@@ -43,7 +43,7 @@ class Infill(FieldsQuestion):
         count=4,
     )
     hours: Sequence[float] | None = option(
-        "First and last hour of the block after TIME.",
+        "First and last hour of the block, counted from TIME.",
         default=None,
         metavar="A B",
         count=2,

@@ -24,7 +24,7 @@ class Interpolate(Blended, FieldsQuestion):
         As `forecast`: exactly the masked hours.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "interpolate"

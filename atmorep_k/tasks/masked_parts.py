@@ -21,7 +21,7 @@ def last_tokens(
         further: what to tell a user who asks for more than a window has.
 
     Raises:
-        UserError: where both are given, or the hours are not positive.
+        UserError: if both are given, or the hours are not positive.
     """
     if tokens is not None and hours is not None:
         raise UserError("give a forecast either tokens or hours, not both.")
@@ -70,14 +70,14 @@ def masking_for(task: str, tokens: int | None, time_token: int | None) -> Maskin
         time_token: see `interpolate`.
 
     Raises:
-        UserError: where the task is neither of these, or gets an argument of the other.
+        UserError: if the task is neither of these, or gets an argument of the other.
     """
     if task not in ("forecast", "interpolate"):
         raise unknown("task", task, ("forecast", "interpolate"))
     if task == "forecast" and time_token is not None:
-        raise UserError("time_token goes with the task 'interpolate', not with 'forecast'.")
+        raise UserError("time_token belongs to the task 'interpolate', not to 'forecast'.")
     if task == "interpolate" and tokens is not None:
-        raise UserError("tokens goes with the task 'forecast', not with 'interpolate'.")
+        raise UserError("tokens belongs to the task 'forecast', not to 'interpolate'.")
     if task == "forecast":
         return last_tokens(tokens)
     return inner_token(time_token)
@@ -91,7 +91,7 @@ def random_tokens(ratio: float, seed: int) -> MaskingFor:
         seed: seed of the choice.
 
     Raises:
-        UserError: where the ratio or the seed is out of its range.
+        UserError: if the ratio or the seed is out of its range.
     """
     if not 0 < ratio < 1:
         raise UserError(f"the ratio must be greater than 0 and less than 1, not {ratio:g}.")

@@ -32,7 +32,7 @@ class Windows:
         windows_after: how many windows may follow after the end of the record, for `rollout_steps`.
 
     Raises:
-        UserError: where there is no such model or store, or they do not fit each other.
+        UserError: if the model or the store does not exist, or they do not fit each other.
 
     Example:
         >>> import atmorep_k
@@ -65,7 +65,7 @@ class Windows:
                 the window ends at `time`. Hours after the record are NaN.
 
         Raises:
-            UserError: where the place or the hours up to `time` are not in the store, or a value
+            UserError: if the place or the hours up to `time` are not in the store, or a value
                 is missing.
         """
         position = Position(self._start(time, ahead), *self._corner(latitude, longitude))
@@ -125,7 +125,7 @@ class WindowSample:
             prediction: a forecast of this window without `number`: one member, or the mean.
 
         Raises:
-            UserError: where fields are predicted for different hours.
+            UserError: if fields are predicted for different hours.
         """
         model, opened = self.windows.model, self.windows.opened
         known = {f.name: _cube(f, prediction[f.name]) for f in model.predicted}
@@ -173,7 +173,7 @@ def predict(model, sample: WindowSample, *, masking=None, seed: int = 0) -> "xr.
         NaN where nothing was masked.
 
     Raises:
-        UserError: where a value that would be visible is missing, such as an hour after the
+        UserError: if a value that would be visible is missing, such as an hour after the
             record, the masking does not suit a field, or fields lie on different grids.
     """
     masking = masking or Forecast()

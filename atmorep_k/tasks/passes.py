@@ -48,7 +48,7 @@ def correcting(passes: Passes, truth: str | None) -> Task:
         truth: path of a store to compare with, or `"demo"`.
 
     Raises:
-        UserError: where the statistics or the truth are not valid.
+        UserError: if the statistics or the truth are not valid.
     """
     known = ("model", "store")
     if passes.statistics not in known:
@@ -111,7 +111,7 @@ class _Correcting:
             # Without a standard name: a difference is not the quantity itself.
             difference.attrs = {
                 "units": one.attrs["units"],
-                "long_name": f"{title}, mean of the members less the input",
+                "long_name": f"{title}, mean of the members minus the input",
             }
             given.attrs = one.attrs | {"long_name": f"{title}, input"}
             variables |= {field.name: one.variable} if members else reduced

@@ -36,7 +36,7 @@ class Point(TimesQuestion):
         prediction_timedelta, number, level, place)`.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "point"

@@ -1,4 +1,4 @@
-"""Time series at places for somebody who looks on: a table, a plot."""
+"""Time series at places as a table and a plot."""
 
 from pathlib import Path
 

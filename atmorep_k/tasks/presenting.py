@@ -1,4 +1,4 @@
-"""A prediction made for somebody who looks on: progress, maps, a table of scores."""
+"""How the command line shows a prediction: progress, maps, a table of scores."""
 
 import dataclasses
 from pathlib import Path

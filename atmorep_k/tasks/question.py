@@ -102,7 +102,7 @@ class Question(abc.ABC):
     )
     overwrite: bool = option("Replace an existing output.", default=False)
     progress: Progress | None = option(
-        "Called with the number of steps done so far, and of all.", default=None, shown=False
+        "Called with the number of steps done and their total.", default=None, shown=False
     )
 
     @classmethod
@@ -115,7 +115,7 @@ class Question(abc.ABC):
         """Returns the result, and writes it to `output` if there is one.
 
         Raises:
-            UserError: where something does not fit, before work begins.
+            UserError: before any work, if something does not fit.
         """
 
     @abc.abstractmethod
@@ -142,7 +142,7 @@ class Question(abc.ABC):
         """Where the output lies.
 
         Raises:
-            UserError: where there is no output.
+            UserError: if `output` is missing.
         """
         if self.output is None:
             raise UserError(f"{self.name}.output is missing: give the file or directory to write.")
@@ -189,13 +189,13 @@ class TimesQuestion(ModelQuestion):
     """What a model is asked about several times, window by window."""
 
     times: Sequence[str] = option(
-        "Time in UTC that names a prediction, such as 2021-02-10T06; may be repeated.",
+        "Time of a prediction in UTC, such as 2021-02-10T06; may be repeated.",
         kw_only=False,
         flag="--time",
         metavar="TIME",
         repeat=True,
     )
-    batch_size: int = option("Number of windows that the model gets at once.", default=16)
+    batch_size: int = option("Number of windows in a batch.", default=16)
 
 
 @question_dataclass
@@ -223,7 +223,7 @@ class GridQuestion(TimesQuestion):
         required=True,
     )
     resume: bool = option(
-        "Continue where the same call was stopped (only .zarr).",
+        "Resume where the same call was stopped (.zarr only).",
         default=False,
     )
 
@@ -328,7 +328,7 @@ def store_pairs(given: Mapping[str, str] | Sequence[str] | None) -> Mapping[str,
     """Returns field -> store for a mapping, or for texts such as `"t2m=surface.zarr"`.
 
     Raises:
-        UserError: where such a text lacks one of both.
+        UserError: if a text lacks either part.
     """
     if given is None or isinstance(given, Mapping):
         return given

@@ -20,7 +20,7 @@ class Reconstruct(FieldsQuestion):
         tells where something was.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "reconstruct"

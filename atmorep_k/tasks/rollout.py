@@ -23,7 +23,7 @@ class Rollout(Blended, GridQuestion):
         As `forecast`, without a choice of fields; `number` numbers trajectories.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
 
     name = "rollout"
@@ -38,8 +38,8 @@ class Rollout(Blended, GridQuestion):
     tokens: int = option("Time tokens to forecast at once.", default=1)
     feed: Feed = option(
         "What is fed back. members: each member is a trajectory, fed with what the same member "
-        "forecasts; random: likewise, with members drawn anew each time; mean: all see the mean, "
-        "so that the spread is that of a single forecast.",
+        "forecasts; random: likewise, but members are drawn again each time; mean: all see the "
+        "mean, so that the spread is that of a single forecast.",
         default="members",
     )
     seed: int = option("Seed of the draws.", default=0)

@@ -76,7 +76,7 @@ def attention_of(
         layer: a layer that must exist.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
     if output.path is not None:
         check_output(Path(output.path), output.overwrite, (".nc",))
@@ -149,7 +149,7 @@ class _Query:
         token: its place, level and hour.
 
     Raises:
-        UserError: where place, level or hour are not there.
+        UserError: if the place, level or hour does not exist.
     """
 
     def __init__(self, store: Store, field: FieldSpec, hours: Hours, token: Token):
@@ -208,7 +208,7 @@ def _nearest_point(store: Store, at: Sequence[float]) -> tuple[int, int]:
     """Returns row and column of the point of a store nearest to a place.
 
     Raises:
-        UserError: where the place is not valid, or further from the grid than half its spacing.
+        UserError: if the place is not valid, or further from the grid than half its spacing.
     """
     if len(at) != 2 or not -90 <= at[0] <= 90 or not -360 <= at[1] <= 360:
         raise UserError(
@@ -238,7 +238,7 @@ def _looks(model: AtmoRep, field: FieldSpec, inputs: dict, token: int) -> list:
         states(model, field, inputs, decode=decodes_all(model, field) or hidden)
     if not record.looks:
         raise UserError(
-            "the token looks at nothing: it is masked, and this model neither encodes masked "
+            "the token attends to nothing: it is masked, and this model neither encodes masked "
             "tokens nor computes attention by `attend`."
         )
     return record.looks
@@ -274,7 +274,7 @@ def _hidden(field: FieldSpec, hide: int) -> xr.Variable:
     shape = (len(field.levels), *field.num_tokens)
     hidden = np.zeros(shape, bool)
     hidden[:, shape[1] - hide :] = True
-    return xr.Variable(TOKEN_DIMS, hidden, {"long_name": "whether the token was hidden"})
+    return xr.Variable(TOKEN_DIMS, hidden, {"long_name": "whether the token was masked"})
 
 
 def write_netcdf(found: xr.Dataset, output: Path) -> None:

@@ -55,7 +55,7 @@ def features_of(
         progress: called with the number of windows done so far, and of all.
 
     Raises:
-        UserError: where something does not fit, before work begins.
+        UserError: before any work, if something does not fit.
     """
     if output.path is not None:
         check_output(Path(output.path), output.overwrite, dim="feature")
@@ -127,7 +127,7 @@ class _Grid:
         region: (south, north, west, east) of the middles of tokens, or None.
 
     Raises:
-        UserError: where a window does not fit.
+        UserError: if a window does not fit.
     """
 
     def __init__(self, store: Store, field: FieldSpec, region: Sequence[float] | None):

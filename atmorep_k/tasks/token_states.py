@@ -21,7 +21,7 @@ def chosen_field(model: Model, name: str | None) -> FieldSpec:
     """Returns the field of a name or an alias; the first that is predicted if None.
 
     Raises:
-        UserError: where the model does not have it.
+        UserError: if the model does not have it.
     """
     if name is None:
         return model.predicted[0]
@@ -48,7 +48,7 @@ def seen_whole(model: Model, dataset: StoreWindows, position: Position) -> dict[
         position: the window.
 
     Raises:
-        UserError: where a value is missing.
+        UserError: if a value is missing.
     """
     inputs = {}
     for field in model.fields:

@@ -36,7 +36,7 @@ class Told:
         level: in the units of the model's levels; for all levels of all fields that have levels.
 
     Raises:
-        UserError: where nothing is given, or a number is out of its range.
+        UserError: if nothing is given, or a number is out of its range.
     """
 
     year: int | None = None
@@ -59,10 +59,10 @@ class Told:
         return ", ".join(f"{name} {value:g}" for name, value in given.items())
 
     def time(self, time: np.datetime64) -> np.datetime64:
-        """Returns what is told in place of a time, datetime64[s].
+        """Return the time that replaces a time, datetime64[s].
 
         Raises:
-            UserError: where the year told has no such day.
+            UserError: if the given year has no such day.
         """
         time = time.astype("datetime64[s]")
         midnight, own = time.astype("datetime64[D]"), time.astype("datetime64[Y]")
@@ -75,7 +75,7 @@ class Told:
         return day.astype("datetime64[s]") + clock
 
     def change(self, inputs: dict[str, np.ndarray], time: np.datetime64) -> dict[str, np.ndarray]:
-        """Returns the inputs of a batch as they are told.
+        """Return the inputs of a batch with the numbers replaced.
 
         Args:
             inputs: see `atmorep_k.batch`; left as they are.
@@ -118,7 +118,7 @@ def _combined(told: Told, task: str, found: dict[str, "xr.Dataset"], members: bo
     for name in map(str, factual.data_vars):
         one, two = factual[name].variable, other[name].variable
         title = one.attrs["long_name"]
-        two.attrs["long_name"] = f"{title}, told {told}"
+        two.attrs["long_name"] = f"{title}, given {told}"
         difference = two - one
         # Without a standard name: a difference is not the quantity itself.
         difference.attrs = {"units": one.attrs["units"], "long_name": f"change of {title}"}

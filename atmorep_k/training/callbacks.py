@@ -80,7 +80,7 @@ class History(StepCallback):
         self.pending: dict[str, Any] | None = None
 
     def on_train_batch_begin(self, batch, logs=None):
-        """Note the learning rate, too, which the step moves on."""
+        """Also note the learning rate, before the step changes it."""
         self.rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         super().on_train_batch_begin(batch)
 
@@ -89,6 +89,7 @@ class History(StepCallback):
         now, epoch = time.monotonic(), self.step // self.steps_per_epoch
         super().on_train_batch_end(batch)
         loss = float(logs["batch_loss"])
+        # Also true for NaN, which is not less than anything.
         if not abs(loss) < float("inf"):
             raise UserError(
                 f"the loss of step {self.step} is {loss}: lower the learning rate or clip gradients"
@@ -130,7 +131,7 @@ class Checkpointing(StepCallback):
         interruption: what may ask to stop.
 
     Raises:
-        Interrupted: where it asked; a checkpoint is written.
+        Interrupted: if it asked; a checkpoint is written.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class Checkpointing(StepCallback):
         if due or asked:
             self.writer.save(self.model, self.step, scores)
         if asked:
+            # The checkpoint must be complete before the process may end.
             self.writer.wait()
             raise self.interruption.interrupted(self.step)
 
@@ -205,7 +207,9 @@ class StopAfter(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         """Stop when the time is over; the epoch ends, and with it the training."""
+        # Without a limit no step pays for asking the other processes.
         if self.end == math.inf:
             return
+        # Clocks differ: when one process is over its time, all stop at this step.
         if self.engine.any(time.monotonic() - self.begun >= self.end):
             self.model.stop_training = True

@@ -100,6 +100,7 @@ class _Factors(_Optimizer):
             self._factor = 1.0
 
     def _get_current_learning_rate(self):
+        # Keras decays weights by this rate; `_factor` is not 1 only while a part decays.
         return _times(super()._get_current_learning_rate(), self._factor)
 
     def _parts(self, variables) -> Iterable[tuple[float, list[int]]]:
@@ -129,7 +130,7 @@ def _check(
         if not 0 < factor < math.inf:
             raise UserError(
                 f"the learning rate of {pattern!r} cannot be multiplied by {factor}: a factor "
-                f"must be above 0. Freeze weights by AtmoRep.freeze."
+                f"must be above 0. To freeze weights, use AtmoRep.freeze."
             )
         if pattern.startswith("!"):
             raise UserError(
@@ -143,6 +144,6 @@ def _check(
     for name in refused if factors else ():
         if isinstance(optimizer, getattr(keras.optimizers, name)):
             raise UserError(
-                f"the optimiser {name} does not support learning rates of parts; choose another, "
-                f"such as AdamW."
+                f"the optimiser {name} does not support different learning rates for parts; choose "
+                f"another, such as AdamW."
             )

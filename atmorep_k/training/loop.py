@@ -31,7 +31,7 @@ class Loop:
         schedule: how long, and what happens how often.
         run: where history and checkpoints go.
         callbacks: further Keras callbacks; a `RunCallback` is called in the main process only.
-        watch: what is scored on the way; None: nothing.
+        watch: what is scored during training; None: nothing.
         profile: number of steps to measure; 0: none.
 
     Attributes:
@@ -156,6 +156,8 @@ class Loop:
                     verbose=0,
                 )
         finally:
+            # TensorFlow's thread may still be making a batch, and a running generator cannot be
+            # closed.
             with making:
                 batches.close()
 
@@ -163,6 +165,7 @@ class Loop:
         number = self.schedule.validation_batches
         if not number:
             return None
+        # Read once, so that each validation scores the same samples.
         batches = list(self.batches.read(0, number, "validation"))
         return self.engine.feed(FixedBatches(batches))
 

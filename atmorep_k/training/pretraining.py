@@ -130,8 +130,8 @@ class Pretraining(Component):
         if self.model.encode != "all" and not self.masking.hides_wholly:
             raise UserError(
                 f"AtmoRep.encode = {self.model.encode!r} leaves masked tokens out of the encoder, "
-                f"but {type(self.masking).__name__} only noises or coarsens some: set its rate "
-                f"hidden = 1 and the others to 0."
+                f"but {type(self.masking).__name__} only adds noise to some or coarsens them: set "
+                f"its rate hidden = 1 and the others to 0."
             )
         if self.scoring:
             check_tasks(self.scoring.maskings, self.model.fields)
@@ -171,6 +171,7 @@ class Pretraining(Component):
         self.model.build()
         if self.source:
             self.source.start(self.model)
+        # The weights of the source come first: adapters start as a change of 0 to them.
         if self.adapters:
             self.adapters.attach(self.model)
         weights = self.model.trainable_variables
@@ -181,25 +182,26 @@ class Pretraining(Component):
             loss=self.loss,
             steps_per_execution=self.schedule.steps_per_execution,
         )
+        # Slots must exist before the engine splits them.
         optimizer.build(weights)
         self.engine.distribute(self.model)
 
     def run(
         self, run: RunDirectory, config_text: str, resume: bool = False, profile: int = 0
     ) -> Path:
-        """Train (resumed: on from the last checkpoint, if there is one), saves and scores.
+        """Train, or resume from the last checkpoint if it exists; then save and score.
 
         Args:
             run: where to write.
             config_text: the resolved configuration.
-            resume: whether to go on with what is there.
+            resume: whether to resume from the last checkpoint.
             profile: number of steps to measure, see `Profile`.
 
         Returns:
             The path of the saved model.
 
         Raises:
-            Interrupted: where a signal asked to stop; the run can be resumed.
+            Interrupted: if a signal asked to stop; the run can be resumed.
         """
         if profile:
             check_profile(profile, self.schedule)
@@ -231,6 +233,7 @@ class Pretraining(Component):
         seconds = 0.0
         if self.engine.is_main:
             if not resume:
+                # Before the directory exists: unreadable data leave no empty run behind.
                 batches.check()
                 run.create(config_text)
             seconds = self._record(run, checkpoint)
@@ -242,6 +245,7 @@ class Pretraining(Component):
             with telling(told, run, config_text, loop.start):
                 self._carry_out(run, loop)
         except (UserError, OSError):
+            # Without a checkpoint there is nothing to resume.
             if self.engine.is_main and not (run.latest_checkpoint() or run.model.exists()):
                 run.remove()
             raise

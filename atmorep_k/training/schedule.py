@@ -108,6 +108,7 @@ class TrainingSchedule(Component):
         stop, epoch = self.steps, self.steps_per_epoch
         whole_from = min(stop, math.ceil(start / epoch) * epoch)
         whole_to = max(whole_from, stop // epoch * epoch)
+        # Each of the three may be empty.
         cuts = [(start, whole_from), (whole_from, whole_to), (whole_to, stop)]
         return [(first, last) for first, last in cuts if first < last]
 

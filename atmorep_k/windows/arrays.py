@@ -63,11 +63,13 @@ class TokenInfo:
             columns: `(lon,)` indices of its longitudes.
         """
         step, height, width = self._steps
+        # The time of a token is its last hour and its place the middle point, as in the original.
         last = self._calendar[times[step - 1 :: step]][:, None, None]
         column = TOKEN_INFO.index
         out[..., column("year") : column("hour") + 1] = last
         out[..., column("level")] = self._level
         out[..., column("colatitude")] = self._colatitude[rows[self._middle[1] :: height]][:, None]
         out[..., column("longitude")] = self._longitude[columns[self._middle[2] :: width]]
+        # The level occurs twice in TOKEN_INFO; `index` finds the first.
         out[..., column("longitude") + 1] = self._level
         out[..., column("resolution")] = self._resolution

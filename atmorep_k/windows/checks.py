@@ -30,14 +30,14 @@ def samples_of(batch_size: int, part: tuple[int, int]) -> Callable[[int], range]
     """Returns the function step -> numbers of the samples of one part of a batch.
 
     Raises:
-        UserError: where a batch cannot be cut into so many equal parts.
+        UserError: if a batch cannot be divided into that many equal parts.
     """
     number, parts = part
     if parts < 1 or batch_size % parts or not 0 <= number < parts:
         fitting = max(1, round(batch_size / max(1, parts))) * max(1, parts)
         raise UserError(
             f"part {number} of {parts} of a batch of {batch_size} samples: parts are equal "
-            f"and counted from 0; a batch of {fitting} could be cut so."
+            f"and counted from 0; a batch of {fitting} could be divided so."
         )
     rows = batch_size // parts
 
@@ -52,7 +52,7 @@ def check_fields(fields: Sequence[FieldSpec]) -> None:
     """Checks that fields can be those of one model.
 
     Raises:
-        UserError: where there is no field, one comes twice, or they see different hours.
+        UserError: if fields are missing, one comes twice, or they see different hours.
     """
     names = [f.name for f in fields]
     if not fields or len(set(names)) < len(names):
@@ -64,14 +64,15 @@ def level_index(store: Store, field: FieldSpec) -> list[int]:
     """Returns the indices of a field's levels in the store; [0] at the surface.
 
     Raises:
-        UserError: where the store lacks the field or a level; names the nearest.
+        UserError: if the store lacks the field or a level; names the nearest.
     """
     if field.name not in store.variables:
         raise unknown(f"field in {store.path}", field.name, store.variables)
     if not store.variables[field.name].has_level:
         if field.levels != (0,):
             raise UserError(
-                f"{field.name!r} lies at the surface: its levels are [0], not {list(field.levels)}."
+                f"{field.name!r} is a surface variable: its levels must be [0], not "
+                f"{list(field.levels)}."
             )
         return [0]
     return [_index(store, field.name, level) for level in field.levels]
@@ -93,12 +94,12 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
     """Checks that statistics which came with a model suit the field and the store.
 
     Raises:
-        UserError: where the number of levels differs, or statistics of grid points belong to
+        UserError: if the number of levels differs, or statistics of grid points belong to
             another grid.
     """
     if normalizer.num_levels != len(field.levels):
         raise UserError(
-            f"the normalisation of {field.name!r} is of {normalizer.num_levels} levels, the "
+            f"the normalizer of {field.name!r} has {normalizer.num_levels} levels, the "
             f"field has {len(field.levels)}."
         )
     if normalizer.scope == "grid_point":
@@ -106,8 +107,8 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
             ours, theirs = getattr(store, axis), getattr(normalizer, axis)
             if ours.shape != theirs.shape or not np.allclose(ours, theirs, atol=1e-4):
                 raise UserError(
-                    f"{field.name!r} is normalised by statistics of each grid point, which are of "
-                    f"another {axis} grid than {store.path}."
+                    f"{field.name!r} is normalised with statistics of each grid point, which "
+                    f"have a different {axis} grid from {store.path}."
                 )
 
 
@@ -121,7 +122,7 @@ def check_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indi
         indices: times, rows and columns of the cube in the store; times may be more.
 
     Raises:
-        UserError: where a value is missing; names variable, level, time and place.
+        UserError: if a value is missing; names variable, level, time and place.
     """
     if _is_whole(cube):
         return

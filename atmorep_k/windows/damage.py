@@ -51,7 +51,7 @@ def reason(error: Exception) -> str:
 
 def listing(store: Store) -> str:
     """Returns the words that tell how to find all damage of a store."""
-    return f"'atmorep-k data check {store.path}' lists all that is damaged"
+    return f"'atmorep-k data check {store.path}' lists all the damage"
 
 
 def extent(store: Store, times: slice, rows: slice, columns: slice) -> str:

@@ -23,7 +23,7 @@ def fill_tokens(
 
     Args:
         stored: (level, time, lat, lon), float32 or the integers of a packed variable; not changed.
-        packing: what the integers stand for; None for values.
+        packing: how integers become values; None for values.
         scale: mean and std, which broadcast to (level, time, lat, lon).
         token_size: points of a token in (time, lat, lon).
         out: (level, T, Y, X, value) float32, filled.

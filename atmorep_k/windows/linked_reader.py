@@ -22,7 +22,7 @@ class LinkedReader:
         threads: how many windows are read at once.
 
     Raises:
-        UserError: where a source is not what it was.
+        UserError: if a source is not what it was.
     """
 
     in_flight = 2
@@ -37,7 +37,7 @@ class LinkedReader:
         """Returns None: values are read as they are."""
 
     def bytes_of(self, variable: str, points: int) -> int:
-        """Returns the bytes of so many points of all levels that are read."""
+        """Returns the bytes of a number of points at all levels that are read."""
         return 4 * points * len(self._levels[variable])
 
     def read(

@@ -68,7 +68,7 @@ class StoreWindows:
             threads: threads that will read at the same time.
 
         Raises:
-            UserError: where a store lacks a field or a level, the window does not fit, the stores
+            UserError: if a store lacks a field or a level, the window does not fit, the stores
                 have no window in common, or a level is constant.
         """
         checks.check_fields(fields)
@@ -103,7 +103,7 @@ class StoreWindows:
             field: the field; the reference itself if None.
 
         Raises:
-            UserError: where a store does not have the window.
+            UserError: if a store does not have the window.
         """
         return self._stores[field].indices(position)
 
@@ -112,7 +112,7 @@ class StoreWindows:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns times (datetime64), latitudes and longitudes of a window, as `indices`.
 
-        Longitudes are the store's: across the last one they start anew.
+        Longitudes are the store's: across the last one they start again.
         """
         return self._stores[field].coordinates(position)
 
@@ -124,7 +124,7 @@ class StoreWindows:
         """Returns the physical values (level, time, lat, lon) of a window.
 
         Raises:
-            UserError: where a value is missing.
+            UserError: if a value is missing.
         """
         of, serving = self._field(field), self._stores[field]
         return serving.physical(of, serving.whole(of, self.read(field, position), position))
@@ -163,7 +163,7 @@ class StoreWindows:
         """Returns predicted field -> masked slots per sample and level.
 
         Raises:
-            UserError: where the masking does not suit a field.
+            UserError: if the masking does not suit a field.
         """
         return {f.name: masking.num_slots(f.num_tokens) for f in self._predicted}
 
@@ -220,7 +220,7 @@ class StoreWindows:
                 counts as missing besides, bool (time, lat, lon), with `missing="keep"`.
 
         Raises:
-            UserError: where the masking does not suit a field, or a value is missing.
+            UserError: if the masking does not suit a field, or a value is missing.
         """
         start = int(rng.integers(2**63))
         rngs = {f.name: np.random.Generator(bits(start, f"mask/{f.name}")) for f in self.fields}
@@ -248,6 +248,7 @@ class StoreWindows:
     def _sample(self, position: Position, masking: Masking, rngs, take) -> Sample:
         batch = empty_batch(self.fields, 1, self.slots(masking))
         readings = {f.name: self.read(f.name, position) for f in self.fields}
+        # All reads have started before the first is waited for.
         stored = {f.name: take(f, readings[f.name], position) for f in self.fields}
         for field in self.fields:
             self.fill(batch, 0, field, stored[field.name], position, masking, rngs[field.name])

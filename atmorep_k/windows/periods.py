@@ -28,7 +28,7 @@ def split(
         validation: likewise. Where both are None they are the first 80 % and the rest.
 
     Raises:
-        UserError: where one is missing, not understood, empty, outside the record, or both overlap.
+        UserError: if one is missing, invalid, empty or outside the record, or both overlap.
     """
     if train is None and validation is None:
         cut = round(_TRAIN_SHARE * len(time))
@@ -44,8 +44,8 @@ def split(
     first = max(first for first, _ in periods.values())
     if first < min(stop for _, stop in periods.values()):
         raise UserError(
-            f"train_period {_words(train)} and validation_period {_words(validation)} share "
-            f"times, the first {iso(time[first])}; scores on data seen in training say nothing."
+            f"train_period {_words(train)} and validation_period {_words(validation)} overlap "
+            f"from {iso(time[first])}; scores on data seen in training say nothing."
         )
     return periods
 
@@ -54,6 +54,8 @@ def _indices(name: str, period: Sequence[str], time: np.ndarray) -> tuple[int, i
     begin, end = _dates(name, period)
     unit = np.datetime_data(begin.dtype)[0], np.datetime_data(end.dtype)[0]
     record = f"the record of the store is {iso(time[0])} to {iso(time[-1])}"
+    # Compared in the unit in which a date is written: a day is in the record of which it has
+    # any hours, and the end date stands for all of its day, month or hour.
     before = time[0].astype(f"datetime64[{unit[0]}]") > begin
     if before or time[-1].astype(f"datetime64[{unit[1]}]") < end:
         raise UserError(f"{name}_period {_words(period)} is not inside the record: {record}.")
@@ -81,7 +83,7 @@ def _date(name: str, text: str) -> np.datetime64:
     except (ValueError, TypeError):
         pass
     raise UserError(
-        f"{name}_period holds {text!r}, which is no date; write it like '2019-03-22' or "
+        f"{name}_period holds {text!r}, which is not a date; write it like '2019-03-22' or "
         f"'2019-03-22T12'."
     )
 
@@ -111,7 +113,7 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     """Returns how many steps of the store lie between two time points of a window.
 
     Raises:
-        UserError: where the window's step is no multiple of the store's.
+        UserError: if the window's step is not a multiple of the store's.
     """
     if len(time) < 2:
         return 1
@@ -120,8 +122,8 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     if round(stride) < 1 or not math.isclose(stride, round(stride), abs_tol=1e-6):
         nearest = max(1, round(stride)) * step
         raise UserError(
-            f"the window's step of {window.step_hours:g} h is no multiple of the store's step of "
-            f"{step:g} h; the nearest that is: {nearest:g} h."
+            f"the window's step of {window.step_hours:g} h is not a multiple of the store's step "
+            f"of {step:g} h; the nearest multiple is {nearest:g} h."
         )
     return round(stride)
 
@@ -145,7 +147,7 @@ def window_starts(
         what: what it is called in messages.
 
     Raises:
-        UserError: where there is none.
+        UserError: if no window fits.
     """
     first, stop = period
     if first == stop:
@@ -153,6 +155,7 @@ def window_starts(
     reach = (window.shape[0] - 1) * stride
     starts = np.arange(first, stop - reach)
     step = np.diff(time).min() if len(time) > 1 else np.timedelta64(0, "ns")
+    # The smallest difference of two times is the step: a window that spans a gap is longer.
     starts = starts[time[starts + reach] - time[starts] == reach * step]
     if len(starts):
         return starts

@@ -29,6 +29,7 @@ class Times:
 
     def last(self) -> tuple[np.ndarray, np.ndarray]:
         """Returns, for the window from each time on, its last index and whether it is whole."""
+        # A window has no gap where its first and last time are as far apart as its steps add up to.
         first, reach = np.arange(len(self.time)), (self.number - 1) * self.stride
         last = np.minimum(first + reach, len(self.time) - 1)
         step = np.diff(self.time).min() if len(self.time) > 1 else np.timedelta64(0, "ns")
@@ -40,6 +41,8 @@ class Times:
 
         `NOWHERE` where one of the two has not all of its times.
         """
+        # A time stands for the step that ends there: windows with different steps cover the same
+        # hours if they end together, but then they begin at different times.
         ends, whole = other.last()
         ends = other.time[ends]
         last = np.minimum(np.searchsorted(self.time, ends), len(self.time) - 1)
@@ -90,6 +93,7 @@ class Places:
         if self.size > number:
             return np.zeros(0)
         if self.closed:
+            # Windows across the last longitude have their middle beyond it.
             degrees = np.concatenate([degrees, degrees[: self.size - 1] + 360.0])
         return (degrees[: len(degrees) - self.size + 1] + degrees[self.size - 1 :]) / 2
 
@@ -111,6 +115,7 @@ class Places:
         if period:
             ours, theirs = ours % period, theirs % period
             order = np.argsort(ours, kind="stable")
+            # The last point also precedes the first, and the first follows the last, a period away.
             ours = np.concatenate(
                 [ours[order[-1:]] - period, ours[order], ours[order[:1]] + period]
             )
@@ -135,5 +140,6 @@ def _nearest(values: np.ndarray, targets: np.ndarray, slack: float) -> np.ndarra
     """Returns the index of the nearest of ascending values; of two, the first."""
     right = np.clip(np.searchsorted(values, targets), 1, max(1, len(values) - 1))
     left = right - 1
+    # A single value is both neighbours.
     right = np.minimum(right, len(values) - 1)
     return np.where(targets - values[left] <= values[right] - targets + slack, left, right)

@@ -39,6 +39,7 @@ class Positions:
         """Returns the position of a sample."""
         turn, place = divmod(epoch * self.samples_per_epoch + index, len(self.starts))
         order = permutation(seed, f"{self.split}/time", turn, len(self.starts))
+        # Raw bits stay the same in later versions of NumPy (`randomness`).
         for_row, for_column = bits(seed, f"{self.split}/place", epoch, index).random_raw(2)
         return Position(
             int(self.starts[order[place]]),
@@ -51,6 +52,7 @@ def weighted(raw: int, weights: np.ndarray) -> int:
     """Returns an index made of 64 random bits; each is as likely as its weight says."""
     limits = np.cumsum(weights)
     index = np.searchsorted(limits, fraction(raw) * limits[-1], side="right")
+    # A fraction just below 1 may be rounded to the whole sum.
     return min(int(index), len(weights) - 1)
 
 
@@ -90,7 +92,7 @@ def allowed_corners(
         what: what a window is called in messages.
 
     Raises:
-        UserError: where the window does not fit.
+        UserError: if the window does not fit.
     """
     shape = (len(latitude), len(longitude))
     if size[0] > shape[0] or size[1] > shape[1]:
@@ -114,7 +116,9 @@ def allowed_corners(
 
 
 def _corners(inside: np.ndarray, size: int, wrap: bool) -> np.ndarray:
+    # A window may begin at the last columns and end at the first ones.
     if wrap:
         inside = np.concatenate([inside, inside[: size - 1]])
+    # A window lies inside where as many of its points do as it has.
     counts = np.concatenate([[0], np.cumsum(inside)])
     return np.flatnonzero(counts[size:] - counts[:-size] == size)

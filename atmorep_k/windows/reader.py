@@ -37,7 +37,7 @@ class Cube:
     Args:
         values: `(level, time, lat, lon)`, being filled.
         parts: futures of its parts: one or, across the last longitude, two.
-        failure: turns what a future raises into what the user is told.
+        failure: turns the exception of a future into the error for the user.
     """
 
     def __init__(self, values: np.ndarray, parts: list, failure: Callable[[Exception], UserError]):
@@ -49,7 +49,7 @@ class Cube:
         """Waits, and returns `(level, time, lat, lon)` as stored, an array of its own.
 
         Raises:
-            UserError: where the store is damaged; says where.
+            UserError: if the store is damaged; says where.
         """
         for part in self._parts:
             try:
@@ -70,7 +70,7 @@ class Reader:
     `in_flight` says how many windows a thread should ask for before it waits for the first.
 
     Raises:
-        UserError: where an array cannot be opened.
+        UserError: if an array cannot be opened.
     """
 
     def __init__(self, store: Store, levels: Mapping[str, Sequence[int]], threads: int):
@@ -101,11 +101,11 @@ class Reader:
             ) from error
 
     def packing(self, variable: str) -> Packing | None:
-        """Returns how the integers that are read stand for values; None where values are read."""
+        """Returns how to turn the integers that are read into values; None if values are read."""
         return self._packings[variable]
 
     def bytes_of(self, variable: str, points: int) -> int:
-        """Returns the bytes of so many points of all levels that are read."""
+        """Returns the bytes of a number of points at all levels that are read."""
         array = self._arrays[variable]
         return points * array.shape[0] * array.dtype.numpy_dtype.itemsize
 
@@ -116,6 +116,8 @@ class Reader:
         """
         array = self._arrays[variable]
         width = array.shape[-1]
+        # Across the last longitude a window is read in two parts, into views of one array, so that
+        # nothing is copied to join them.
         ranges = [slice(column, min(column + size, width))]
         if column + size > width:
             ranges.append(slice(0, column + size - width))
@@ -126,6 +128,7 @@ class Reader:
             target = self._tensorstore.array(values[..., begin:end])
             parts.append(target.write(array[:, times, rows, columns]))
 
+        # Which chunk is damaged is looked up only after a read has failed.
         def failure(error: Exception) -> UserError:
             chunk = self._chunks[variable]
             chunk = (chunk[0], *chunk[-2:])
@@ -160,6 +163,7 @@ def _view(array, source: ArraySource, levels: Sequence[int], packed: bool):
     """
     import tensorstore
 
+    # Packed values stay integers until they are normalised: half the bytes to read and keep.
     if not packed and array.dtype != tensorstore.float32:
         array = tensorstore.cast(array, tensorstore.float32)
     if source.field is not None:
@@ -167,6 +171,8 @@ def _view(array, source: ArraySource, levels: Sequence[int], packed: bool):
     if not source.has_level:
         return array[tensorstore.newaxis]
     levels = list(levels)
+    # Neighbouring levels are a slice, as an index array makes tensorstore look up each level. A
+    # slice keeps its origin, so it is moved to count from 0.
     if levels == list(range(levels[0], levels[0] + len(levels))):
         chosen = array[:, levels[0] : levels[0] + len(levels)].translate_to[0]
     else:

@@ -37,7 +37,7 @@ class Serving:
         fields: the fields.
 
     Raises:
-        UserError: where the store lacks a field or a level, or the window's step does not suit it.
+        UserError: if the store lacks a field or a level, or the window's step does not suit it.
     """
 
     def __init__(self, name: str, store: Store, fields: Sequence[FieldSpec]):
@@ -58,7 +58,7 @@ class Serving:
         """Finds where each window of the reference lies in this store.
 
         Raises:
-            UserError: where windows are not of the same degrees; names the nearest shape that fits.
+            UserError: if windows are not of the same degrees; names the nearest shape that fits.
         """
         self._check_degrees(reference)
         self._reference = reference
@@ -66,6 +66,7 @@ class Serving:
         rows, columns = self._places()
         their_rows, their_columns = reference._places()
         self._rows = rows.corners_of(their_rows)
+        # One store may count longitudes from 0, another from -180.
         self._columns = columns.corners_of(their_columns, period=360.0)
 
     def _times(self) -> Times:
@@ -122,7 +123,7 @@ class Serving:
             threads: see `Reader`.
 
         Raises:
-            UserError: where statistics are missing, do not suit, or an array cannot be opened.
+            UserError: if statistics are missing, do not suit, or an array cannot be opened.
         """
         self._normalizers = {f.name: normalizers[f.name] for f in self.fields}
         for field in self.fields:
@@ -137,6 +138,7 @@ class Serving:
 
     def _fit(self, field: FieldSpec, times: np.ndarray | None) -> None:
         normalizer, store = self._normalizers[field.name], self.store
+        # A normalizer that came with a model keeps the statistics that the model was trained with.
         if normalizer.is_fitted:
             checks.check_normalizer(store, field, normalizer)
             return
@@ -156,7 +158,7 @@ class Serving:
         """Returns where a window lies in this store.
 
         Raises:
-            UserError: where it does not.
+            UserError: if the store does not have the window.
         """
         places = (
             (self._first, position.time),
@@ -191,7 +193,7 @@ class Serving:
 
         Args:
             position: its corner in the reference.
-            shape: points in (time, lat, lon) of what is no window, but has its step.
+            shape: points in (time, lat, lon) of a block other than the window, with its step.
         """
         corner = self.corner(position)
         times, rows, columns = (np.arange(n) for n in shape or self.window.shape)
@@ -213,6 +215,7 @@ class Serving:
         first, last = corner.time, corner.time + (times - 1) * self.stride
         return self.reader.read(
             field,
+            # Hours after the record have no values: the slice ends with it, and `fill` pads.
             slice(min(first, record), min(last + 1, record), self.stride),
             slice(corner.row, corner.row + height),
             corner.column,
@@ -223,7 +226,7 @@ class Serving:
         """Waits for a window; returns it as stored, without hours after the record.
 
         Raises:
-            UserError: where it cannot be read, or a value is missing.
+            UserError: if it cannot be read, or a value is missing.
         """
         stored = reading.result()
         checks.check_values(self.store, field, stored, self.indices(position))
@@ -241,9 +244,10 @@ class Serving:
             without: what counts as missing besides; None for nothing.
 
         Raises:
-            UserError: where it cannot be read.
+            UserError: if it cannot be read.
         """
         values = self.physical(field, reading.result())
+        # Infinite values count as missing, too.
         values = np.where(np.isfinite(values), values, np.float32(np.nan))
         if without is not None:
             values[:, without(*self.coordinates(position))] = np.nan
@@ -279,6 +283,7 @@ class Serving:
         packing = self._packing(field, stored)
         fill_tokens(stored, packing, scale, field.token_size, tokens)
         if after:
+            # A padded 0 was normalised like a value: set these hours to 0 through a view by time.
             by_time = tokens.reshape(*tokens.shape[:4], field.token_size[0], -1)
             late = (times >= len(self.store.time)).reshape(len(tokens[0]), 1, 1, -1)
             by_time[:, np.broadcast_to(late, by_time.shape[1:5])] = 0.0

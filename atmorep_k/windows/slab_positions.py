@@ -15,7 +15,7 @@ class SlabPositions:
     """Draws the position of sample `index` of an epoch, a function of (seed, epoch, index) alone.
 
     Args:
-        slabs: draws the positions of slabs, of which `slabs.samples_per_epoch` are lanes.
+        slabs: draws the positions of slabs; its `samples_per_epoch` is the number of lanes.
         lanes: which slab and patch a sample shows.
         samples_per_epoch: samples of an epoch.
         room: places of a window in a slab along (time, lat, lon).
@@ -69,5 +69,6 @@ def around(corners: np.ndarray, margin: int, allowed: np.ndarray, period: int | 
     """
     distance = np.abs((corners - margin)[:, None] - allowed)
     if period:
+        # The way round the globe may be the shorter one.
         distance = np.minimum(distance % period, -distance % period)
     return allowed[distance.argmin(axis=1)]

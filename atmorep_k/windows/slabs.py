@@ -23,11 +23,11 @@ class Place(NamedTuple):
 
 
 class Lanes:
-    """The order in which windows are taken from slabs, of which each lane has one at a time.
+    """The order in which windows are taken from slabs; each lane has one slab at a time.
 
-    Sample n is of lane n mod `number`, so that neighbours come from different slabs. A lane goes on
-    to its next slab after `patches` windows; the lanes do so one after the other, evenly spread, so
-    that there is about one slab to read for every `patches` samples.
+    Sample n belongs to lane n mod `number`, so that neighbours come from different slabs. A lane
+    moves to its next slab after `patches` windows; the lanes do so one after the other, evenly
+    spread, so that there is about one slab to read for every `patches` samples.
 
     Args:
         number: how many lanes.
@@ -50,7 +50,9 @@ class Lanes:
         return ((turn + 1) * self.patches - 1 - self._ahead(lane)) * self.number + lane
 
     def most(self, samples: int) -> int:
-        """Returns how many slabs so many consecutive samples show at most."""
+        """Returns the largest number of slabs that a number of consecutive samples can show."""
+        # Each lane shows one slab at first, and a round of number * patches samples changes every
+        # lane once. What is left of a round is tried from each of its samples, over two rounds.
         sample = np.arange(self.number * self.patches)
         visit, lane = np.divmod(sample, self.number)
         changes = (visit + lane * self.patches // self.number) % self.patches == 0
@@ -60,6 +62,7 @@ class Lanes:
         return self.number * (1 + rounds) + int(found)
 
     def _ahead(self, lane: int) -> int:
+        # Lanes start at different places of their first slab, so that no two slabs are due at once.
         return lane * self.patches // self.number
 
 
@@ -80,7 +83,7 @@ class Slab:
         """Waits, and returns (level, time, lat, lon) as stored; not to be changed.
 
         Raises:
-            UserError: where it cannot be read, or a value is missing.
+            UserError: if it cannot be read, or a value is missing.
         """
         with self._lock:
             if field not in self._checked:
@@ -98,7 +101,7 @@ class Slabs:
         lanes: the order of slabs.
         samples: step -> the numbers of the samples of its batch, ascending with the step.
         first: the first step.
-        ahead: so many samples before a slab is needed its reading begins.
+        ahead: how many samples before a slab is needed its reading begins.
         start: number of a slab -> the slab being read.
     """
 
@@ -119,7 +122,7 @@ class Slabs:
 
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[Callable[[int], Slab]]:
-        """Gives a function (number of a slab) -> slab for the samples of a batch.
+        """Yield a function (number of a slab) -> slab for the samples of a batch.
 
         Slabs are kept until the steps before have come to their end, in whichever order.
         """
@@ -131,6 +134,7 @@ class Slabs:
 
     def _ask(self, step: int) -> None:
         with self._lock:
+            # Threads ask for steps out of order: whoever comes first starts all slabs that are due.
             end = self._samples(step).stop + self._ahead
             while self._asked <= step or self._samples(self._asked).start < end:
                 for sample in self._samples(self._asked):
@@ -145,6 +149,7 @@ class Slabs:
             while self._unfinished in self._finished:
                 self._finished.remove(self._unfinished)
                 self._unfinished += 1
+            # Samples ascend with the step: no later step needs what this one is past.
             needed = self._samples(self._unfinished).start
             for slab in [s for s in self._live if self._lanes.last(s) < needed]:
                 del self._live[slab]

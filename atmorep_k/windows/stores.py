@@ -26,7 +26,7 @@ class Stores:
             where there is none the first field.
 
     Raises:
-        UserError: where a name is none of the fields', or a store cannot serve a field.
+        UserError: if a name is not one of the fields, or a store cannot serve a field.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class Stores:
             region: see `positions.allowed_corners`.
 
         Raises:
-            UserError: where windows are of different degrees, or no place is in all stores.
+            UserError: if windows are of different degrees, or no place is in all stores.
         """
         store, (_, height, width) = self.reference.store, self.reference.window.shape
+        # The region is one of the reference; each store then drops the places that it lacks.
         rows, columns = allowed_corners(
             store.latitude, store.longitude, store.is_global, (height, width), region
         )
@@ -86,7 +87,7 @@ class Stores:
             span: the hours that it stands for.
 
         Raises:
-            UserError: where there is none.
+            UserError: if no window fits.
         """
         store, window = self.reference.store, self.reference.window
         starts = periods.window_starts(name, store.time, period, window, self.reference.stride)
@@ -115,6 +116,7 @@ class Stores:
 
 def _servings(fields: Sequence[FieldSpec], names: dict[str, str]) -> list[Serving]:
     """Returns what serves the fields; each store is opened once."""
+    # Fields with different windows are served apart, even from one store.
     groups: dict[tuple, list[FieldSpec]] = {}
     for field in fields:
         key = store_path(names[field.name]), field.window

@@ -36,19 +36,21 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
         alpha: the change is multiplied by alpha / rank.
 
     Raises:
-        UserError: where a pattern fits no kernel of a dense layer, or none is chosen.
+        UserError: if a pattern fits no kernel of a dense layer, or none is chosen.
     """
     layers = {within(dense_kernel(layer).path): layer for layer in _dense_layers(model)}
     check(patterns, layers, "kernel of a dense layer")
     chosen = {path: layer for path, layer in layers.items() if matches(path, patterns)}
     if not chosen:
-        raise UserError(f"adapters of {list(patterns)} adapt no layer: all are taken back.")
+        raise UserError(
+            f"adapters of {list(patterns)} adapt no layer: every layer is excluded again."
+        )
     model.low_rank = _LowRank(chosen, rank, alpha)
     _forget_compiled(model)
 
 
 def detach(model: keras.Model) -> None:
-    """Merges the adapters into the kernels and removes them; what is saved then is a plain model.
+    """Merges the adapters into the kernels and removes them: from then on a plain model is saved.
 
     Kernels can be trained again where they could before.
     """
@@ -105,7 +107,7 @@ class _LowRank(KerasSaveable):
         """Takes up kernels, A and B.
 
         Raises:
-            UserError: where the file has not the same adapters.
+            UserError: if the file does not have the same adapters.
         """
         ours = {name: tuple(variable.shape) for name, variable in self.variables().items()}
         theirs = {name: tuple(store[name].shape) for name in store.keys()}  # noqa: SIM118

@@ -23,7 +23,7 @@ class LowRankAdapters(Component):
         alpha: scale of the change; None for that of the rank, so that its factor is 1.
 
     Raises:
-        UserError: where rank or alpha is not positive.
+        UserError: if rank or alpha is not positive.
     """
 
     def __init__(

@@ -47,8 +47,8 @@ class AxialBlock(CoupledBlock):
         output: as x
 
     Raises:
-        UserError: where channels do not divide by the heads, an input has another number of axes,
-            or numbers of tokens are no multiples of each other.
+        UserError: if channels are not divisible by the heads, an input has a different number of
+            axes, or numbers of tokens are not multiples of each other.
     """
 
     def __init__(

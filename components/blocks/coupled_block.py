@@ -36,7 +36,7 @@ class CoupledBlock(Configured, keras.layers.Layer):
 
         A list would be saved by position, and couplings in another order would swap their weights.
         """
-        assert self._make_coupler is not None, "couple() comes first"
+        assert self._make_coupler is not None, "call couple() first"
         layer = self._make_coupler(name=attribute, dtype=self.dtype_policy, **changes)
         layer.build(x_shape, other_shape)
         setattr(self, attribute, layer)

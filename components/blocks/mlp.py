@@ -25,7 +25,7 @@ class MLP(Configured, keras.layers.Layer):
         input and output: (batch, ..., channel)
 
     Raises:
-        UserError: where there are fewer than two linear maps.
+        UserError: if there are fewer than two linear maps.
     """
 
     def __init__(

@@ -14,7 +14,7 @@ def run_block(block, remat: bool, *inputs, training=False, **named):
 
 
 def recomputed(block, *inputs, training=False, **named):
-    """Returns `block(*inputs, training=training, **named)`, of which it keeps the inputs alone.
+    """Returns `block(*inputs, training=training, **named)`, keeping only the inputs.
 
     The backward pass runs the block once more (Chen et al. 2016, arXiv:1604.06174): a third of its
     operations again, for the memory of all that its layers keep. Both runs draw the same dropout:

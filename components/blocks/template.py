@@ -14,7 +14,7 @@ class Template:
     """A layer that others are made like.
 
     No layer itself: Keras would track it, find that it is never built, and trace the whole model
-    anew in each call of `fit` or `train_on_batch`.
+    again in each call of `fit` or `train_on_batch`.
 
     Args:
         layer: not built; its name and dtype do not count.

@@ -36,7 +36,7 @@ class TransformerBlock(CoupledBlock):
         output: as x
 
     Raises:
-        UserError: where the channels do not divide by the heads.
+        UserError: if the channels are not divisible by the heads.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ def head_size(channels: int, num_heads: int) -> int:
     """Returns the channels of a head; UserError where they do not divide."""
     if channels % num_heads:
         raise UserError(
-            f"{channels} channels do not divide by {num_heads} heads; "
+            f"{channels} channels are not divisible by {num_heads} heads; "
             f"choose an embed_dim that is a multiple of num_heads."
         )
     return channels // num_heads

@@ -1,4 +1,4 @@
-"""Windows cut from large parts of a store, each of which is read once."""
+"""Windows cut from large parts of a store; each part is read once."""
 
 import contextlib
 import functools
@@ -23,7 +23,7 @@ from atmorep_k.windows.slabs import Lanes, Slab, Slabs
 
 @component("dataset")
 class SlabDataset(WindowDataset):
-    """Windows of which several share one read; sample i of epoch e never changes.
+    """Windows, several from one read; sample i of epoch e never changes.
 
     For slow disks, buckets and processors that cannot keep up with `WindowDataset`. A slab is a
     large part of the record that is read at once; `patches` windows are cut from it, at random
@@ -55,7 +55,7 @@ class SlabDataset(WindowDataset):
         lanes: slabs that are live at once.
 
     Raises:
-        UserError: where a number is not positive; see also `open`.
+        UserError: if a number is not positive; see also `open`.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class SlabDataset(WindowDataset):
             stores,
         )
         if len(slab) != 3:
-            raise UserError(f"SlabDataset.slab has three sizes (time, lat, lon), not {slab}.")
+            raise UserError(f"SlabDataset.slab needs three sizes (time, lat, lon), not {slab}.")
         time, lat, lon = (int(n) for n in slab)
         self.slab = (time, lat, lon)
         self.patches = patches
@@ -138,7 +138,7 @@ class SlabDataset(WindowDataset):
                 f"SlabDataset reads all fields from one store with one time step, but "
                 f"{serving.fields[0].name!r} comes from {serving.store.path} every "
                 f"{serving.window.step_hours:g} h and {other.fields[0].name!r} from "
-                f"{other.store.path} every {other.window.step_hours:g} h; take WindowDataset."
+                f"{other.store.path} every {other.window.step_hours:g} h; use WindowDataset."
             )
         return serving
 
@@ -149,7 +149,7 @@ class SlabDataset(WindowDataset):
         if self.slab != fitting:
             raise UserError(
                 f"SlabDataset.slab {self.slab} (time, lat, lon) must hold a window of {window} "
-                f"points and fit the store's {grid}; the nearest that does: {fitting}."
+                f"points and fit the store's {grid}; the nearest slab that does is {fitting}."
             )
 
     def _starts(self, name: str, period: tuple[int, int]) -> np.ndarray:

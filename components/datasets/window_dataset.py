@@ -61,7 +61,7 @@ class WindowDataset(Component):
         stores: field (or an alias) -> path of the store that has it; all others are in `store`.
 
     Raises:
-        UserError: where a number is not positive; see also `open`.
+        UserError: if a number is not positive; see also `open`.
 
     Attributes:
         windows: once open, the windows of the stores (`StoreWindows`): any window at any position.
@@ -97,7 +97,7 @@ class WindowDataset(Component):
                 field's store; those that came with a model keep theirs. None: new ones are made.
 
         Raises:
-            UserError: where a store, a field, a level or a period is not there, the window does
+            UserError: if a store, a field, a level or a period is missing, the window does
                 not fit, no window is in all stores, or a level is constant.
         """
         checks.check_fields(fields)
@@ -173,7 +173,7 @@ class WindowDataset(Component):
                 r * batch_size / R and on. All parts put together are the batch of one host.
 
         Raises:
-            UserError: where the masking does not suit a field, or the parts of a batch are not
+            UserError: if the masking does not suit a field, or the parts of a batch are not
                 equal (at once), or a value cannot be read (when its batch is due).
         """
         slots, samples = self.windows.slots(masking), checks.samples_of(batch_size, part)

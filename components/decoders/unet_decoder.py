@@ -34,7 +34,7 @@ class UNetDecoder(Templated):
         output: as x
 
     Raises:
-        UserError: where the share of heads is out of range.
+        UserError: if the share of heads is out of range.
     """
 
     def __init__(

@@ -50,7 +50,8 @@ class Mesh(Component):
             (Rajbhandari et al. 2020, arXiv:1910.02054, stage 1).
 
     Raises:
-        UserError: for other numbers or names, or both layout and fields; see also `rules`.
+        UserError: if the number of axes or names is wrong, or both layout and fields are
+            given; see also `rules`.
     """
 
     def __init__(
@@ -80,15 +81,15 @@ class Mesh(Component):
             raise UserError("Mesh takes either a layout or fields: choose one of the two.")
 
     def resolved(self, devices: int, processes: int = 1) -> tuple[int, int]:
-        """Returns the shape with -1 replaced by what so many devices allow.
+        """Returns the shape with -1 replaced by what the number of devices allows.
 
         Args:
             devices: that there are.
             processes: that have them.
 
         Raises:
-            UserError: where the devices do not suffice, or do not divide, or several processes have
-                more than the mesh takes.
+            UserError: if there are too few devices, they do not divide evenly, or several
+                processes have more than the mesh takes.
         """
         known = math.prod(n for n in self.shape if n > 0)
         if -1 in self.shape and devices % known == 0:
@@ -96,12 +97,13 @@ class Mesh(Component):
             return samples, model
         if -1 in self.shape or known > devices:
             raise UserError(
-                f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape of no more."
+                f"Mesh.shape is {self.shape}, but there {_are(devices)}: choose a shape "
+                f"with at most as many."
             )
         if processes > 1 and known != devices:
             raise UserError(
                 f"Mesh.shape is {self.shape}, but {processes} processes have {devices} devices "
-                f"together: with several processes the mesh has to be all of them."
+                f"together: with several processes the mesh must use all of them."
             )
         samples, model = self.shape
         return samples, model
@@ -114,7 +116,7 @@ class Mesh(Component):
             shape: of the mesh; None: as it is described, -1 dividing everything.
 
         Raises:
-            UserError: where a pattern fits no weight, names an unknown axis or has another number
+            UserError: if a pattern fits no weight, names an unknown axis or has another number
                 of dimensions, or a dimension does not divide.
         """
         sizes = dict(zip(self.axes, shape or self.shape, strict=True))
@@ -153,14 +155,14 @@ class Mesh(Component):
             if axis is not None and length % sizes[axis] and sizes[axis] > 0:
                 raise UserError(
                     f"{path} {shape} cannot be split over {sizes[axis]} devices of the axis "
-                    f"{axis!r}: {length} does not divide; change Mesh.shape or Mesh.layout."
+                    f"{axis!r}: {length} is not divisible; change Mesh.shape or Mesh.layout."
                 )
 
     def places(self, model: Any, shape: Sequence[int] | None = None) -> dict[str, int]:
         """Returns the place on the axis of the model of each field, where fields are placed.
 
         Raises:
-            UserError: where a field is unknown or without a place, or a place is not there.
+            UserError: if a field is unknown or without a place, or a place does not exist.
         """
         names, places = [f.name for f in model.fields], (shape or self.shape)[1]
         if self.fields is None:

@@ -31,7 +31,7 @@ class Encoder(Templated):
         output: list of `num_layers` arrays, as the input
 
     Raises:
-        UserError: where there is no layer.
+        UserError: if `num_layers` is below 1.
     """
 
     def __init__(

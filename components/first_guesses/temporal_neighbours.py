@@ -1,4 +1,4 @@
-"""A first guess from what is visible before and after a hidden token."""
+"""A first guess from what is visible before and after a masked token."""
 
 from collections.abc import Sequence
 
@@ -27,7 +27,7 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
     in steps of the window and at most 1, which is how far values go where both neighbours drift
     away at rates that are not known; by 1 from the climatology.
 
-    A token is hidden where all its values are 0, which is how maskings hide; those that are noised
+    A token is masked where all its values are 0, which is how maskings mask; those that are noised
     or coarsened stand for themselves, with departures of half a step. No weights, and always
     float32: the members' departures are small.
 
@@ -40,8 +40,8 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
         UserError: if the scale is not positive.
 
     Shapes:
-        input: (batch, level, time, lat, lon, value), normalised values, hidden tokens 0
-        output: the same, none hidden
+        input: (batch, level, time, lat, lon, value), normalised values, masked tokens 0
+        output: the same, none masked
     """
 
     def __init__(self, scale: float = 0.1, token_size: Sequence[int] = (1, 1, 1), **kwargs):
@@ -53,7 +53,7 @@ class TemporalNeighbours(Configured, keras.layers.Layer):
             raise UserError(f"TemporalNeighbours.scale must be positive, not {scale}.")
 
     def call(self, tokens):
-        """Returns the tokens, of hidden ones the guess."""
+        """Returns the tokens, of masked ones the guess."""
         hours = self._hours(tokens)
         visible, before, after, since, until = _around(hours)
         start = _of_token(hours[..., -1, :], ops.maximum(before, 0))

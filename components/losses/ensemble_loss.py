@@ -88,7 +88,7 @@ def num_members(members, loss: keras.losses.Loss) -> int:
         loss: named in the error.
 
     Raises:
-        UserError: for a single member, which has no spread.
+        UserError: if there is a single member, which has no spread.
     """
     number = members.shape[-2]
     if number < 2:
@@ -110,7 +110,7 @@ def mean_and_std(members, loss: keras.losses.Loss):
         loss: named in the error.
 
     Raises:
-        UserError: for a single member.
+        UserError: if there is a single member.
     """
     degrees_of_freedom = num_members(members, loss) - 1
     mean = ops.mean(members, axis=-2)

@@ -22,7 +22,7 @@ class WeightedSum(EnsembleLoss):
         name: name of the loss.
 
     Raises:
-        UserError: for other weights, or another number of them.
+        UserError: if the weights or their number differ.
     """
 
     def __init__(

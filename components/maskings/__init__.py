@@ -1,4 +1,4 @@
-"""Components of kind masking: what is hidden of a window."""
+"""Components of kind masking: what is masked in a window."""
 
 from atmorep_k.components.maskings.any_of import AnyOf
 from atmorep_k.components.maskings.complementary_tokens import ComplementaryTokens

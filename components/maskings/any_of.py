@@ -1,4 +1,4 @@
-"""A masking that is one of several, drawn anew for each sample."""
+"""A masking that is one of several, drawn again for each sample."""
 
 import math
 from collections.abc import Sequence
@@ -12,20 +12,20 @@ from atmorep_k.registry import component
 
 @component("masking")
 class AnyOf(Masking):
-    """Hides each sample as one of several maskings does: a model learns several tasks at once.
+    """Masks each sample as one of several maskings does: a model learns several tasks at once.
 
     All samples have as many slots as the largest of the maskings; what is left over holds tokens
     that stay visible, with weight 0. A loss that is a mean over tokens counts a sample by the
-    tokens that it hides.
+    tokens that it masks.
 
     Args:
-        maskings: of which one is drawn for each sample.
+        maskings: one of them is drawn for each sample.
         shares: how often each is drawn, relative to each other; None: equally often.
-        weights: how much a hidden token of each counts in the loss; None: 1. Tasks whose errors
+        weights: how much a masked token of each counts in the loss; None: 1. Tasks whose errors
             are small are soon forgotten beside others, unless they count more.
 
     Raises:
-        UserError: where there is none, or shares or weights do not fit.
+        UserError: if `maskings` is empty, or shares or weights do not fit.
     """
 
     def __init__(

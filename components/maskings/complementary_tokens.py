@@ -12,19 +12,19 @@ from atmorep_k.registry import component
 
 @component("masking")
 class ComplementaryTokens(Masking):
-    """Hides one of several parts; all parts together hide every token of a window exactly once.
+    """Masks one of several parts; all parts together mask every token of a window exactly once.
 
     For the task `correct`. The token at (t, y, x) of the level number l is in the part
     (a t + b y + c x + l) mod `parts`, where a, b, c are those numbers for which the fewest of the
-    26 neighbours of a token are hidden with it; none of those that share a face with it ever are,
+    26 neighbours of a token are masked with it; none of those that share a face with it ever are,
     nor is the same place at the next level.
 
     Args:
         parts: number of parts, each about 1 / `parts` of the tokens.
-        part: the one that is hidden, from 0.
+        part: the one that is masked, from 0.
 
     Raises:
-        UserError: where there are fewer than two parts, or not this one.
+        UserError: if there are fewer than two parts, or not this one.
     """
 
     def __init__(self, parts: int = 4, part: int = 0):

@@ -15,7 +15,7 @@ class Forecast(Masking):
         num_tokens: how many time tokens are forecast.
 
     Raises:
-        UserError: where it is not positive, or (when used) nothing would be left to see.
+        UserError: if it is not positive, or (when used) nothing would be left to see.
     """
 
     def __init__(self, num_tokens: int = 1):

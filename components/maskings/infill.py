@@ -11,15 +11,15 @@ from atmorep_k.registry import component
 
 @component("masking")
 class Infill(Masking):
-    """Hides one block of neighbouring tokens in space and time, the same at all levels.
+    """Masks one block of neighbouring tokens in space and time, the same at all levels.
 
     Args:
         size: tokens of the block in (time, lat, lon); half of the window along each axis, at
             least one token, if None. Its place in the window is drawn for each sample.
 
     Raises:
-        UserError: where it has not three positive sizes, or (when used) is larger than the window
-            or all of it.
+        UserError: if it does not have three positive sizes, or (when used) is as large as the
+            window or larger.
     """
 
     def __init__(self, size: Sequence[int] | None = None):
@@ -46,7 +46,7 @@ class Infill(Masking):
         fits = all(b <= n for b, n in zip(block, num_tokens, strict=True))
         if not fits or np.prod(block) >= np.prod(num_tokens):
             raise UserError(
-                f"an Infill block of {tuple(block)} tokens (time, lat, lon) leaves nothing to see "
-                f"in a window of {tuple(num_tokens)} tokens; choose a smaller size."
+                f"an Infill block of {tuple(block)} tokens (time, lat, lon) leaves nothing "
+                f"visible in a window of {tuple(num_tokens)} tokens; choose a smaller size."
             )
         return block

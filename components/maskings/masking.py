@@ -1,4 +1,4 @@
-"""The base of maskings: what is hidden of a window, and is to be predicted."""
+"""The base of maskings: what is masked in a window, to be predicted."""
 
 import dataclasses
 import math
@@ -26,7 +26,7 @@ class Masked:
 
 
 class Masking(Component):
-    """Chooses tokens of a window and hides them; a task is a choice of what is hidden.
+    """Chooses tokens of a window and masks them; a task is a choice of what is masked.
 
     A masking says how many slots it needs (`num_slots`) and which tokens fill them (`choose`).
     The number of slots depends on the tiling alone, so that shapes never change.
@@ -41,7 +41,7 @@ class Masking(Component):
         """Returns the slots per sample and level for a window of (T, Y, X) tokens.
 
         Raises:
-            UserError: where the masking does not suit the window.
+            UserError: if the masking does not suit the window.
         """
         raise NotImplementedError
 
@@ -54,7 +54,7 @@ class Masking(Component):
             num_times: time tokens of the window.
 
         Raises:
-            UserError: where the masking does not suit the window.
+            UserError: if the masking does not suit the window.
         """
         return []
 
@@ -82,7 +82,7 @@ class Masking(Component):
         token_size: tuple[int, int, int],
         rng: np.random.Generator,
     ) -> None:
-        """Hides the chosen tokens of weight > 0, in place: sets them to 0, the climatology.
+        """Masks the chosen tokens of weight > 0, in place: sets them to 0, the climatology.
 
         Args:
             tokens: `(level, token, value)` float32, normalised; is changed.

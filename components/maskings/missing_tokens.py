@@ -11,7 +11,7 @@ from atmorep_k.registry import component
 
 @component("masking")
 class MissingTokens(Masking):
-    """Hides the tokens that have a missing value (NaN), and no others.
+    """Masks the tokens that have a missing value (NaN), and no others.
 
     For the task `infill`: trainings refuse missing values.
 
@@ -19,7 +19,7 @@ class MissingTokens(Masking):
         slots: most tokens of a level that may have one.
 
     Raises:
-        UserError: where it is not positive, or (when used) more tokens have a missing value.
+        UserError: if it is not positive, or (when used) more tokens have a missing value.
     """
 
     def __init__(self, slots: int = 1):
@@ -42,6 +42,8 @@ class MissingTokens(Masking):
         missing, slots = np.isnan(tokens).any(axis=-1), self.num_slots(num_tokens)
         most = int(missing.sum(axis=1).max())
         if most > slots:
-            raise UserError(f"{most} tokens have missing values, MissingTokens.slots is {slots}.")
+            raise UserError(
+                f"{most} tokens have missing values, but MissingTokens.slots = {slots}."
+            )
         index = np.argsort(~missing, axis=1, kind="stable")[:, :slots].astype(np.int32)
         return index, np.take_along_axis(missing, index, axis=1).astype(np.float32)

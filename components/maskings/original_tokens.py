@@ -47,7 +47,7 @@ class OriginalTokens(Masking):
         resampled: rate of chosen tokens that are resampled.
 
     Raises:
-        UserError: where a rate is out of range.
+        UserError: if a rate is out of range.
     """
 
     def __init__(

@@ -36,7 +36,7 @@ class RandomTokens(Masking):
         coarsen_factor: points of a block along lat and along lon.
 
     Raises:
-        UserError: where a ratio or rate is out of range, or the rates exceed 1.
+        UserError: if a ratio or rate is out of range, or the rates exceed 1.
     """
 
     def __init__(

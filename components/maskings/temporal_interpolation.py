@@ -17,7 +17,7 @@ class TemporalInterpolation(Masking):
         time_tokens: which time tokens are masked, counted from 0; the middle one, T // 2, if None.
 
     Raises:
-        UserError: where they repeat or (when used) are not in the window or leave nothing to see.
+        UserError: if they repeat or (when used) are not in the window or leave nothing to see.
     """
 
     def __init__(self, time_tokens: Sequence[int] | None = None):

@@ -99,7 +99,7 @@ class MonthlyNormalizer(Component):
                 read now. Without them those of each grid point and year are read when needed.
 
         Raises:
-            UserError: where the store lacks the statistics, a level is constant, or nothing can be
+            UserError: if the store lacks the statistics, a level is constant, or nothing can be
                 used for one of the times.
         """
         self._scope, self._stored = scope, statistics
@@ -129,7 +129,7 @@ class MonthlyNormalizer(Component):
             times: `(time,)` datetime64.
 
         Raises:
-            UserError: where nothing can be used for one of them.
+            UserError: if nothing can be used for one of them.
         """
         self._warn_of_size(wanted := np.unique(self._slots_of(times)))
         for slot in wanted:
@@ -149,7 +149,7 @@ class MonthlyNormalizer(Component):
 
     def _hold(self, slots: np.ndarray) -> None:
         """Reads months of the store and keeps those that can be used."""
-        assert self._stored is not None and self._scope is not None, "fit() comes first"
+        assert self._stored is not None and self._scope is not None, "call fit() first"
         mean, std = self._stored.read(self._scope, slots)
         good = np.all(usable(mean, std), axis=1)
         for number in np.flatnonzero(good):
@@ -183,7 +183,7 @@ class MonthlyNormalizer(Component):
         """Returns the slot held that serves for the one wanted; reads it if need be.
 
         Raises:
-            UserError: where none of that calendar month can be used.
+            UserError: if no value of that calendar month can be used.
         """
         for slot in self._nearest(wanted):
             if slot not in self._held:
@@ -193,7 +193,7 @@ class MonthlyNormalizer(Component):
         month = np.datetime64(MONTHS * ((self.first_year or 1970) - 1970) + wanted, "M")
         source = f" of {self._stored.source}" if self._stored else ""
         raise UserError(
-            f"the monthly statistics{source} have nothing that can be used for {month}, nor for "
+            f"the monthly statistics{source} have no usable values for {month}, nor for "
             f"that month of another year; choose other times, or leave the field out."
         )
 
@@ -215,8 +215,8 @@ class MonthlyNormalizer(Component):
             columns: `(lon,)` indices of longitudes of the grid.
 
         Raises:
-            ValueError: where there are no statistics at all.
-            UserError: where there are none for a time, see the class.
+            ValueError: if it has no statistics at all.
+            UserError: if a time has no statistics, see the class.
         """
         if not self.is_fitted:
             raise ValueError("the normaliser has no statistics: fit it, or load a saved state.")
@@ -259,7 +259,7 @@ class MonthlyNormalizer(Component):
         return np.asarray(values, np.float32) * std + mean
 
     def state(self) -> dict[str, np.ndarray]:
-        """Returns the statistics held and their grid; empty where there are none.
+        """Returns the statistics held and their grid; empty if it has none.
 
         `mean`, `std`, `latitude`, `longitude` and, where months are those of certain years,
         `first_year` and `slots`.
@@ -272,7 +272,7 @@ class MonthlyNormalizer(Component):
         return state
 
     def load_state(self, state: dict[str, np.ndarray]) -> None:
-        """Takes up statistics that `state` returned; those of older files, which are monthly, too.
+        """Takes up statistics that `state` returned; also those of older files, which are monthly.
 
         Where there is a `first_year` but no `slots`, all months from its January on are given.
         """

@@ -121,7 +121,7 @@ def test_crc32c_of_a_file_is_that_of_the_standard(tmp_path, monkeypatch):
             False,
             "cannot write a prediction to new.txt: the name must end in .nc or .zarr.",
         ),
-        ("ours.nc", False, "ours.nc exists already; give another name or --overwrite."),
+        ("ours.nc", False, "ours.nc already exists; give another name or --overwrite."),
         ("ours.nc", True, None),
         ("thesis.nc", True, "thesis.nc exists and is not a prediction; it is not overwritten."),
         (

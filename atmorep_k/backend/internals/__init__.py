@@ -1,6 +1,6 @@
 """The fence: the only files that use private names of the libraries below us, one file for each.
 
-Nothing here is promised by those libraries, so each name stands in one function that says why
+Those libraries promise none of this, so each name is used in one function that says why
 nothing public serves, and `tests/atmorep_k/backend/test_internals.py` says which assumption broke
 when a new version breaks one. The bounds in pyproject.toml are the versions it passed with.
 

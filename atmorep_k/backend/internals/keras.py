@@ -61,7 +61,7 @@ def place(variable: keras.Variable, array: Any, layout: Any) -> None:
 
 
 def renew(variable: keras.Variable, array: Any) -> None:
-    """Make the tensor of a variable anew, in the scope of devices that is active."""
+    """Make the tensor of a variable again, in the active scope of devices."""
     variable._initialize(array)
 
 

@@ -45,7 +45,7 @@ def cost(model: Any, loss: Any, masking: Masking, batch_size: int) -> Cost:
     Args:
         model: declared, see `atmorep_k.model.declared`.
         loss: an ensemble loss.
-        masking: what is hidden.
+        masking: what is masked.
         batch_size: samples.
     """
     model.compile(optimizer=None, loss=loss)

@@ -46,10 +46,11 @@ class JaxEngine(Engine):
         if self.mesh.fields is not None:
             raise UserError(
                 "JAX runs one program on all devices and cannot place fields (Mesh.fields); it can "
-                "split their weights: leave Mesh.fields away, or set KERAS_BACKEND=tensorflow."
+                "split their weights: leave Mesh.fields out, or set KERAS_BACKEND=tensorflow."
             )
         layout = keras.distribution.LayoutMap(self._devices)
         for path, axes in rules.items():
+            # Keras searches for the pattern within a path: anchors keep it to this one.
             layout[f"^{re.escape(f'{model.name}/{path}')}$"] = axes
         self._distribution = keras.distribution.ModelParallel(
             layout_map=layout, batch_dim_name=self.mesh.axes[0], auto_shard_dataset=False
@@ -151,7 +152,7 @@ class JaxEngine(Engine):
             _multihost().sync_global_devices("atmorep_k")
 
     def stop(self) -> None:
-        """Parts from the other processes."""
+        """Leave the other processes."""
         if self.num_processes > 1:
             jax.distributed.shutdown()
 
@@ -168,8 +169,8 @@ def _joined(processes: Processes) -> None:
         join(processes)
     except RuntimeError as error:
         raise UserError(
-            "JAX has started before it knew of the other processes: call "
-            "atmorep_k.distribution.devices.ask_for_devices({}) before anything else is made."
+            "JAX started before it knew of the other processes: call "
+            "atmorep_k.distribution.devices.ask_for_devices({}) before creating anything else."
         ) from error
 
 

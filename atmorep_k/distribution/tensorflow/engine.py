@@ -1,4 +1,4 @@
-"""A mesh on TensorFlow: what its three ways have in common, and which of them a mesh takes."""
+"""A mesh on TensorFlow: what its three engines share, and which one a mesh uses."""
 
 import functools
 import math
@@ -21,11 +21,11 @@ class TensorFlowEngine(Engine):
         """Finds the devices of this process: GPUs if there are any.
 
         Raises:
-            UserError: where there are too few, or several processes.
+            UserError: if there are too few, or several processes.
         """
         if workers.number() > 1:
             raise UserError(
-                f"on TensorFlow several processes share samples only: choose Mesh.shape = "
+                f"on TensorFlow several processes can only split samples: choose Mesh.shape = "
                 f"({workers.number()}, 1) without fields, or one process."
             )
         devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
@@ -37,13 +37,13 @@ class TensorFlowEngine(Engine):
         if self.mesh.shard_optimizer:
             raise UserError(
                 "TensorFlow does not split the slots of an optimiser over samples "
-                "(Mesh.shard_optimizer): leave it away, split weights over the axis of the model, "
+                "(Mesh.shard_optimizer): leave it out, split weights over the axis of the model, "
                 "whose slots follow, or set KERAS_BACKEND to jax or torch."
             )
         scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
         if scaled or model.dtype_policy.name == "mixed_float16":
             raise UserError(
-                "the scaled loss of mixed_float16 goes with one device on TensorFlow: choose "
+                "on TensorFlow the scaled loss of mixed_float16 works on one device only: choose "
                 "mixed_bfloat16, which needs no scaling, or Mesh.shape = (1, 1)."
             )
 

@@ -18,8 +18,9 @@ class TensorFlowFields(TensorFlowEngine):
         super().check(model, optimizer, rules)
         if self.size[0] > 1:
             raise UserError(
-                f"TensorFlow places fields on devices that share all samples: choose Mesh.shape = "
-                f"(1, {self.size[1]}), or leave Mesh.fields away and split samples and weights."
+                f"TensorFlow places fields on devices that all get the same samples: choose "
+                f"Mesh.shape = (1, {self.size[1]}), or leave Mesh.fields out and split "
+                f"samples and weights."
             )
         places = self.mesh.places(model, self.size)
         devices = {name: self._devices[place] for name, place in places.items()}

@@ -43,7 +43,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         self.size = self.mesh.resolved(devices, self.num_processes)
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
-        """Refuses to split weights, too."""
+        """Also refuses to split weights."""
         super().check(model, optimizer, rules)
         steps.check(optimizer)
         for path in rules:
@@ -77,6 +77,7 @@ class TensorFlowReplicas(TensorFlowEngine):
     def _spread_seed(self, variable, value: np.ndarray) -> None:
         """Let each replica draw its own random numbers, the first those of a single device."""
         with self._strategy.scope():
+            # ON_READ lets each replica hold a value of its own; outside of a step it is the first.
             made = tf.Variable(
                 value,
                 trainable=False,
@@ -100,6 +101,7 @@ class TensorFlowReplicas(TensorFlowEngine):
     def _rows(self, batch):
         """Returns the rows of each replica of this process, in order."""
         number = self._strategy.num_replicas_in_sync // self.num_processes
+        # Replicas are numbered over all processes, but this one reads only its own rows.
         first = self.process * number
 
         def own(context):
@@ -109,6 +111,7 @@ class TensorFlowReplicas(TensorFlowEngine):
         return self._strategy.experimental_distribute_values_from_function(own)
 
     def _first(self, value):
+        # Logs are of the whole batch on every replica.
         return self._strategy.experimental_local_results(value)[0]
 
     def feed(self, batches: Iterable) -> Iterable:

@@ -1,7 +1,7 @@
 """The steps that `fit` and `evaluate` run where TensorFlow's devices share the work.
 
 Keras's own steps multiply the loss by the number of replicas, clip gradients before they are summed
-over them, and decide within a condition whether to update weights or to go on accumulating, where
+over them, and decide within a condition whether to update weights or to accumulate further, where
 TensorFlow lets no device wait for another.
 """
 
@@ -24,18 +24,18 @@ def check(optimizer: Any) -> None:
     if optimizer.use_ema:
         raise UserError(
             f"TensorFlow keeps no moving average of weights where devices share samples or split "
-            f"weights: leave {type(optimizer).__name__}.use_ema away, or choose Mesh.fields or one "
+            f"weights: leave {type(optimizer).__name__}.use_ema out, or choose Mesh.fields or one "
             f"device."
         )
 
 
 def install(model: Any, compiled: Callable[[Step], Step], settle: Callable[[list, list], list]):
-    """Lets a compiled model train and be evaluated by own steps, until it is compiled anew.
+    """Lets a compiled model train and be evaluated with these steps, until it is compiled again.
 
     Args:
         model: whose `compute_loss` returns the loss of the whole batch.
-        compiled: makes of a step (one batch -> logs, on a device) what is called with what comes
-            out of the data's iterator.
+        compiled: turns a step (one batch -> logs, on a device) into a function of what the data's
+            iterator yields.
         settle: takes gradients and their weights; returns gradients of the whole batch.
     """
 
@@ -63,6 +63,7 @@ def _repeated(model, step):
 
 def _alternating(optimizer, keep, update, number):
     def step(batch):
+        # Chosen in Python: two compiled steps in place of a condition in one.
         done = optimizers.steps_made(optimizer) + 1
         return keep(batch) if done % number else update(batch)
 
@@ -76,6 +77,7 @@ def _train(model, update, batch):
         loss = model.compute_loss(inputs, targets, predicted, weights, training=True)
     gradients = tape.gradient(loss, model.trainable_weights)
     pairs = zip(gradients, model.trainable_weights, strict=True)
+    # Weights that the loss does not depend on have no gradient.
     reached = [(g, w) for g, w in pairs if g is not None]
     update(model.optimizer, [g for g, _ in reached], [w for _, w in reached])
     return _logs(model, loss)
@@ -107,6 +109,7 @@ def _update_by_mean(settle, optimizer, gradients, weights) -> None:
     """Updates the weights by the mean of kept gradients and these, and keeps zeros."""
     number = optimizer.gradient_accumulation_steps
     held = optimizers.accumulators(optimizer, weights)
+    # Read before anything is added; adding the negative then leaves exactly 0.
     before = [tf.identity(slot.value) for slot in held]
     gradients = settle(gradients, weights)
     mean = [(g + h) / number for g, h in zip(gradients, before, strict=True)]

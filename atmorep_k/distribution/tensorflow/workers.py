@@ -22,7 +22,7 @@ def resolver() -> Any:
     """Returns TensorFlow's `ClusterResolver`; None for a process on its own.
 
     Raises:
-        UserError: where the environment does not tell the addresses of all.
+        UserError: if the environment does not give the addresses of all processes.
     """
     if "TF_CONFIG" in os.environ:
         return _from_config()
@@ -31,8 +31,8 @@ def resolver() -> Any:
         return None
     if here.address:
         raise UserError(
-            "the environment tells the address of the first process (MASTER_ADDR), but TensorFlow "
-            "asks for those of all: start it by srun, or set TF_CONFIG in each process."
+            "the environment gives the address of the first process (MASTER_ADDR), but TensorFlow "
+            "needs those of all: start it with srun, or set TF_CONFIG in each process."
         )
     return _from_slurm()
 
@@ -68,8 +68,8 @@ def _from_config():
             "task": {"type": "worker", "index": 0},
         }
         raise UserError(
-            f"TF_CONFIG = {os.environ['TF_CONFIG']!r} does not tell the workers and which of them "
-            f"this one is; it looks like {json.dumps(example)}."
+            f"TF_CONFIG = {os.environ['TF_CONFIG']!r} does not name the workers and this "
+            f"process's place among them; it should look like {json.dumps(example)}."
         ) from error
     return found
 

@@ -49,7 +49,7 @@ class TorchEngine(Engine):
         if self.mesh.fields is not None:
             raise UserError(
                 "on PyTorch fields cannot be placed on devices (Mesh.fields); their weights can be "
-                "split: leave Mesh.fields away, or set KERAS_BACKEND=tensorflow."
+                "split: leave Mesh.fields out, or set KERAS_BACKEND=tensorflow."
             )
         samples = self.mesh.axes[0]
         for path, axes in rules.items():
@@ -72,6 +72,7 @@ class TorchEngine(Engine):
             yield
 
     def _sum(self, value):
+        # A copy, as `all_reduce` works in place.
         value = value.detach().clone()
         dist.all_reduce(value, group=self._groups[0])
         return value
@@ -79,6 +80,7 @@ class TorchEngine(Engine):
     def distribute(self, model: Any) -> None:
         """Splits weights and slots, lets the optimiser sum gradients."""
         for variable in model.variables:
+            # All start with the weights of the first process, whatever each has drawn itself.
             dist.broadcast(held_value(variable).detach(), 0)
             self._splits[id(variable)] = self._split(variable)
         for part in (p for n in model.networks.values() for p in n.parts().values()):
@@ -98,6 +100,7 @@ class TorchEngine(Engine):
 
     def _spread(self, optimizer) -> None:
         shares = dict(self._splits)
+        # Weights stay whole along the samples; only their slots and updates are sharded.
         if self.mesh.shard_optimizer and self.size[0] > 1:
             shares = {key: split.shared(self.size) for key, split in shares.items()}
         spread(optimizer, Shares(self._groups, self.size, self._place, shares))
@@ -149,7 +152,7 @@ class TorchEngine(Engine):
         self.any(False)
 
     def stop(self) -> None:
-        """Parts from the other processes, which wait until the main one has come here, too."""
+        """Leave the other processes, after all of them have come here."""
         self.barrier()
         dist.destroy_process_group()
 
@@ -164,6 +167,6 @@ def _check_optimizer(optimizer, model) -> None:
         )
     if model.dtype_policy.name == "mixed_float16":
         raise UserError(
-            "on PyTorch mixed_float16 goes with a Mesh that splits samples only: choose "
+            "on PyTorch mixed_float16 works only with a Mesh that splits samples: choose "
             "mixed_bfloat16, which needs no scaling of the loss."
         )

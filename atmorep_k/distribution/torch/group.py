@@ -24,7 +24,7 @@ def join(mesh: Any) -> tuple[int, int]:
         Number of this process, and of all.
 
     Raises:
-        UserError: where they are not as many as the mesh asks for, a machine has fewer GPUs than
+        UserError: if their number is not that of the mesh, a machine has fewer GPUs than
             processes, or the first process does not answer.
     """
     here = Processes.from_environment()
@@ -56,8 +56,8 @@ def _take_device(environment: Mapping[str, str]) -> None:
         number = int(environment.get("SLURM_LOCALID", 0)) % devices
     if number >= devices:
         raise UserError(
-            f"this is process {number + 1} on a machine with {devices} GPUs; on PyTorch each has "
-            f"its own: start no more, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
+            f"this is process {number + 1} on a machine with {devices} GPUs; on PyTorch each "
+            f"process needs its own: start fewer, or set CUDA_VISIBLE_DEVICES= to train on the CPU."
         )
     torch.cuda.set_device(number)
 

@@ -80,6 +80,7 @@ class SplitLayers:
             for variable in layer.variables:
                 value = held_value(variable).detach()
                 if isinstance(value, DTensor):
+                    # `full_tensor` is an exchange: every process must reach it for the same weight.
                     value = torch.nn.Parameter(value.full_tensor(), variable.trainable)
                     put_value(variable, value)
         self._layers = []

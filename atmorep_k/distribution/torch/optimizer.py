@@ -112,6 +112,7 @@ class Shares:
     def _scatter(self, gradients, variables) -> list:
         """Returns the shares of gradients, each summed where it is needed."""
         shares = [self.cut(g, v) for g, v in zip(gradients, variables, strict=True)]
+        # In the order of the processes: `reduce_scatter` gives process n the n-th part.
         parts = self._all_cuts(gradients, variables)
 
         def scatter(flat):
@@ -122,7 +123,7 @@ class Shares:
         return _together(parts, scatter, like=shares)
 
     def gather(self) -> None:
-        """Completes the weights of which each process has updated its share."""
+        """Complete the weights after each process has updated its shard."""
         weights = [v for v in self.weights if self.of(v).samples is not None]
         values = [held(v) for v in weights]
         shares = [self.cut(h, v) for h, v in zip(values, weights, strict=True)]
@@ -138,6 +139,7 @@ class Shares:
 
     def squares(self, gradients: Sequence[torch.Tensor], variables: Sequence) -> torch.Tensor:
         """Returns the sum of squares of each whole gradient, given this process's shares."""
+        # A gradient that is whole along an axis is the same on its devices: it counts once.
         squares = torch.stack([g.square().sum() for g in gradients])
         for axis, name in ((0, "samples"), (1, "model")):
             split = [getattr(self.of(v), name) is not None for v in variables]

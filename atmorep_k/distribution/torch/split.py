@@ -43,7 +43,7 @@ class Split:
         )
 
     def shared(self, size: tuple[int, int]) -> "Split":
-        """Returns the split whose first dimension that divides is split over the samples, too."""
+        """Return the split with its first dimension that divides also split over the samples."""
         local = [block.stop for block in self.block(size, (0, 0))]
         found = [number for number, length in enumerate(local) if length % size[0] == 0]
         return dataclasses.replace(self, samples=found[0]) if found else self

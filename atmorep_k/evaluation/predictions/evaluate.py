@@ -115,7 +115,7 @@ def _weights(field: MatchedField, regions) -> dict[str, np.ndarray]:
     """Return region -> (lat, lon) weights of points, the whole grid first.
 
     Raises:
-        UserError: if a region is not valid, or has no point of the prediction.
+        UserError: if a region is not valid, or contains no point of the prediction.
     """
     latitude = field.store.latitude[field.rows]
     longitude = field.store.longitude[field.columns]
@@ -128,7 +128,7 @@ def _weights(field: MatchedField, regions) -> dict[str, np.ndarray]:
         name = " ".join(f"{edge:g}" for edge in region)
         if not chosen.any():
             raise UserError(
-                f"the region {name} has no point of the prediction, which has latitudes from "
+                f"the region {name} contains no point of the prediction, which has latitudes from "
                 f"{latitude.min():g} to {latitude.max():g} and longitudes from "
                 f"{longitude.min():g} to {longitude.max():g}."
             )

@@ -65,7 +65,7 @@ def _open(path: Path) -> xr.Dataset:
     if not path.exists():
         parent = path.absolute().parent
         names = [p.name for p in parent.iterdir()] if parent.is_dir() else []
-        raise UserError(f"there is no prediction {path}{nearest(path.name, names)}")
+        raise UserError(f"no prediction at {path}{nearest(path.name, names)}")
     try:
         opened = open_prediction(path)
     except (OSError, ValueError, KeyError) as error:
@@ -114,7 +114,7 @@ def _place(prediction: xr.Dataset, store: Store, axis: str, period: float | None
     if period:
         distance = np.minimum(distance % period, -distance % period)
     if len(np.unique(index)) < len(index) and distance.max() <= _TOLERANCE:
-        raise UserError(f"the prediction has a {axis} twice.")
+        raise UserError(f"the prediction repeats a {axis}.")
     if distance.max() > _TOLERANCE:
         wrong = float(values[distance.argmax()])
         raise UserError(
@@ -127,7 +127,7 @@ def _place(prediction: xr.Dataset, store: Store, axis: str, period: float | None
 def _check_times(prediction: xr.Dataset, store: Store) -> None:
     times = prediction["time"].values
     if len(np.unique(times)) < len(times):
-        raise UserError("the prediction has a time twice.")
+        raise UserError("the prediction repeats a time.")
     valid = times[:, None] + prediction["prediction_timedelta"].values
     if not np.isin(valid, store.time).any():
         first, last = (np.datetime_as_string(t, "h") for t in (valid.min(), valid.max()))

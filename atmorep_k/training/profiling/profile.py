@@ -27,7 +27,7 @@ class Shares:
         device: share in which the device computes.
         communication: share in which devices exchange values and nothing is computed.
         host: share of the rest: Python, dispatch, callbacks.
-        traces: how often the model was called by Python to be compiled anew; None where nothing
+        traces: how often the model was called by Python to be compiled again; None where nothing
             is compiled.
         batch_bytes: bytes of a batch that are handed to the device.
     """
@@ -50,7 +50,7 @@ class Shares:
 
     def sentence(self) -> str:
         """Return what else is to be known."""
-        calls = "runs uncompiled" if self.traces is None else f"traced {self.traces} times anew"
+        calls = "runs uncompiled" if self.traces is None else f"retraced {self.traces} times"
         return f"{calls}, {self.batch_bytes:,} bytes to the device per step"
 
 
@@ -121,6 +121,7 @@ class Profile(StepCallback):
         write_whole(self.folder / "shares.json", lambda path: path.write_text(text))
 
     def _count_calls(self):
+        # A compiled step calls the model only while it is traced.
         original = self.model.call
 
         def counted(*arguments, **named):
@@ -134,7 +135,7 @@ class Profile(StepCallback):
         import click
 
         if self.shares is None:
-            click.echo("nothing was profiled: no epoch had so many steps left", err=True)
+            click.echo("nothing was profiled: no epoch had that many steps left", err=True)
             return
         print_table(self.shares.table(), stderr=True)
         click.echo(f"{self._seen} steps: {self.shares.sentence()}", err=True)
@@ -142,10 +143,10 @@ class Profile(StepCallback):
 
 
 def check_profile(steps: int, schedule: TrainingSchedule) -> None:
-    """Check that a training has an epoch with so many steps after its first.
+    """Check that a training has an epoch with that many steps after its first.
 
     Raises:
-        UserError: if it has none.
+        UserError: if no epoch is that long.
     """
     longest = min(schedule.steps, schedule.steps_per_epoch) - 1
     if not 1 <= steps <= longest:

@@ -68,7 +68,7 @@ def test_a_counterfactual_is_written_and_drawn(call, tmp_path):
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == ["c.nc", "c_plots/map_counterfactual_temperature.png"]
     # An untrained model does not read its token information.
-    assert "no difference anywhere: the model takes hour 18" in result.stderr
+    assert "no difference: the model predicts the same with hour 18" in result.stderr
     with open_prediction(tmp_path / "c.nc") as found:
         assert (found["temperature_difference"] == 0).all()
 
@@ -76,7 +76,7 @@ def test_a_counterfactual_is_written_and_drawn(call, tmp_path):
 def test_hours_after_the_record_have_no_scores(call):
     result = call("forecast", "--time", "2020-01-05T23", "--output", "f.nc")
     assert result.exit_code == 0, result.output
-    assert "no scores: the store does not reach to the hours that were predicted" in result.stderr
+    assert "no scores: the store does not cover the predicted hours" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_hours_after_the_record_have_no_scores(call):
             "tokens must be 1 to 1, for this model, not 2; 'rollout' forecasts further.",
         ),
         (("--time", "2021-01-03"), "2021-01-03T00:00 is not in"),
-        (("--time", "2020-01-01"), "the first time possible is 2020-01-01T01:00."),
+        (("--time", "2020-01-01"), "the first possible time is 2020-01-01T01:00."),
         (("--time", "2020-01-03", "--region", "0", "20", "0", "90"), "does not fit the region"),
     ],
 )
@@ -103,7 +103,7 @@ def test_an_output_is_replaced_only_when_asked(call, tmp_path):
     assert call("forecast", *words).exit_code == 0
     written = (tmp_path / "f.nc").stat().st_mtime_ns
     result = call("forecast", *words)
-    assert result.stderr == "Error: f.nc exists already; give another name or --overwrite.\n"
+    assert result.stderr == "Error: f.nc already exists; give another name or --overwrite.\n"
     assert (tmp_path / "f.nc").stat().st_mtime_ns == written
     assert call("forecast", *words, "--overwrite").exit_code == 0
     assert (tmp_path / "f.nc").stat().st_mtime_ns > written

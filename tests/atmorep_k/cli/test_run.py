@@ -106,7 +106,7 @@ def test_inspect(done, call):
     found = json.loads(call("inspect", run.model, "--json").stdout)
     assert [field["name"] for field in found["fields"]] == ["temperature"]
     assert found["provenance"]["title"] == "a travelling wave"
-    assert one_sentence(call("inspect", "absent")) == "Error: there is no model at absent."
+    assert one_sentence(call("inspect", "absent")) == "Error: no model at absent."
 
 
 def test_inspect_draws(done, call, tmp_path):
@@ -132,7 +132,7 @@ def test_an_existing_output_is_refused(done, call, top):
     run, _ = done
     before = sorted(run.path.rglob("*"))
     message = one_sentence(call("run", top, "--output", run.path))
-    assert f"{run.path} exists already: choose another --output" in message
+    assert f"{run.path} already exists: choose another --output" in message
     assert sorted(run.path.rglob("*")) == before
 
 
@@ -192,7 +192,7 @@ MISTAKES = {
     "STORE=absent.zarr": "absent.zarr",
     "WindowDataset.train_period=('2021-01','2021-02')": "validation_period is not",
     "STEPS=0": "TrainingSchedule.steps must be at least 1",
-    "EMBED_DIM=25": "25 channels do not divide by 2 heads",
+    "EMBED_DIM=25": "25 channels are not divisible by 2 heads",
     "Forecast.num_tokens=2": "would mask the whole window",
 }
 

@@ -52,5 +52,5 @@ def test_what_the_limit_is(rate, step, wait, wanted):
 
 
 def test_a_task_without_training():
-    with pytest.raises(UserError, match="bench-data measures trainings, not dict"):
+    with pytest.raises(UserError, match="bench-data measures a training, not dict"):
         loading.measure({}, 1)

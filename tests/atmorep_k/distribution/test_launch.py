@@ -58,7 +58,7 @@ def test_a_failure_ends_those_that_wait(monkeypatch, capfd):
     monkeypatch.setattr("atmorep_k.distribution.launch._PATIENCE", 0.2)
     begun = time.monotonic()
     wait = "time.sleep(60) if os.environ['RANK'] == '0' else 1 / 0"
-    with pytest.raises(UserError, match="process 1 ended with code 1; what it said last is above"):
+    with pytest.raises(UserError, match="process 1 ended with code 1; its last output is above"):
         launch(2, python(wait))
     assert time.monotonic() - begun < 20
     assert "ZeroDivisionError" in capfd.readouterr().err

@@ -174,8 +174,8 @@ def test_ctrl_c_while_the_field_trains_alone(folder, monkeypatch):
     result = call("add-field", folder / "old", folder / "add.gin", "--output", output)
     assert result.exit_code == 130, result.output
     assert result.stderr.splitlines()[-1] == (
-        "Interrupted: stopped while temperature trained alone, which a resumed run starts again. "
-        f"Resume it with  atmorep-k run --resume {output}"
+        "Interrupted: stopped while temperature was training alone; a resumed run starts "
+        f"that part again. Resume it with  atmorep-k run --resume {output}"
     )
     monkeypatch.undo()
     assert call("run", "--resume", output).exit_code == 0
@@ -276,7 +276,7 @@ _COMMON = (
 )
 
 MISTAKES = {
-    "FIELD=vorticity": "has the field 'vorticity' already",
+    "FIELD=vorticity": "already has the field 'vorticity'",
     "FieldSpec.couplings=['vortisity']": "did you mean 'vorticity'",
     "WINDOW=(6,4,8)": "all fields of a model see the same hours",
     "WINDOW=(4,4,16)": "'temperature'",
@@ -303,7 +303,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(override, folder):
 def test_a_model_that_is_not_there(folder):
     result = call("add-field", "absent", folder / "add.gin", "--output", folder / "none")
     assert result.exit_code == 1
-    assert result.stderr == "Error: there is no model at absent.\n"
+    assert result.stderr == "Error: no model at absent.\n"
     assert not Path(folder / "none").exists()
 
 

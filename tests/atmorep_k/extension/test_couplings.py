@@ -156,7 +156,7 @@ def test_mistakes(make_model, make_field):
     with pytest.raises(UserError, match="'vorticity' attends to 'temperatur'"):
         make_model([field, make_field()], coupler=COUPLER)
     coupled = make_field("vorticity", couplings=["temperature"])
-    with pytest.raises(UserError, match=r"AtmoRep\.coupler is None"):
+    with pytest.raises(UserError, match=r"AtmoRep\.coupler is not set"):
         make_model([coupled, make_field()])
     with pytest.raises(UserError, match=r"none of the fields \['temperature'\] is predicted"):
         make_model([make_field(predicted=False)])

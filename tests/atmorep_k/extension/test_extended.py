@@ -208,15 +208,15 @@ def test_the_field_alone_has_the_same_components(extend, make_batch):
 
 
 MISTAKES = {
-    "has the field 'vorticity' already": {"field": {"name": "vo"}},
+    "already has the field 'vorticity'": {"field": {"name": "vo"}},
     "'temperature' attends to 'vortisity'; did you mean 'vorticity'": {
         "field": {"couplings": ["vortisity"]}
     },
-    "couple = 'none' lets 'temperature' stand alone": {
+    "couple = 'none' leaves 'temperature' uncoupled": {
         "field": {"couplings": ["vo"]},
         "couple": "none",
     },
-    "coupler must say how": {"coupler": None},
+    "coupler must define the new": {"coupler": None},
     "cannot start like 'vorticity'": {"field": {"embed_dim": 32}, "like": "vorticity"},
     "unknown field in ExtendedModel.like 'wind'": {"like": "wind"},
     "unknown role in AtmoRep.parts of 'temperature' 'encodr'": {"parts": {"encodr": COUPLER}},

@@ -89,6 +89,6 @@ def test_mistakes(three_fields, tmp_path):
         remove_to_file(path, "vorticity", output)
     with pytest.raises(UserError, match=r"the name must end in \.keras"):
         remove_to_file(path, "vorticity", tmp_path / "out.h5")
-    with pytest.raises(UserError, match="exists already; give another name"):
+    with pytest.raises(UserError, match="already exists; give another name"):
         remove_to_file(path, "vorticity", path)
     assert not output.exists()

@@ -47,7 +47,7 @@ def test_every_task_and_model_has_its_words_and_colour():
 
 def test_bars_show_the_scores_over_all_levels_and_lead_times():
     figure = plots.score_bars(records())
-    assert [a.get_title() for a in figure.axes] == ["Random tokens hidden", "Forecast"]
+    assert [a.get_title() for a in figure.axes] == ["Random tokens masked", "Forecast"]
     for axes in figure.axes:
         heights = [bar.get_height() for bar in axes.patches]
         assert [h for h in heights if not np.isnan(h)] == [0.1, 0.9, 0.5]

@@ -62,14 +62,14 @@ MISTAKES = [
         ["2020-01-31T14"],
         {},
         "2020-01-31T14:00 is too early: the window of 6 h would begin before STORE does, at "
-        "2020-01-31T12:00; the first time possible is 2020-01-31T15:00.",
+        "2020-01-31T12:00; the first possible time is 2020-01-31T15:00.",
     ),
     (
         "interpolate",
         ["2020-02-01T22"],
         {},
         "2020-02-01T22:00 is too late: the window of 6 h needs values after STORE ends, at "
-        "2020-02-01T23:00; the last time possible is 2020-02-01T19:00.",
+        "2020-02-01T23:00; the last possible time is 2020-02-01T19:00.",
     ),
     (
         "interpolate",
@@ -118,14 +118,14 @@ def test_a_model_and_a_store_that_do_not_fit_are_told(store, tmp_path):
     with pytest.raises(UserError) as error:
         atmorep_k.forecast(model, coarse, [T])
     assert str(error.value) == (
-        f"the grid of {coarse} has 45 x 36 degrees (lat x lon), and the model was trained on "
-        "'temperature' with 22.5 x 18; it knows no other spacing."
+        f"the grid of {coarse} has 45 x 36 degrees (lat x lon), but the model was trained on "
+        "'temperature' with 22.5 x 18 and cannot use another spacing."
     )
     model.provenance = {"units": {"temperature": "degC"}}
     with pytest.raises(UserError) as error:
         atmorep_k.forecast(model, store, [T])
     assert str(error.value) == (
-        f"'temperature' is in K in {store}, and the model was trained on it in degC; make a store "
+        f"'temperature' is in K in {store}, but the model was trained on it in degC; make a store "
         "with 'atmorep-k data prepare', which converts units."
     )
 
@@ -156,7 +156,7 @@ def test_a_gap_in_the_record_is_told(tmp_path):
 def test_what_is_not_there_is_told(store, tmp_path):
     answers = Answers(["temperature"], members)
     for arguments, sentence in [
-        ((tmp_path / "m.keras", store), f"there is no model at {tmp_path / 'm.keras'}."),
+        ((tmp_path / "m.keras", store), f"no model at {tmp_path / 'm.keras'}."),
         ((answers, f"{store[:-5]}.zar"), "; did you mean 'global.zarr'?"),
         (
             (answers, store),
@@ -171,7 +171,7 @@ def test_what_is_not_there_is_told(store, tmp_path):
 
 def test_a_step_that_does_not_fit_is_told(tmp_path):
     path = str(write(tmp_path / "coarse.zarr", step=2))
-    with pytest.raises(UserError, match="the window's step of 1 h is no multiple"):
+    with pytest.raises(UserError, match="the window's step of 1 h is not a multiple"):
         atmorep_k.forecast(Answers(["temperature"], members), path, [T])
 
 
@@ -187,7 +187,7 @@ def test_outputs_are_not_overwritten_unasked(store, tmp_path):
     model, output = Answers(["temperature"], members), tmp_path / "p.zarr"
     output.mkdir()
     for overwrite, sentence in (
-        (False, f"{output} exists already; give another name or --overwrite."),
+        (False, f"{output} already exists; give another name or --overwrite."),
         (True, f"{output} exists and is not a prediction; it is not overwritten."),
     ):
         with pytest.raises(UserError) as error:

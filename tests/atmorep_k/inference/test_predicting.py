@@ -301,4 +301,4 @@ def test_a_field_that_is_input_only_is_seen_whole(make_model, store):
     with pytest.raises(UserError) as error:
         atmorep_k.forecast(made, store, ["2020-02-01T22"])
     assert "('specific_humidity' is input only)" in str(error.value)
-    assert "the last time possible is 2020-02-01T21:00" in str(error.value)
+    assert "the last possible time is 2020-02-01T21:00" in str(error.value)

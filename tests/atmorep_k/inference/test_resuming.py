@@ -110,9 +110,9 @@ def test_another_prediction_does_not_go_on(store, tmp_path, stop, monkeypatch):
     for changes, differing in (
         ({"region": (0, 90, -180, 0)}, "grid"),
         ({"members": False}, "setting"),
-        ({"fields": ["temperature"]}, "field and another grid"),
+        ({"fields": ["temperature"]}, "field and a different grid"),
     ):
-        with pytest.raises(UserError, match=f"made with another {differing}. Give the same"):
+        with pytest.raises(UserError, match=f"made with a different {differing}. Repeat the same"):
             forecast(store, output, resume=True, **changes)
     assert len(names(tmp_path)) == 1
 

@@ -137,8 +137,8 @@ MISTAKES = [
     (
         {},
         "'2m_temperature' cannot be written beside 'temperature', its window is (3, 2, 4) points "
-        "every 2 h, not (6, 4, 8) points every 1 h; choose what is written, for instance --fields "
-        "temperature (fields=['temperature']).",
+        "every 2 h, not (6, 4, 8) points every 1 h; choose the fields to write, for instance "
+        "--fields temperature (fields=['temperature']).",
     ),
     (
         {"fields": ["temprature"]},
@@ -176,7 +176,7 @@ def test_a_grid_that_is_shifted_is_another_one(store, tmp_path):
         atmorep_k.forecast(model, store, [T], stores={"t2m": shifted})
     assert str(error.value).startswith(
         f"'2m_temperature' cannot be written beside 'temperature', its grid is that of {shifted}, "
-        f"not of {store}; choose what is written"
+        f"not of {store}; choose the fields to write"
     )
 
 

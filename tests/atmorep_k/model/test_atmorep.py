@@ -383,7 +383,7 @@ def test_fields_must_differ_and_share_a_window(make_model, make_field):
 def test_sizes_that_do_not_fit_end_in_one_sentence(make_model, make_field):
     with pytest.raises(UserError, match="embed_dim 4 must exceed the 4 channels"):
         make_model([make_field(embed_dim=4)]).build()
-    with pytest.raises(UserError, match="15 channels do not divide by 2 heads"):
+    with pytest.raises(UserError, match="15 channels are not divisible by 2 heads"):
         make_model([make_field(embed_dim=15)]).build()
 
 

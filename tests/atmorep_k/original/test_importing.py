@@ -278,5 +278,5 @@ def test_epochs(original, write_run, tmp_path):
     (tmp_path / "AtmoRep_idabcd1234.mod").unlink()
     last = import_checkpoint([tmp_path])[0].get_weights()[0]
     np.testing.assert_array_equal(last, weights[2])
-    with pytest.raises(UserError, match=r"no weights of epoch 8; there are: \[7, 12\]"):
+    with pytest.raises(UserError, match=r"no weights of epoch 8; it has epochs \[7, 12\]"):
         import_checkpoint([tmp_path], 8)

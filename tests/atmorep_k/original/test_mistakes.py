@@ -59,9 +59,9 @@ def test_a_weight_file_that_is_cut_short(folder, refused):
     whole = path.read_bytes()
     for share in (0.999, 0.5, 0.01):
         path.write_bytes(whole[: int(share * len(whole))])
-        assert "cannot be read, it may be cut short" in refused()
+        assert "cannot be read and may be truncated" in refused()
     path.write_bytes(b"")
-    assert "(0 bytes) cannot be read, it may be cut short" in refused()
+    assert "(0 bytes) cannot be read and may be truncated" in refused()
 
 
 def test_a_key_that_is_renamed(folder, refused):
@@ -85,19 +85,19 @@ def test_a_shape_that_differs(folder, refused):
 def test_an_unknown_attention_type(folder, refused):
     configure(folder, encoder_att_type="axail")
     sentence = refused()
-    assert "encoder_att_type 'axail' is no attention type; did you mean 'axial'?" in sentence
+    assert "encoder_att_type 'axail' is not an attention type; did you mean 'axial'?" in sentence
     assert "Allowed: dense, axial, axial_parallel." in sentence
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ([torch.zeros(3)], "holds no weights by name but a list"),
-        (torch.zeros(3), "holds no weights by name but a Tensor"),
-        ({"epoch": 3}, "holds no weights by name but a dict"),
-        ({}, "holds no weights by name but a dict"),
-        (torch.nn.Linear(2, 2), "holds other Python objects than weights"),
-        (np.zeros(3), "holds other Python objects than weights"),
+        ([torch.zeros(3)], "should hold weights by name, not a list"),
+        (torch.zeros(3), "should hold weights by name, not a Tensor"),
+        ({"epoch": 3}, "should hold weights by name, not a dict"),
+        ({}, "should hold weights by name, not a dict"),
+        (torch.nn.Linear(2, 2), "holds Python objects other than weights"),
+        (np.zeros(3), "holds Python objects other than weights"),
     ],
 )
 def test_a_pickle_that_is_no_state_dict(content, words, folder, refused):
@@ -119,7 +119,7 @@ def test_a_second_name_with_other_values(folder, refused):
         ({"encoder_num_heads": None}, "has no option 'encoder_num_heads'"),
         ({"encoder_num_heads": "3"}, "'encoder_num_heads' must be a whole number, not '3'"),
         ({"with_layernorm": 1}, "'with_layernorm' must be true or false, not 1"),
-        ({"encoder_num_heads": 5}, "24 channels do not divide by 5 heads"),
+        ({"encoder_num_heads": 5}, "24 channels are not divisible by 5 heads"),
         ({"size_token_info": 6}, "size_token_info is 6"),
         ({"learnable_mask": True}, "learnable_mask is true"),
         ({"decoder_cross_att_rate": 3.0}, "looks beyond the 2 layers of the encoder"),
@@ -147,7 +147,7 @@ def test_couplings_to_nowhere_and_windows_that_differ(folder, refused, original)
 
 
 def test_files_that_are_missing(folder, refused):
-    assert f"there is no {folder.parent / 'idabcd'}; did you mean" in refused(
+    assert f"{folder.parent / 'idabcd'} does not exist; did you mean" in refused(
         folder.parent / "idabcd"
     )
     odd = folder / "weights.mod"
@@ -156,7 +156,7 @@ def test_files_that_are_missing(folder, refused):
     path = folder / f"model_id{RUN}.json"
     text = path.read_text()
     path.write_text(text[:50])
-    assert "is no JSON file" in refused()
+    assert "is not a JSON file" in refused()
     path.unlink()
     assert "must hold one file model_id<run>.json; found: none." in refused()
     path.write_text(text)
@@ -172,12 +172,12 @@ def test_outputs_that_cannot_be(folder, original, tmp_path):
         return result.exit_code, result.output
 
     assert "must end in .keras" in run(tmp_path / "model.h5")[1]
-    assert "there is no directory" in run(tmp_path / "nowhere" / "model.keras")[1]
+    assert "does not exist." in run(tmp_path / "nowhere" / "model.keras")[1]
     output = tmp_path / "model.keras"
     output.write_text("mine")
     code, text = run(output)
     assert code == 1
-    assert "exists already; give another name or --overwrite." in text
+    assert "already exists; give another name or --overwrite." in text
     assert output.read_text() == "mine"
     assert run(output, "--overwrite")[0] == 0
 

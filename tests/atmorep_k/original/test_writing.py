@@ -194,7 +194,7 @@ def test_a_model_of_ours_goes_there_and_back(ours, randomize, make_batch, tmp_pa
         ({"encode": "visible"}, r"AtmoRep\.encode = 'visible'"),
         (
             {"first_guess": components.first_guesses.TemporalNeighbours()},
-            r"AtmoRep\.first_guess: its members depart from 0",
+            r"AtmoRep\.first_guess: its members start from 0",
         ),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_run_that_goes_on(make_run):
     assert "0.5 (step 60)" in found.text and "8 samples/s" in found.text
     assert "No scores: they come at the end of a run" in found.text
     assert len(found.all("img", "src")) == 2
-    assert "No step is written yet." in page(make_run("new", steps=0).path).text
+    assert "No steps have been written yet." in page(make_run("new", steps=0).path).text
 
 
 def test_several_are_chapters_of_one_page(finished, evaluation, tmp_path):
@@ -97,7 +97,7 @@ def test_an_evaluation_whose_prediction_has_gone(evaluation, tmp_path):
     about = json.loads((moved / "summary.json").read_text())
     (moved / "summary.json").write_text(json.dumps(about | {"prediction": "gone.nc"}))
     found = page(moved)
-    assert "Maps need the prediction, which is not at gone.nc any more." in found.text
+    assert "Maps need the prediction, but gone.nc no longer exists." in found.text
     assert "energy score [K]" in found.text
 
 
@@ -129,7 +129,7 @@ def test_an_existing_page_is_kept_unless_it_may_be_replaced(make_run):
     run = make_run()
     (run.path / "report.html").write_text("mine")
     result = call(run.path)
-    assert result.exit_code == 1 and "report.html exists already" in result.stderr
+    assert result.exit_code == 1 and "report.html already exists" in result.stderr
     assert (run.path / "report.html").read_text() == "mine"
     assert call(run.path, "--overwrite").exit_code == 0
     assert "Step 60 of 200" in (run.path / "report.html").read_text()
@@ -140,7 +140,7 @@ def test_an_existing_page_is_kept_unless_it_may_be_replaced(make_run):
     [
         ({"output": "page.pdf"}, "a report to page.pdf: the name must end in .html or .htm"),
         ({"time": "2020-01-03"}, "a time and places need a store"),
-        ({"store": "demo"}, "a store is for the model of a finished run, and none is given"),
+        ({"store": "demo"}, "a store is used only with a finished run, and no run is given"),
     ],
 )
 def test_options_that_do_not_fit(make_run, options, sentence):
@@ -176,7 +176,7 @@ def test_what_is_nothing_to_report(make_run, tmp_path):
     make_run("first")
     for name, sentence in (
         ("firsst", "did you mean 'first'?"),
-        ("first/checkpoints", "is nothing to report: no run (it has no config.gin)"),
+        ("first/checkpoints", "cannot be reported: it is not a run (no config.gin)"),
     ):
         result = call(tmp_path / name)
         assert result.exit_code == 1 and sentence in result.stderr

@@ -42,10 +42,10 @@ def test_a_place_for_a_new_run(tmp_path, name):
 
 
 def test_an_existing_output_is_refused(run, tmp_path):
-    with pytest.raises(UserError, match="exists already: choose another --output, or resume"):
+    with pytest.raises(UserError, match="already exists: choose another --output, or resume"):
         run.check_new()
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="exists already"):
+    with pytest.raises(UserError, match="already exists"):
         RunDirectory(tmp_path / "file").check_new()
 
 

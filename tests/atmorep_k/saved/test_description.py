@@ -155,12 +155,12 @@ def test_a_file_of_a_run_is_named_with_the_run():
 
 @pytest.mark.parametrize("open_it", [describe, atmorep_k.load_model])
 def test_what_is_no_model_ends_in_one_sentence(open_it, tmp_path):
-    with pytest.raises(UserError, match=r"there is no model at .*absent\.keras"):
+    with pytest.raises(UserError, match=r"no model at .*absent\.keras"):
         open_it(tmp_path / "absent.keras")
-    with pytest.raises(UserError, match=r"there is no model at .*model\.keras"):
+    with pytest.raises(UserError, match=r"no model at .*model\.keras"):
         open_it(tmp_path)
     (tmp_path / "text.keras").write_text("text")
-    with pytest.raises(UserError, match=r"text\.keras is no saved Keras model"):
+    with pytest.raises(UserError, match=r"text\.keras is not a saved Keras model"):
         open_it(tmp_path / "text.keras")
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "other.keras")
     with pytest.raises(UserError, match=r"holds a Sequential, not a model of atmorep_k"):

@@ -236,15 +236,15 @@ def test_a_field_that_is_not_there_is_named(two):
 
 
 def test_what_is_no_model_ends_in_one_sentence(two, tmp_path):
-    with pytest.raises(UserError, match=r"there is no model at .*absent"):
+    with pytest.raises(UserError, match=r"no model at .*absent"):
         fingerprints(tmp_path / "absent")
     broken = tmp_path / "broken.keras"
     broken.write_bytes(two[0].read_bytes()[:4000])
-    with pytest.raises(UserError, match=r"broken\.keras is no saved Keras model"):
+    with pytest.raises(UserError, match=r"broken\.keras is not a saved Keras model"):
         next(arrays(broken))
     shutil.copy(two[0], broken)
     rewrite(broken, WEIGHTS, lambda data: data[: len(data) // 2])
-    with pytest.raises(UserError, match=r"broken\.keras is no saved Keras model"):
+    with pytest.raises(UserError, match=r"broken\.keras is not a saved Keras model"):
         differences(two[0], broken, ["2m_temperature"])
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(broken)
     with pytest.raises(UserError, match=r"holds a Sequential, not a model of atmorep_k"):

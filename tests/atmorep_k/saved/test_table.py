@@ -103,5 +103,7 @@ def test_what_is_not_known_is_said(description, capsys):
     unknown = {**description, "fields": fields, "frozen_unknown": "there is no class 'Mine'"}
     print_description(unknown)
     printed = capsys.readouterr().out
-    assert "cannot be told, as the model cannot be built here: there is no class 'Mine'." in printed
+    assert (
+        "is unknown, because the model cannot be built here: there is no class 'Mine'." in printed
+    )
     assert {frozen_text(field) for field in fields} == {"?"}

@@ -278,7 +278,7 @@ def test_the_result_is_written_and_drawn(make, store, tmp_path, monkeypatch):
     made = attention(make(), store, **place, output="a.nc")
     with xr.open_dataset("a.nc") as written:
         xr.testing.assert_allclose(written.load(), made)
-    with pytest.raises(UserError, match=r"a\.nc exists already"):
+    with pytest.raises(UserError, match=r"a\.nc already exists"):
         attention(make(), store, **place, output="a.nc")
     kept = made.drop_vars([n for n in weights_of(made) if n != "encoder_vorticity"])
     paths = draw_attention(kept, 0, [], tmp_path / "plots")

@@ -105,7 +105,10 @@ def test_the_report_measures_the_difference(store, tmp_path):
     names = [path.name for path in found.draw(tmp_path / "plots")]
     assert names == ["map_counterfactual_temperature.png"]
     same = compare(counterfactual(model, store, TIME, year=2020), model, stores)
-    assert same.remark == "no difference anywhere: the model takes year 2020 as it takes the truth."
+    assert (
+        same.remark
+        == "no difference: the model predicts the same with year 2020 as with the truth."
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,10 +120,10 @@ def test_the_report_measures_the_difference(store, tmp_path):
             "the year 2021 has no day 366.",
         ),
         ({"hour": 3, "task": "forcast"}, "unknown task 'forcast'; did you mean 'forecast'?"),
-        ({"hour": 3, "time_token": 1}, "time_token goes with the task 'interpolate', not with"),
+        ({"hour": 3, "time_token": 1}, "time_token belongs to the task 'interpolate', not to"),
         (
             {"hour": 3, "task": "interpolate", "tokens": 1},
-            "tokens goes with the task 'forecast', not with",
+            "tokens belongs to the task 'forecast', not to",
         ),
         ({"hour": 3, "tokens": 3}, "tokens must be 1 to 2, for this model, not 3; 'rollout'"),
     ],

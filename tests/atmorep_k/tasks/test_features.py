@@ -107,7 +107,7 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
     with open_prediction(tmp_path / "f.zarr") as written:
         xr.testing.assert_allclose(written.load(), found, atol=1e-5)
     again = CliRunner().invoke(main, [*words, "--output", "f.zarr"])
-    assert again.exit_code == 1 and "f.zarr exists already" in again.output
+    assert again.exit_code == 1 and "f.zarr already exists" in again.output
     assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
     assert os.listdir("f_plots") == ["features_temperature.png"]
     check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
@@ -138,7 +138,7 @@ MISTAKES = [
     ({"field": "temprature"}, "did you mean 'temperature'?"),
     ({"origin": "tail"}, "features come from the encoder or the decoder, not from 'tail'."),
     ({"region": (0, 20, 0, 90)}, "a window of 2 x 4 tokens (lat, lon) does not fit the region"),
-    ({"times": ["2020-01-01T02"]}, "the first time possible is 2020-01-01T03:00."),
+    ({"times": ["2020-01-01T02"]}, "the first possible time is 2020-01-01T03:00."),
     ({"batch_size": 0}, "the batch size must be at least 1, not 0."),
     ({"output": "f.txt"}, "the name must end in .zarr or .nc."),
 ]

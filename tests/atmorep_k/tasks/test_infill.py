@@ -137,7 +137,7 @@ def test_where_nothing_is_seen_gaps_stay(holed, truth, caplog):
     values = found["temperature"].isel(time=0)
     assert values[..., :4, :8].isnull().all() and values.isnull().sum() == 6 * 3 * 2 * 4 * 8
     checked = verify(found, model, open_store(path))
-    assert checked.remark.startswith("no scores: there is no truth where values are missing")
+    assert checked.remark.startswith("no scores: missing values have no truth to compare with")
     figure = prediction_maps(checked.pictures["temperature"], "Infilling")
     titles = [axes.get_title(loc="left") for axes in figure.axes[:3]]
     assert titles == ["Target", "Prediction, mean of 3 members"]

@@ -122,7 +122,7 @@ MISTAKES = [
     ({"tokens": 9}, "tokens must be 1 to 2"),
     (
         {"task": "interpolate", "tokens": 2},
-        "tokens goes with the task 'forecast', not with 'interp",
+        "tokens belongs to the task 'forecast', not to 'interp",
     ),
 ]
 

@@ -440,7 +440,9 @@ def test_mixed_precision_trains_to_nearly_the_same_losses(make_task, whole, tmp_
 
 def test_encoding_visible_tokens_needs_a_masking_that_hides(make_task, make_model, tmp_path):
     run = RunDirectory(tmp_path / "run")
-    with pytest.raises(UserError, match="only noises or coarsens some: set its rate hidden = 1"):
+    with pytest.raises(
+        UserError, match="only adds noise to some or coarsens them: set its rate hidden = 1"
+    ):
         make_task(make_model(encode="visible")).run(run, "")
     assert not run.path.exists()
     masking = components.maskings.RandomTokens(hidden=1.0, noised=0.0, coarsened=0.0)

@@ -75,7 +75,9 @@ def test_heads_of_both_kinds_share_the_weights_of_the_head_norms():
 
 
 def test_channels_that_do_not_divide_by_the_heads():
-    with pytest.raises(UserError, match="10 channels do not divide by 4 heads; choose an embed"):
+    with pytest.raises(
+        UserError, match="10 channels are not divisible by 4 heads; choose an embed"
+    ):
         TransformerBlock(4).build((None, 5, 10))
 
 

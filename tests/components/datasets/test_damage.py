@@ -53,7 +53,7 @@ def test_a_flipped_byte(made, dataset):
     message = str(caught.value)
     where = "2020-01-31T00:00 to 2020-01-31T11:00, latitudes -2 to -90, longitudes 0 to 176"
     assert message.startswith(f"cannot read 'temperature' of {made.path} at {where}: ")
-    assert message.endswith(f"; 'atmorep-k data check {made.path}' lists all that is damaged.")
+    assert message.endswith(f"; 'atmorep-k data check {made.path}' lists all the damage.")
     assert "\n" not in message and "driver" not in message
     # What is beside it can be read.
     expected = made.values["temperature"][60:72, [2, 0], :6, :12].swapaxes(0, 1)

@@ -24,7 +24,7 @@ def _field(name="temperature", levels=(500,), window=WINDOW, **options):
     [
         (_field("temprature"), {}, "did you mean 'temperature'.*2m_temperature"),
         (_field(levels=[500, 840]), {}, "no level 840 .* did you mean 850"),
-        (_field("2m_temperature", [500]), {}, "lies at the surface: its levels are"),
+        (_field("2m_temperature", [500]), {}, "is a surface variable: its levels must be"),
         (_field(window=Window((12, 48, 12))), {}, "48 x 12 points .* grid of 46 x 90"),
         (_field(window=Window((12, 6, 93))), {}, "grid of 46 x 90"),
         (_field(window=Window((60, 6, 12))), {}, "60 h does not fit the validation period of 48 h"),
@@ -36,7 +36,7 @@ def _field(name="temperature", levels=(500,), window=WINDOW, **options):
                 "train_period": ("2020-01-28", "2020-02-02"),
                 "validation_period": ("2020-02-02", "2020-02-05"),
             },
-            "share times",
+            "overlap from",
         ),
         (
             _field(),
@@ -98,9 +98,9 @@ def test_statistics_of_another_model(written):
     normalizer, grid = MonthlyNormalizer(), np.ones((12, 1, 4, 5), np.float32)
     state = {"mean": grid, "std": grid, "latitude": np.arange(4), "longitude": np.arange(5)}
     normalizer.load_state(state)
-    with pytest.raises(UserError, match="another latitude grid"):
+    with pytest.raises(UserError, match="a different latitude grid"):
         WindowDataset(written.path).open([_field()], {"temperature": normalizer})
-    with pytest.raises(UserError, match="of 1 levels, the field has 2"):
+    with pytest.raises(UserError, match="has 1 levels, but the field has 2"):
         WindowDataset(written.path).open([_field(levels=[500, 850])], {"temperature": normalizer})
 
 

@@ -351,7 +351,7 @@ MISTAKES = [
         {"hours": np.arange(0, 240, 3)},
         Window((12, 6, 12)),
         {"t2m": "OTHER"},
-        "step of 1 h is no multiple of the store's step of 3 h",
+        "step of 1 h is not a multiple of the store's step of 3 h",
     ),
 ]
 

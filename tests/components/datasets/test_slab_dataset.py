@@ -211,7 +211,9 @@ def test_windows_are_nearly_as_frequent_everywhere_as_of_the_plain_dataset(writt
     ("slab", "nearest"), [((20, 60, 40), "20, 46, 40"), ((8, 20, 91), "12, 20, 90")]
 )
 def test_a_slab_that_does_not_fit(written, fields, slab, nearest):
-    with pytest.raises(UserError, match=f"SlabDataset.slab .* nearest that does: .{nearest}"):
+    with pytest.raises(
+        UserError, match=f"SlabDataset.slab .* nearest slab that does is .{nearest}"
+    ):
         _opened(written.path, fields, slab=slab)
 
 
@@ -228,7 +230,7 @@ def test_all_fields_are_in_one_store(written, fields, write_named):
     with pytest.raises(UserError, match=message):
         _opened(written.path, fields, stores={"2m_temperature": other.path})
     coarse = FieldSpec("2m_temperature", [0], (2, 2, 4), Window((4, 6, 12), 3.0))
-    with pytest.raises(UserError, match=r"every 1 h and .* every 3 h; take WindowDataset"):
+    with pytest.raises(UserError, match=r"every 1 h and .* every 3 h; use WindowDataset"):
         _opened(written.path, [fields[0], coarse])
 
 

@@ -9,7 +9,7 @@ from atmorep_k.registry import component
 
 @component("masking")
 class Swath(Masking):
-    """Hides everything but a slanting strip, which moves on from one time token to the next.
+    """Masks everything but a slanting strip, which moves on from one time token to the next.
 
     So does a polar orbit: within a time token it crosses all rows, and the turning Earth moves its
     next crossing westwards. Where the strip leaves the window in the east, it comes back in the

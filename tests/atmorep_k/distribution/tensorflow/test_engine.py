@@ -73,14 +73,14 @@ def test_what_cannot_be_done_is_refused_with_what_can(make_model):
     model, half = make_model(), make_model(dtype="mixed_float16")
     assert "KERAS_BACKEND to jax or torch" in refusal(model, size=(2, 1), shard_optimizer=True)
     assert "mixed_bfloat16" in refusal(half, size=(2, 1))
-    assert "(1, 2), or leave Mesh.fields away" in refusal(model, size=(2, 2), fields="spread")
+    assert "(1, 2), or leave Mesh.fields out" in refusal(model, size=(2, 2), fields="spread")
     members = {"tail": components.tails.LinearEnsemble(num_members=4)}
     heads = "1 heads, which cannot be spread over 2 devices"
     assert heads in refusal(make_model(**members))
     by_rows = {"encoder/*widen/kernel": ("batch", None)}
     assert "by Mesh.shape = (1, 2)" in refusal(model, size=(2, 1), layout=by_rows)
     averaging = keras.optimizers.AdamW(use_ema=True)
-    assert "AdamW.use_ema away" in refusal(model, averaging, size=(2, 1))
+    assert "AdamW.use_ema out" in refusal(model, averaging, size=(2, 1))
 
 
 @pytest.mark.parametrize("mesh", [{"shape": (1, 2)}, {"shape": (2, 1), "fields": "spread"}])

@@ -36,7 +36,7 @@ def test_the_chief_comes_before_workers(kind, index, number, configure):
 @pytest.mark.parametrize("text", ["{", "{}", '{"cluster": {"worker": ["a:1"]}}'])
 def test_a_config_that_tells_too_little_is_shown_one(text, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(UserError, match=r"it looks like .*cluster"):
+    with pytest.raises(UserError, match=r"it should look like .*cluster"):
         workers.resolver()
 
 
@@ -44,7 +44,7 @@ def test_one_address_is_not_enough(monkeypatch):
     for name, value in {"RANK": "0", "WORLD_SIZE": "2", "MASTER_PORT": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_ADDR", "a")
-    with pytest.raises(UserError, match="start it by srun, or set TF_CONFIG"):
+    with pytest.raises(UserError, match="start it with srun, or set TF_CONFIG"):
         workers.resolver()
 
 

@@ -40,7 +40,7 @@ def test_other_numbers_of_processes(monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     with pytest.raises(UserError, match=r"Mesh\.shape is \(2, 1\), but there are 4 processes"):
         join(Mesh((2, 1)))
-    with pytest.raises(UserError, match="choose a shape of no more"):
+    with pytest.raises(UserError, match="choose a shape with at most as many"):
         join(Mesh((8, 1)))
 
 

@@ -65,7 +65,7 @@ def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monk
         "atmorep_k.evaluation.predictions.report.draw", lambda scores, directory: []
     )
     os.mkdir("f_scores")
-    for words, sentence in (((), "exists already"), (("--overwrite",), "is not an evaluation")):
+    for words, sentence in (((), "already exists"), (("--overwrite",), "is not an evaluation")):
         result = call("f.nc", *words)
         assert result.exit_code == 1 and sentence in result.stderr
     assert os.listdir("f_scores") == []
@@ -77,9 +77,9 @@ def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monk
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (("g.nc",), "there is no prediction g.nc; did you mean 'f.nc'?"),
+        (("g.nc",), "no prediction at g.nc; did you mean 'f.nc'?"),
         (("f.grib",), "its name must end in .zarr or .nc"),
-        (("f.nc", "--region", "80", "81", "0", "9"), "the region 80 81 0 9 has no point"),
+        (("f.nc", "--region", "80", "81", "0", "9"), "the region 80 81 0 9 contains no point"),
         (("f.nc", "--fields", "wind"), "unknown field of the prediction 'wind'"),
     ],
 )

@@ -157,13 +157,13 @@ MISTAKES = {
     "the latitude 76 of the prediction is not on the grid": mistake(
         lambda p: p.assign_coords(latitude=[76.0, *p["latitude"].values[1:]])
     ),
-    "the prediction has a longitude twice": mistake(
+    "the prediction repeats a longitude": mistake(
         lambda p: p.assign_coords(longitude=[*p["longitude"].values[:-1], 360.0])
     ),
     "for hours from 2021-01-01T01 to": mistake(
         lambda p: p.assign_coords(time=p["time"] + np.timedelta64(366, "D"))
     ),
-    "the region 40 44 0 20 has no point": mistake(lambda p: p, regions=[(40, 44, 0, 20)]),
+    "the region 40 44 0 20 contains no point": mistake(lambda p: p, regions=[(40, 44, 0, 20)]),
     "a region needs": mistake(lambda p: p, regions=[(50, 40, 0, 20)]),
     "it needs the dimensions": mistake(lambda p: p.rename(prediction_timedelta="step")),
     "for a climatology; it has 2020-01-01T00 to": mistake(
