@@ -15,7 +15,7 @@ from atmorep_k import registry
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.config import load
 from atmorep_k.inference.opening import opened_model
-from atmorep_k.saved.description import describe
+from atmorep_k.saved.description import describe_model
 
 
 def saved(folder: Path, embed_dim: int, layers: int) -> tuple[Path, int]:
@@ -55,7 +55,10 @@ def main() -> None:
             opened_model(str(path), "demo", None)
 
         for _ in range(3):
-            plain, hashed = seconds(opening), seconds(opening) + seconds(lambda: describe(path))
+            plain, hashed = (
+                seconds(opening),
+                seconds(opening) + seconds(lambda: describe_model(path)),
+            )
             print(f"open {plain:.2f} s; describe, then open {hashed:.2f} s", flush=True)
 
 

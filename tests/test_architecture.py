@@ -137,6 +137,27 @@ def imports_by_name(modules: Sources) -> list[str]:
     ]
 
 
+# Names that stand in two places and mean the same in both: a command, a task and a masking of one
+# name; contracts and what fulfils them.
+SAME_MEANING = {"Forecast", "Infill"}
+
+
+def names_with_two_meanings(modules: Sources) -> dict[str, list[str]]:
+    """Return public functions and classes that several files define."""
+    homes: dict[str, list[str]] = {}
+    for module, source in modules.items():
+        if package(module) in ("cli", "protocols"):
+            continue
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name[0] != "_":
+                homes.setdefault(node.name, []).append(module)
+    return {n: of for n, of in homes.items() if len(of) > 1 and n not in SAME_MEANING}
+
+
+def test_a_public_name_has_one_meaning():
+    assert names_with_two_meanings(sources()) == {}
+
+
 def test_imports_go_down():
     assert against_the_order(sources()) == []
 

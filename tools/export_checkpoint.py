@@ -18,11 +18,11 @@ def main(model, run, output):
     """Write MODEL as a run of the original: model_id<run>.json, AtmoRep_id<run>.mod, its blocks."""
     from atmorep_k.errors import UserError
     from atmorep_k.original.writing import export_checkpoint
-    from atmorep_k.saved.description import describe
+    from atmorep_k.saved.description import describe_model
     from atmorep_k.saved.loading import load_model
 
     try:
-        describe(model)  # says in one sentence where it is no model
+        describe_model(model)  # says in one sentence where it is no model
         click.echo(export_checkpoint(load_model(model), output, run))
     except UserError as error:
         raise click.ClickException(str(error)) from None

@@ -42,7 +42,7 @@ def summing(number: int, function: Callable[[Any], Any]) -> Iterator[None]:
         _current = before
 
 
-def count() -> int:
+def count_replicas() -> int:
     """Returns the number of replicas that share a batch."""
     return _current.number
 

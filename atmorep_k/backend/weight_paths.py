@@ -8,7 +8,7 @@ from atmorep_k.errors import UserError, nearest
 _NOT = "!"
 
 
-def within(path: str) -> str:
+def path_in_model(path: str) -> str:
     """Returns the path of a weight without the name of the model that it is in."""
     return path.partition("/")[2] or path
 
@@ -28,7 +28,7 @@ def matches(path: str, patterns: Sequence[str]) -> bool:
     return decisive is not None and not decisive.startswith(_NOT)
 
 
-def check(patterns: Iterable[str], paths: Iterable[str], what: str) -> None:
+def check_patterns(patterns: Iterable[str], paths: Iterable[str], what: str) -> None:
     """Refuses a pattern that fits no path.
 
     Args:

@@ -21,4 +21,4 @@ def bench_data(files, overrides, steps, as_json):
     from atmorep_k.costs import loading as bench
 
     found = bench.measure(config.load(files, overrides).build(), steps)
-    click.echo(json.dumps(found) if as_json else bench.as_text(found))
+    click.echo(json.dumps(found) if as_json else bench.loading_text(found))

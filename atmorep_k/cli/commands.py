@@ -62,7 +62,7 @@ class _Commands(click.Group):
                 raise  # the reader of a pipe has closed it: click ends quietly
             if ctx.params["verbose"]:
                 traceback.print_exc(file=sys.stderr)
-            from atmorep_k.distribution.launch import report as tell_launcher
+            from atmorep_k.distribution.launch import report_failure as tell_launcher
 
             if tell_launcher(_sentence(error)):
                 ctx.exit(1)

@@ -147,10 +147,10 @@ def append(store, sources, **options):
 @click.option("--scan", is_flag=True, help="Read every value, even in a large store.")
 def info(store, as_json, scan):
     """Print what a store holds and what is missing from it."""
-    from atmorep_k.data.checking.info import as_text, describe
+    from atmorep_k.data.checking.info import describe_store, info_text
 
-    values = describe(store, scan=scan or None)
-    click.echo(json.dumps(values, indent=1) if as_json else as_text(values))
+    values = describe_store(store, scan=scan or None)
+    click.echo(json.dumps(values, indent=1) if as_json else info_text(values))
 
 
 @data.command()

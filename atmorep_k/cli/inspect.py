@@ -27,7 +27,7 @@ def inspect(model, as_json, diagram):
 
     from atmorep_k.files import check_output
     from atmorep_k.runs.status import describe_run, is_run, print_run
-    from atmorep_k.saved.description import describe
+    from atmorep_k.saved.description import describe_model
     from atmorep_k.saved.diagram import ENDINGS, draw_model
     from atmorep_k.saved.table import print_description
 
@@ -35,7 +35,7 @@ def inspect(model, as_json, diagram):
         check_output(diagram, True, ENDINGS, "a diagram", any_case=True)
     run = describe_run(model) if is_run(model) else None
     unfinished = run and not run["finished"] and not diagram
-    description = {} if unfinished else describe(model)
+    description = {} if unfinished else describe_model(model)
     if diagram:
         draw_model(description, diagram)
     if as_json:

@@ -22,7 +22,7 @@ ROOT = Key("", "run", "task")
 Vocabulary = Mapping[str, Callable]
 
 
-def check(definitions: Sequence[Definition], vocabulary: Vocabulary) -> list[Definition]:
+def check_bindings(definitions: Sequence[Definition], vocabulary: Vocabulary) -> list[Definition]:
     """Checks everything that files and overrides say.
 
     Args:

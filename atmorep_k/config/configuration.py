@@ -87,7 +87,7 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Configur
     definitions, num_files = read(files, overrides)
     registered = {entry.name: entry.cls for entry in entries(borrowed=True)}
     vocabulary = {"run": run, **registered}
-    used = checking.check(former.modern(definitions), vocabulary)
+    used = checking.check_bindings(former.modern_bindings(definitions), vocabulary)
     _check_task(used[0], [entry.name for entry in entries("task", borrowed=True)])
     return Configuration({str(d.key): d.value for d in _sorted(used, vocabulary)}, num_files)
 

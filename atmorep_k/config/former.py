@@ -11,7 +11,7 @@ from atmorep_k.registry.former import FORMER, SHARED
 _DENSE = "TransformerBlock"
 
 
-def modern(definitions: Sequence[Definition]) -> list[Definition]:
+def modern_bindings(definitions: Sequence[Definition]) -> list[Definition]:
     """Returns the definitions as this version has them; those of today as they are.
 
     A run keeps its configuration in `config.gin`, and must resume by it.

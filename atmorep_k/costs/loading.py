@@ -113,7 +113,7 @@ def _peak_memory() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def as_text(found: dict[str, Any]) -> str:
+def loading_text(found: dict[str, Any]) -> str:
     """Return what `measure` found, as lines to read."""
     verdict = {
         "loader": "the loader is the limit: store the data as int16, take more threads or windows "

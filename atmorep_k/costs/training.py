@@ -15,7 +15,7 @@ from atmorep_k.backend.internals.keras import (
     layers_within,
     weights_of_its_own,
 )
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.batch import batch_specs
 from atmorep_k.costs.tracing.step import Cost, cost
 from atmorep_k.distribution.weights import dimension_to_share
@@ -75,8 +75,8 @@ def estimate(task: Pretraining) -> Estimate:
         mesh.check_batch(task.schedule.batch_size, size)
         rules, places = mesh.rules(task.model, size), mesh.places(task.model, size)
     model = declared(task.model)
-    shapes = {within(w.path): tuple(w.shape) for w in model.weights}
-    trained = {within(w.path) for w in model.trainable_variables}
+    shapes = {path_in_model(w.path): tuple(w.shape) for w in model.weights}
+    trained = {path_in_model(w.path) for w in model.trainable_variables}
     local = {path: _local(shape, rules.get(path), mesh, size) for path, shape in shapes.items()}
     slots = _slots(task, model, rules, size)
     rows = task.schedule.batch_size // size[0]
@@ -133,7 +133,7 @@ def _slots(
     with keras.StatelessScope():
         optimizer.build(weights)
         forget_declared()
-    owners = {id(slot): within(weight.path) for slot, weight in weights_of_slots(optimizer)}
+    owners = {id(slot): path_in_model(weight.path) for slot, weight in weights_of_slots(optimizer)}
     shapes = {}
     for variable in optimizer.variables:
         owner = owners.get(id(variable), "")
@@ -205,7 +205,7 @@ def _cut(model: AtmoRep, local: dict[str, tuple[int, ...]]) -> AtmoRep:
     """
     whole = {id(w): tuple(w.shape) for w in model.weights}
     for weight in model.weights:
-        give_shape(weight, local[within(weight.path)])
+        give_shape(weight, local[path_in_model(weight.path)])
     for layer in all_layers(model):
         layer.input_spec = None  # what a layer expects is a whole width
         heads = [part for part in layers_within(layer) if hasattr(part, "num_heads")]

@@ -34,7 +34,7 @@ def _ask_jax(wanted: int) -> None:
     if here > 1:
         jax.config.update("jax_num_cpu_devices", here)
     if processes.number > 1:
-        join(processes)
+        join_processes(processes)
 
 
 def _ask_tensorflow(wanted: int) -> None:
@@ -50,7 +50,7 @@ def _ask_tensorflow(wanted: int) -> None:
     tf.config.set_logical_device_configuration(processor, devices)
 
 
-def join(processes: Processes) -> None:
+def join_processes(processes: Processes) -> None:
     """Lets this process of JAX find the others."""
     import jax
 

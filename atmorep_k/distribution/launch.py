@@ -191,7 +191,7 @@ def _message(folder: Path, failed: dict[int, int]) -> str:
     return f"process {number} {ended}; its last output is above."
 
 
-def report(sentence: str) -> bool:
+def report_failure(sentence: str) -> bool:
     """Leaves the message of this process to its launcher; returns whether there is one."""
     if _LAUNCHER not in os.environ:
         return False

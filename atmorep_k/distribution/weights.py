@@ -7,7 +7,7 @@ import keras
 
 from atmorep_k.backend.internals.keras import all_layers
 from atmorep_k.backend.internals.optimizers import weights_of
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import declared
 
@@ -58,7 +58,7 @@ def check_heads(model: Any, rules: dict[str, tuple], devices: int) -> None:
         number = getattr(layer, "num_heads", None)
         if number is None or number % devices == 0:
             continue
-        if split := [p for p in (within(w.path) for w in layer.weights) if p in rules]:
+        if split := [p for p in (path_in_model(w.path) for w in layer.weights) if p in rules]:
             raise UserError(
                 f"{split[0]} belongs to {number} heads, which cannot be spread over {devices} "
                 f"devices of the axis of the model: choose a Mesh.shape that divides them, or "

@@ -113,7 +113,7 @@ def check_differences(latitude: np.ndarray, longitude: np.ndarray, source: str) 
         )
 
 
-def differences(
+def neighbour_differences(
     u: np.ndarray, v: np.ndarray, name: str, latitude: np.ndarray, longitude: np.ndarray
 ) -> np.ndarray:
     """Returns a derivative of the wind by centred differences on the sphere.

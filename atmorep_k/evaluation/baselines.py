@@ -112,7 +112,7 @@ class Climatology:
             max_bytes: if the data are larger, only every n-th day is read.
         """
         times = _thin(store.time, times, max_bytes // max(1, _bytes_per_time(store, variable)))
-        month, hour = calendar(store.time[times])
+        month, hour = month_and_hour(store.time[times])
         groups = sorted({m if m in month else WHOLE_RECORD for m in months})
         hours = np.unique(hour)
         shape = (len(groups), len(hours) + 1, len(levels))
@@ -120,7 +120,7 @@ class Climatology:
         counts = np.zeros(shape[:2], np.int64)
         kept = np.isin(month, groups) | (WHOLE_RECORD in groups)
         for block, values in _blocks(store, variable, levels, times[kept]):
-            _add(mean, counts, groups, hours, calendar(store.time[block]), values)
+            _add(mean, counts, groups, hours, month_and_hour(store.time[block]), values)
         for group, slot in np.argwhere(counts == 0):
             mean[group, slot] = mean[group, -1]
         return cls(mean, _group_of_month(groups, months), _slot_of_hour(hours))
@@ -133,13 +133,13 @@ class Climatology:
             rows: (lat,) indices of latitudes of the store.
             columns: (lon,) indices of longitudes of the store.
         """
-        month, hour = calendar(times)
+        month, hour = month_and_hour(times)
         pairs = zip(self.group_of_month[month], self.slot_of_hour[hour], strict=True)
         place = np.ix_(np.arange(self.mean.shape[2]), rows, columns)
         return np.stack([self.mean[group, slot][place] for group, slot in pairs], axis=1)
 
 
-def calendar(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def month_and_hour(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return month (1..12) and hour of day (0..23) of datetime64 times."""
     month = times.astype("datetime64[M]").astype(int) % 12 + 1
     hour = (times.astype("datetime64[h]") - times.astype("datetime64[D]")).astype(int)

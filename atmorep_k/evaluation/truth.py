@@ -27,7 +27,7 @@ def cube(store: Store, field, times: np.ndarray, rows: np.ndarray, columns: np.n
     if "level" not in array.dims:
         array = array.expand_dims("level", axis=1)
     else:
-        array = array.isel(level=nearest(store.level, np.array(field.levels)))
+        array = array.isel(level=nearest_known(store.level, np.array(field.levels)))
     there = np.isin(times, store.time)
     index = np.searchsorted(store.time, times[there])
     shape = len(field.levels), len(times), len(rows), len(columns)
@@ -51,8 +51,8 @@ def beside(store: Store, field, prediction) -> "xr.DataArray":
     """
     latitude, longitude = (prediction[n].values for n in ("latitude", "longitude"))
     times = prediction["time"].values + prediction["prediction_timedelta"].values
-    rows = nearest(store.latitude, latitude)
-    columns = nearest(store.longitude, longitude, period=360.0)
+    rows = nearest_known(store.latitude, latitude)
+    columns = nearest_known(store.longitude, longitude, period=360.0)
     values = cube(store, field, times, rows, columns)
     if "level" not in prediction.dims:
         return prediction.copy(data=values[0][None])
@@ -60,7 +60,7 @@ def beside(store: Store, field, prediction) -> "xr.DataArray":
     return known.reindex(level=prediction["level"])
 
 
-def nearest(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
+def nearest_known(axis: np.ndarray, values: np.ndarray, period: float | None = None) -> np.ndarray:
     """Return the indices (value,) of the points of an axis that are nearest to values."""
     distance = np.abs(axis - values[:, None])
     if period:

@@ -14,7 +14,7 @@ from atmorep_k.data.stores.statistics import area_weights
 from atmorep_k.evaluation import baselines, metrics
 from atmorep_k.evaluation.case import Case
 from atmorep_k.evaluation.sums import WEIGHT, Sums
-from atmorep_k.evaluation.truth import cube, nearest, picture
+from atmorep_k.evaluation.truth import cube, nearest_known, picture
 from atmorep_k.fields import FieldSpec
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
@@ -150,8 +150,8 @@ class _OneTime:
         leads = np.concatenate([np.zeros(self._added, leads.dtype), leads])
         self.times = prediction["time"].values + leads
         self.longitude = prediction["longitude"].values
-        self.rows = nearest(store.latitude, prediction["latitude"].values)
-        self.columns = nearest(store.longitude, self.longitude, period=360.0)
+        self.rows = nearest_known(store.latitude, prediction["latitude"].values)
+        self.columns = nearest_known(store.longitude, self.longitude, period=360.0)
         values = _leveled(prediction[field.name], field)
         self.number = values.sizes.get("number")
         if self.number:

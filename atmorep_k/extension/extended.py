@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from keras import ops
 
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.extension.source import ModelSource, joined
@@ -144,7 +144,7 @@ class ExtendedModel(ModelSource):
         super().start(model)
         if model_field := self.likeness(model):
             copies = _copied(model, model_field)
-            places = {within(w.path): w for w in model.weights}
+            places = {path_in_model(w.path): w for w in model.weights}
             for path, values in copies.items():
                 places[_of_field(path, self.field.name)].assign(values)
 
@@ -202,7 +202,7 @@ def _copied(model: AtmoRep, name: str) -> dict[str, np.ndarray]:
     """
     return {
         path: np.array(ops.convert_to_numpy(weight))
-        for path, weight in ((within(w.path), w) for w in model.weights)
+        for path, weight in ((path_in_model(w.path), w) for w in model.weights)
         if path.split("/")[1] == name
         and path.split("/")[0] not in ("tokenizer", "tail")
         and "coupled_" not in path

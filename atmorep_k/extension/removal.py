@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from atmorep_k.backend.installed import versions
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.errors import UserError, unknown
-from atmorep_k.extension.source import count, take
+from atmorep_k.extension.source import count_weights, take
 from atmorep_k.files import check_model_output, write_whole
 from atmorep_k.model import AtmoRep
 from atmorep_k.registry import clone
@@ -94,12 +94,14 @@ def _concerns(pattern: str, name: str) -> bool:
 
 
 def _report(source: AtmoRep, reduced: AtmoRep, name: str) -> list[str]:
-    kept = {within(weight.path) for weight in reduced.weights}
-    gone = count(weight for weight in source.weights if within(weight.path) not in kept)
+    kept = {path_in_model(weight.path) for weight in reduced.weights}
+    gone = count_weights(
+        weight for weight in source.weights if path_in_model(weight.path) not in kept
+    )
     left = ", ".join(f.name for f in reduced.fields)
     lines = [
         f"removed  {name}: {gone:,} weights",
-        f"left     {left}: {count(reduced.weights):,} weights, unchanged",
+        f"left     {left}: {count_weights(reduced.weights):,} weights, unchanged",
     ]
     if readers := [f.name for f in source.fields if name in f.couplings]:
         lines.append(f"changed  {', '.join(readers)} read {name} and now predict without it")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from keras import ops
 
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep, dataflow
@@ -57,12 +57,12 @@ def take(source: AtmoRep, target: AtmoRep) -> None:
 
     Weights that the target has no place for (a coupling that it lacks) are left out.
     """
-    places = {within(weight.path): weight for weight in target.weights}
+    places = {path_in_model(weight.path): weight for weight in target.weights}
     for weight in source.weights:
-        if within(weight.path) in places:
+        if path_in_model(weight.path) in places:
             # A copy: JAX would share the buffer, and a compiled step may delete it.
             values = np.array(ops.convert_to_numpy(weight))
-            places[within(weight.path)].assign(values)
+            places[path_in_model(weight.path)].assign(values)
     for name, normalizer in source.normalizers.items():
         if name in target.normalizers and normalizer.is_fitted:
             target.normalizers[name].load_state(normalizer.state())
@@ -153,7 +153,8 @@ def summary(saved: Sequence[SavedModel], model: AtmoRep) -> list[str]:
             levels = f"{len(field.levels)} level{'s' if len(field.levels) > 1 else ''}"
             lines.append(
                 f"new      {field.name}: {levels}, {field.num_tokens} tokens of "
-                f"{field.token_size}, {field.embed_dim} channels: {count(weights):,} weights"
+                f"{field.token_size}, {field.embed_dim} channels: "
+                f"{count_weights(weights):,} weights"
             )
     for field in model.fields:
         for other in field.couplings:
@@ -175,7 +176,7 @@ def _run_in_a_step(model: AtmoRep) -> Iterator[str]:
 
 
 def _belongs(weight, field: str) -> bool:
-    return within(weight.path).split("/")[1] == field
+    return path_in_model(weight.path).split("/")[1] == field
 
 
 def _coupling(saved, model: AtmoRep, field: str, other: str) -> list[str]:
@@ -184,18 +185,22 @@ def _coupling(saved, model: AtmoRep, field: str, other: str) -> list[str]:
         if spec and other in spec.couplings:
             return []
     couplers = model.part("encoder", field).couplers(other)
-    size = count(w for coupler in couplers for w in coupler.weights)
+    size = count_weights(w for coupler in couplers for w in coupler.weights)
     return [f"new      {field} attends to {other}: {size:,} weights"]
 
 
-def count(weights: Iterable) -> int:
+def count_weights(weights: Iterable) -> int:
     """Return the number of values in some weights."""
     return sum(int(np.prod(w.shape)) for w in weights)
 
 
 def _share(weights, *, frozen: bool) -> str:
-    chosen = count(w for w in weights if w.trainable != frozen)
-    total = f"{count(weights):,} weights"
+    chosen = count_weights(w for w in weights if w.trainable != frozen)
+    total = f"{count_weights(weights):,} weights"
     if not frozen:
         return f"{chosen:,} of {total}"
-    return f"{total}, frozen" if chosen == count(weights) else f"{total}, {chosen:,} of them frozen"
+    return (
+        f"{total}, frozen"
+        if chosen == count_weights(weights)
+        else f"{total}, {chosen:,} of them frozen"
+    )

@@ -147,8 +147,8 @@ def draw_map(axes, shown: xr.Dataset, values: np.ndarray, colours: dict, lines):
     axes.add_collection(LineCollection(turned, colors="0.25", linewidths=0.7), autolim=False)
     axes.set(xlim=(longitude.min(), longitude.max()), ylim=(latitude.min(), latitude.max()))
     axes.set_aspect(stretch(shown), adjustable="box")
-    axes.xaxis.set_major_formatter(lambda value, _: degrees((value + 180) % 360 - 180, "EW"))
-    axes.yaxis.set_major_formatter(lambda value, _: degrees(value, "NS"))
+    axes.xaxis.set_major_formatter(lambda value, _: format_degrees((value + 180) % 360 - 180, "EW"))
+    axes.yaxis.set_major_formatter(lambda value, _: format_degrees(value, "NS"))
     axes.locator_params(nbins=4)
     axes.tick_params(labelsize=8)
     return mesh
@@ -266,7 +266,7 @@ def stretch(picture: xr.Dataset | xr.DataArray) -> float:
     return min(2.0, 1 / max(np.cos(middle), 0.1))
 
 
-def degrees(value: float, sides: str) -> str:
+def format_degrees(value: float, sides: str) -> str:
     """Return degrees as text; sides are `"NS"` or `"EW"`."""
     side = "" if value in (0, -180, 180) else sides[0] if value > 0 else sides[1]
     return f"{abs(value):g}°{side}"

@@ -20,7 +20,7 @@ _UNITS = {
 }
 
 
-def check_output(
+def check_prediction_output(
     output: Path,
     overwrite: bool,
     endings: Sequence[str] = ENDINGS,

@@ -87,8 +87,8 @@ class PlaceWindows:
         """Interpolates what is on a canvas, (..., lat, lon), to (..., place)."""
         windows = values.reshape(*values.shape[:-1], len(self), self.size[1])
         rows, columns = self._around()
-        around = windows[..., rows, np.arange(len(self)), columns]
-        return (around * self.weights).sum(axis=-2).astype(values.dtype)
+        windows_around = windows[..., rows, np.arange(len(self)), columns]
+        return (windows_around * self.weights).sum(axis=-2).astype(values.dtype)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +113,7 @@ class PlaceFrame(Frame):
         }
 
 
-def around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:
+def windows_around(store: Store, field, places: Sequence[Place]) -> PlaceWindows:
     """Returns a window of a field for each place.
 
     Args:

@@ -16,8 +16,8 @@ from atmorep_k.inference.checks import check_grid, cover, written_fields
 from atmorep_k.inference.frame import Frame
 from atmorep_k.inference.hours import Hours, all_hours, hidden_hours
 from atmorep_k.inference.opening import open_dataset, opened_model
-from atmorep_k.inference.output import check_output
-from atmorep_k.inference.place_windows import PlaceFrame, around
+from atmorep_k.inference.output import check_prediction_output
+from atmorep_k.inference.place_windows import PlaceFrame, windows_around
 from atmorep_k.inference.request import Domain, Output, Task
 from atmorep_k.inference.starts import parse_times, window_starts
 from atmorep_k.protocols import Masking, Model, Windows
@@ -50,7 +50,7 @@ class Prepared:
     numbers: Mapping[int, Sequence[int]] | None = None
 
 
-def prepare(
+def plan_prediction(
     model: Model | str | Path,
     times: Sequence,
     task: Task,
@@ -72,7 +72,7 @@ def prepare(
         UserError: if something does not fit.
     """
     if output.path is not None:
-        check_output(Path(output.path), output.overwrite)
+        check_prediction_output(Path(output.path), output.overwrite)
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     parse_times(times)
@@ -111,7 +111,7 @@ def _frame(
     if domain.places is None:
         tiling = cover(store, written[0], domain.overlap, domain.region)
         return Frame(store, store_of, tiling, hours, written, attributes)
-    windows = around(store, written[0], domain.places)
+    windows = windows_around(store, written[0], domain.places)
     return PlaceFrame(store, store_of, windows, hours, written, attributes)
 
 

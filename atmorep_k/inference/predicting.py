@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 THREADS = 2
 
 
-def predict(
+def predict_windows(
     plan: Prepared,
     *,
     members: bool = True,

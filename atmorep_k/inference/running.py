@@ -5,13 +5,13 @@ from pathlib import Path
 
 from atmorep_k.inference.ingredients import partial_of
 from atmorep_k.inference.output import collect
-from atmorep_k.inference.plan import prepare
-from atmorep_k.inference.predicting import predict
+from atmorep_k.inference.plan import plan_prediction
+from atmorep_k.inference.predicting import predict_windows
 from atmorep_k.inference.request import Answer, Domain, Output, Task
 from atmorep_k.protocols import Model
 
 
-def run(
+def run_task(
     model: Model | str | Path,
     times: Sequence,
     task: Task,
@@ -35,7 +35,7 @@ def run(
     Raises:
         UserError: before any work, if something does not fit.
     """
-    plan = prepare(model, times, task, domain, output, batch_size)
+    plan = plan_prediction(model, times, task, domain, output, batch_size)
     partial = partial_of(
         plan,
         output,
@@ -46,6 +46,6 @@ def run(
         others=task.settings,
     )
     done = partial.done if partial else 0
-    pieces = predict(plan, members=output.members, skip=done, progress=progress)
+    pieces = predict_windows(plan, members=output.members, skip=done, progress=progress)
     result = collect(pieces, plan.frame.encoding(), output.path, partial)
     return Answer(result, plan.model, plan.frame.stores)

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from atmorep_k.backend import replicas
-from atmorep_k.backend.weight_paths import check, matches, within
+from atmorep_k.backend.weight_paths import check_patterns, matches, path_in_model
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.fields import FieldSpec, check_hours
 from atmorep_k.model import dataflow
@@ -164,10 +164,10 @@ class AtmoRep(KerasFile, keras.Model):
         Raises:
             UserError: if one of them matches no weight.
         """
-        check(patterns, [within(w.path) for w in self.weights], "weight to freeze")
+        check_patterns(patterns, [path_in_model(w.path) for w in self.weights], "weight to freeze")
         self.freeze = tuple(patterns)
         for weight in self.weights:
-            weight.trainable = not matches(within(weight.path), self.freeze)
+            weight.trainable = not matches(path_in_model(weight.path), self.freeze)
 
     def learns(self, role: str, field: str) -> bool:
         """Tells whether a field's part has weights that are trained."""
@@ -289,7 +289,7 @@ class AtmoRep(KerasFile, keras.Model):
             total = total + field.loss_weight * loss
         total = total / sum(f.loss_weight for f in fields)
         for penalty in self.losses:
-            total = total + ops.cast(penalty, total.dtype) / replicas.count()
+            total = total + ops.cast(penalty, total.dtype) / replicas.count_replicas()
         total = replicas.share(total)
         self.batch_loss.update_state(total)
         return total

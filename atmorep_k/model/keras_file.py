@@ -8,7 +8,7 @@ import numpy as np
 
 from atmorep_k.backend.replicas import is_random_state
 from atmorep_k.errors import UserError
-from atmorep_k.registry.former import modern
+from atmorep_k.registry.former import modern_config
 
 STATISTICS_FILE = "statistics.npz"
 
@@ -53,7 +53,7 @@ class KerasFile(_Model):
         config = dict(config)
         written = config.pop("format", 1)
         check_format(written)
-        config = modern(config) if written == 1 else config
+        config = modern_config(config) if written == 1 else config
         plain = ("name", "dtype", "trainable", "encode", "freeze", "provenance")
         objects = {
             key: value if key in plain else keras.saving.deserialize_keras_object(value)

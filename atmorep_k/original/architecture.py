@@ -17,7 +17,7 @@ from atmorep_k.original.settings import Settings, window_shape
 
 
 @dataclasses.dataclass(frozen=True)
-class Layout:
+class WeightLayout:
     """How a file of weights is laid out, which its settings do not say.
 
     Args:
@@ -37,10 +37,10 @@ class Layout:
         return "2023 layout (projections per head)" if self.per_head else "2024 layout"
 
 
-def current_layout(settings: Settings) -> Layout:
+def current_layout(settings: Settings) -> WeightLayout:
     """Returns the layout that the original's last version (2024) writes."""
     heads = settings.coupling_num_heads_per_field
-    return Layout(per_head=False, reserved_heads=heads, coupling_heads=heads)
+    return WeightLayout(per_head=False, reserved_heads=heads, coupling_heads=heads)
 
 
 def field_specs(settings: Settings) -> list[FieldSpec]:
@@ -62,7 +62,9 @@ def field_specs(settings: Settings) -> list[FieldSpec]:
     ]
 
 
-def build_model(settings: Settings, layout: Layout, provenance: dict | None = None) -> AtmoRep:
+def build_model(
+    settings: Settings, layout: WeightLayout, provenance: dict | None = None
+) -> AtmoRep:
     """Returns the model of some settings, not yet built: no weight is allocated.
 
     Args:
@@ -99,7 +101,7 @@ def _net(settings: Settings, num_heads: int, mlp_layers: int) -> dict[str, Any]:
     }
 
 
-def _encoder(settings: Settings, layout: Layout) -> Encoder:
+def _encoder(settings: Settings, layout: WeightLayout) -> Encoder:
     net = _net(settings, settings.encoder_num_heads, settings.encoder_num_mlp_layers)
     if settings.encoder_att_type == "dense":
         block = TransformerBlock(**net, norm=settings.with_layernorm, qk_norm=_plain(settings))
@@ -109,7 +111,7 @@ def _encoder(settings: Settings, layout: Layout) -> Encoder:
     return Encoder(settings.encoder_num_layers, block)
 
 
-def _decoder(settings: Settings, layout: Layout) -> UNetDecoder:
+def _decoder(settings: Settings, layout: WeightLayout) -> UNetDecoder:
     net = _net(settings, settings.decoder_num_heads, settings.decoder_num_mlp_layers)
     # The version of 2024 hands the attention type over where the norm is asked for: always on.
     self_qk_norm = _plain(settings) if layout.per_head else "plain"
@@ -128,7 +130,7 @@ def _decoder(settings: Settings, layout: Layout) -> UNetDecoder:
     )
 
 
-def _coupler(settings: Settings, layout: Layout):
+def _coupler(settings: Settings, layout: WeightLayout):
     qk_norm: Literal["none", "plain", "keys"] = "none"
     if settings.encoder_att_type == "dense" and settings.with_qk_lnorm:
         qk_norm = "plain" if layout.per_head else "keys"

@@ -7,7 +7,7 @@ import keras
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec
 from atmorep_k.model import AtmoRep
-from atmorep_k.original.architecture import Layout, build_model
+from atmorep_k.original.architecture import WeightLayout, build_model
 from atmorep_k.original.settings import REMEMBERED, Settings, parse_settings
 from atmorep_k.registry import clone
 
@@ -62,7 +62,7 @@ _ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail", "
 _NOT_COMPARED = {"name", "dtype", "trainable", "token_values", "head_dim"}
 
 
-def describe(model: AtmoRep) -> tuple[dict[str, Any], Settings, Layout]:
+def describe_run(model: AtmoRep) -> tuple[dict[str, Any], Settings, WeightLayout]:
     """Returns the contents of a JSON file for a model, what they mean, and the layout it needs.
 
     Raises:
@@ -145,12 +145,12 @@ def _qk_norm(part) -> str:
     return getattr(_block(part), "qk_norm", "none")
 
 
-def _layout(model: AtmoRep, settings: Settings) -> Layout:
+def _layout(model: AtmoRep, settings: Settings) -> WeightLayout:
     """Returns the layout: that of 2023 where the decoder's norms have no weights."""
     encoder, decoder = model.templates["encoder"], model.templates["decoder"]
     per_head = not _is_axial(decoder) and _qk_norm(decoder) != "affine"
     reserved = getattr(_block(encoder), "reserved_heads", 0)
-    return Layout(per_head, reserved, settings.coupling_num_heads_per_field)
+    return WeightLayout(per_head, reserved, settings.coupling_num_heads_per_field)
 
 
 def _check_same(model: AtmoRep, other: AtmoRep) -> None:

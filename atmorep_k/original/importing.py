@@ -10,15 +10,17 @@ from atmorep_k.backend.installed import versions
 from atmorep_k.errors import UserError, nearest
 from atmorep_k.files import file_sha256
 from atmorep_k.model import AtmoRep
-from atmorep_k.original.architecture import Layout, build_model, current_layout
+from atmorep_k.original.architecture import WeightLayout, build_model, current_layout
 from atmorep_k.original.checkpoint import open_run
-from atmorep_k.original.pieces import Piece, pieces
-from atmorep_k.original.report import Fate, Report
+from atmorep_k.original.pieces import WeightPiece, pieces
+from atmorep_k.original.report import Fate, ImportReport
 from atmorep_k.original.runs import Source, one_source
 from atmorep_k.original.settings import REMEMBERED
 
 
-def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tuple[AtmoRep, Report]:
+def import_checkpoint(
+    sources: Sequence[Path], epoch: int | None = None
+) -> tuple[AtmoRep, ImportReport]:
     """Opens original runs as one model; couplings that their files lack start at zero.
 
     Args:
@@ -40,16 +42,16 @@ def import_checkpoint(sources: Sequence[Path], epoch: int | None = None) -> tupl
     fates = fill(model, source, layout)
     runs = tuple(_line(run, layout) for run in source.runs)
     assumed = {name: source.settings.options[name] for name in source.settings.assumed}
-    return model, Report(runs, tuple(fates), assumed)
+    return model, ImportReport(runs, tuple(fates), assumed)
 
 
-def _line(run, layout: Layout) -> str:
+def _line(run, layout: WeightLayout) -> str:
     files = run.files
     what = files[0].name if len(files) == 1 else f"{len(files)} files of blocks"
     return f"run      {run.name}: {what}, {layout.name}"
 
 
-def _provenance(source: Source, layout: Layout) -> dict:
+def _provenance(source: Source, layout: WeightLayout) -> dict:
     settings = source.settings
     return {
         "original": {
@@ -63,7 +65,7 @@ def _provenance(source: Source, layout: Layout) -> dict:
     }
 
 
-def find_layout(source: Source) -> Layout:
+def find_layout(source: Source) -> WeightLayout:
     """Returns the layout of the weights.
 
     Raises:
@@ -71,7 +73,7 @@ def find_layout(source: Source) -> Layout:
     """
     settings, layout = source.settings, current_layout(source.settings)
     if settings.encoder_att_type == "dense":
-        return Layout(source.per_head, layout.reserved_heads, layout.coupling_heads)
+        return WeightLayout(source.per_head, layout.reserved_heads, layout.coupling_heads)
     # Versions differ in how many heads they reserve room for; the weights tell.
     reserved, coupling = set(), set()
     for number, field in enumerate(settings.fields):
@@ -87,7 +89,7 @@ def find_layout(source: Source) -> Layout:
             f"{settings.source}: the fields differ in the size or number of their coupling heads, "
             f"as an old version's axial models do; such a model cannot be opened."
         )
-    return Layout(
+    return WeightLayout(
         source.per_head,
         reserved.pop() if reserved else layout.reserved_heads,
         coupling.pop() if coupling else layout.coupling_heads,
@@ -98,7 +100,7 @@ def _rows(source: Source, key: str) -> int:
     return source.state[key].shape[0] if key in source.state else 0
 
 
-def fill(model: AtmoRep, source: Source, layout: Layout) -> list[Fate]:
+def fill(model: AtmoRep, source: Source, layout: WeightLayout) -> list[Fate]:
     """Gives a built model the weights of its source, and says what became of each.
 
     Raises:
@@ -116,11 +118,11 @@ def fill(model: AtmoRep, source: Source, layout: Layout) -> list[Fate]:
     return [*_taken(found, new, source), *_new(new), *_unused(source)]
 
 
-def _is_coupling(piece: Piece) -> bool:
+def _is_coupling(piece: WeightPiece) -> bool:
     return "coupled_" in piece.variable.path
 
 
-def _is_lacking(piece: Piece, source: Source) -> bool:
+def _is_lacking(piece: WeightPiece, source: Source) -> bool:
     """Tells whether the array is missing, or ends before this part of it."""
     if piece.key not in source.state:
         return True
@@ -157,8 +159,8 @@ def _check_shapes(source: Source, expected: dict[str, tuple[int, ...]]) -> None:
             )
 
 
-def _assign(found: list[Piece], new: list[Piece], source: Source) -> None:
-    by_variable: dict[int, list[Piece]] = {}
+def _assign(found: list[WeightPiece], new: list[WeightPiece], source: Source) -> None:
+    by_variable: dict[int, list[WeightPiece]] = {}
     for piece in found:
         by_variable.setdefault(id(piece.variable), []).append(piece)
     fresh = {id(piece) for piece in new}
@@ -177,7 +179,7 @@ def _assign(found: list[Piece], new: list[Piece], source: Source) -> None:
         variable.assign(values)
 
 
-def _taken(found: list[Piece], new: list[Piece], source: Source) -> list[Fate]:
+def _taken(found: list[WeightPiece], new: list[WeightPiece], source: Source) -> list[Fate]:
     fresh = {id(piece) for piece in new}
     where: dict[str, list[str]] = {}
     for piece in found:
@@ -189,7 +191,7 @@ def _taken(found: list[Piece], new: list[Piece], source: Source) -> list[Fate]:
     ]
 
 
-def _new(new: list[Piece]) -> list[Fate]:
+def _new(new: list[WeightPiece]) -> list[Fate]:
     variables = {piece.variable.path: piece.variable for piece in new}
     return [
         Fate(

@@ -8,7 +8,7 @@ import numpy as np
 
 from atmorep_k.earth.variables import canonical_name
 from atmorep_k.model import AtmoRep
-from atmorep_k.original.architecture import Layout
+from atmorep_k.original.architecture import WeightLayout
 from atmorep_k.original.settings import Settings
 
 # The order in which the original's axial attention goes along the axes, and its names of them.
@@ -16,7 +16,7 @@ _AXES = ("space", "time", "level")
 
 
 @dataclasses.dataclass(frozen=True)
-class Piece:
+class WeightPiece:
     """A part of an array of the original that is (a part of) one of our variables.
 
     Args:
@@ -35,12 +35,12 @@ class Piece:
     view: Callable[[np.ndarray], np.ndarray]
 
 
-def pieces(model: AtmoRep, settings: Settings, layout: Layout) -> list[Piece]:
+def pieces(model: AtmoRep, settings: Settings, layout: WeightLayout) -> list[WeightPiece]:
     """Returns the pieces of all weights of a built model.
 
     Every variable is covered by its pieces; of the arrays, all parts that are not empty.
     """
-    found: list[Piece] = []
+    found: list[WeightPiece] = []
     for number, field in enumerate(settings.fields):
         name = canonical_name(field.name)
         linear = model.part("tokenizer", name).linear
@@ -58,21 +58,21 @@ def pieces(model: AtmoRep, settings: Settings, layout: Layout) -> list[Piece]:
     return found
 
 
-def _whole(key: str, variable, view=lambda array: array, shape=None) -> Piece:
+def _whole(key: str, variable, view=lambda array: array, shape=None) -> WeightPiece:
     """Returns the piece that is a whole array; its shape follows from the view."""
     if shape is None:
         # A broadcast array has the variable's shape and takes no memory.
         shape = view(np.broadcast_to(np.float32(0), tuple(variable.shape))).shape
-    return Piece(key, shape, ..., variable, view)
+    return WeightPiece(key, shape, ..., variable, view)
 
 
-def _linear(name: str, layer) -> Iterator[Piece]:
+def _linear(name: str, layer) -> Iterator[WeightPiece]:
     yield _whole(f"{name}.weight", layer.kernel, np.transpose)
     if layer.use_bias:
         yield _whole(f"{name}.bias", layer.bias)
 
 
-def _mlp(name: str, mlp) -> Iterator[Piece]:
+def _mlp(name: str, mlp) -> Iterator[WeightPiece]:
     # Between two linear maps lie an activation and a dropout.
     for number, layer in enumerate((mlp.widen, *mlp.hidden, mlp.narrow)):
         yield from _linear(f"{name}.blocks.{3 * number}", layer)
@@ -90,7 +90,7 @@ def _heads(kernel, num_heads: int, kinds: int, first: int = 0, last: int | None 
     return view
 
 
-def _encoder_attention(name, block, others, settings, layout) -> Iterator[Piece]:
+def _encoder_attention(name, block, others, settings, layout) -> Iterator[WeightPiece]:
     if settings.encoder_att_type != "dense":
         yield from _axial(name, block, others)
         return
@@ -111,7 +111,7 @@ def _encoder_attention(name, block, others, settings, layout) -> Iterator[Piece]
     yield from _stacked(f"{name}.proj_out.weight", outputs, axis=1)
 
 
-def _stacked(key: str, kernels: list, axis: int) -> Iterator[Piece]:
+def _stacked(key: str, kernels: list, axis: int) -> Iterator[WeightPiece]:
     """Yields the pieces of an array that has our kernels, transposed, one after the other."""
     shapes = [tuple(kernel.shape)[::-1] for kernel in kernels]
     total, start = sum(shape[axis] for shape in shapes), 0
@@ -120,10 +120,10 @@ def _stacked(key: str, kernels: list, axis: int) -> Iterator[Piece]:
         part = slice(start, start + shape[axis])
         start += shape[axis]
         index = (part, slice(None)) if axis == 0 else (slice(None), part)
-        yield Piece(key, whole, index, kernel, np.transpose)
+        yield WeightPiece(key, whole, index, kernel, np.transpose)
 
 
-def _per_head(name: str, heads, first: int = 0) -> Iterator[Piece]:
+def _per_head(name: str, heads, first: int = 0) -> Iterator[WeightPiece]:
     """Yields the projections of each head of `AttentionHeads`; the file counts from `first` on."""
     for number in range(heads.num_heads if heads else 0):
         for kind, word in enumerate(("qs", "ks", "vs")):
@@ -140,7 +140,7 @@ def _per_head(name: str, heads, first: int = 0) -> Iterator[Piece]:
             )
 
 
-def _axial(name: str, block, others=()) -> Iterator[Piece]:
+def _axial(name: str, block, others=()) -> Iterator[WeightPiece]:
     for number, axis in enumerate(_AXES):
         place = f"{name}.axial_attentions.{number}"
         own, cross = getattr(block, f"{axis}_self"), getattr(block, f"{axis}_cross")
@@ -157,7 +157,7 @@ def _axial(name: str, block, others=()) -> Iterator[Piece]:
         yield _whole(f"{name}.to_outs.{number}.bias", project.bias)
 
 
-def _axial_self(name: str, heads) -> Iterator[Piece]:
+def _axial_self(name: str, heads) -> Iterator[WeightPiece]:
     kernel = heads.query_key_value.kernel
     queries = _heads(kernel, heads.num_heads, 3, 0, 1)
     shape = (kernel.shape[1] // 3, kernel.shape[0])
@@ -165,7 +165,7 @@ def _axial_self(name: str, heads) -> Iterator[Piece]:
     yield _axial_keys(name, kernel, heads.num_heads, 3, 1)
 
 
-def _axial_keys(name: str, kernel, num_heads: int, kinds: int, first: int) -> Piece:
+def _axial_keys(name: str, kernel, num_heads: int, kinds: int, first: int) -> WeightPiece:
     # The original has the keys of all heads, then the values of all heads.
     by_head = _heads(kernel, num_heads, kinds, first)
     shape = (kernel.shape[1] // kinds * 2, kernel.shape[0])
@@ -173,7 +173,9 @@ def _axial_keys(name: str, kernel, num_heads: int, kinds: int, first: int) -> Pi
     return _whole(f"{name}.to_kv.weight", kernel, view, shape)
 
 
-def _decoder(name: str, decoder, num_encoder_layers: int, layout: Layout) -> Iterator[Piece]:
+def _decoder(
+    name: str, decoder, num_encoder_layers: int, layout: WeightLayout
+) -> Iterator[WeightPiece]:
     # One list of attentions and nets; an attention before the block's own comes first.
     number = 0
     for i, block in enumerate(decoder.blocks):
@@ -189,7 +191,7 @@ def _decoder(name: str, decoder, num_encoder_layers: int, layout: Layout) -> Ite
         number += 2
 
 
-def _dense(name: str, block, layout: Layout) -> Iterator[Piece]:
+def _dense(name: str, block, layout: WeightLayout) -> Iterator[WeightPiece]:
     if layout.per_head:
         yield from _per_head(f"{name}.heads", block.self_heads)
         yield from _per_head(f"{name}.heads_other", block.cross)
@@ -206,7 +208,7 @@ def _dense(name: str, block, layout: Layout) -> Iterator[Piece]:
     yield from _linear(f"{name}.proj_out", block.project)
 
 
-def _tail(name: str, tail) -> Iterator[Piece]:
+def _tail(name: str, tail) -> Iterator[WeightPiece]:
     maps = [*getattr(tail, "hidden", ()), (tail.kernel, tail.bias)]
     for member in range(tail.num_members):
         net = f"{name}.{member}"
@@ -220,7 +222,7 @@ def _tail(name: str, tail) -> Iterator[Piece]:
 
 
 def original_arrays(
-    found: list[Piece], values: Callable[[Any], np.ndarray]
+    found: list[WeightPiece], values: Callable[[Any], np.ndarray]
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Yields (key, array) of the original, put together from arrays that are like our variables.
 
@@ -228,7 +230,7 @@ def original_arrays(
         found: pieces that cover what they are part of.
         values: returns the array of a variable: its value, or its gradient.
     """
-    by_key: dict[str, list[Piece]] = {}
+    by_key: dict[str, list[WeightPiece]] = {}
     for piece in found:
         by_key.setdefault(piece.key, []).append(piece)
     for key, group in by_key.items():

@@ -28,7 +28,7 @@ class Fate:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class ImportReport:
     """What became of every weight, and what was assumed.
 
     Args:

@@ -13,10 +13,10 @@ from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.files import check_model_output, write_whole, writing_whole
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.checkpoint import PER_FIELD
-from atmorep_k.original.describing import describe
+from atmorep_k.original.describing import describe_run
 from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
-from atmorep_k.original.report import Report
+from atmorep_k.original.report import ImportReport
 from atmorep_k.original.settings import Settings
 from atmorep_k.registry.former import SHARED
 from atmorep_k.windows.opened import StoreWindows
@@ -29,7 +29,7 @@ def import_to_file(
     epoch: int | None = None,
     statistics: str | None = None,
     overwrite: bool = False,
-) -> tuple[Report, Path]:
+) -> tuple[ImportReport, Path]:
     """Writes original runs as one model file, and beside it a list of what became of each weight.
 
     Args:
@@ -89,7 +89,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
         import torch
     except ImportError as error:
         raise missing_extra("PyTorch, which writes the original's files,", "torch") from error
-    values, settings, layout = describe(model)
+    values, settings, layout = describe_run(model)
     target = Path(directory) / f"id{run}"
     if target.exists():
         raise UserError(f"{target} already exists; choose another run id or directory.")

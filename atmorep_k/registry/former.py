@@ -25,20 +25,20 @@ _MODULES = {
 }
 
 
-def modern(value: Any) -> Any:
+def modern_config(value: Any) -> Any:
     """Returns a serialised configuration of format 1 as this version writes it.
 
     Args:
         value: of a model, or of anything in it, as Keras serialises it.
     """
     if isinstance(value, list):
-        return [modern(item) for item in value]
+        return [modern_config(item) for item in value]
     if not isinstance(value, dict):
         return value
     name = (value.get("registered_name") or "").removeprefix("atmorep_k>")
     if name in FORMER and "block" not in value["config"]:
         return _modern_layer(name, value["config"])
-    return {key: modern(item) for key, item in value.items()}
+    return {key: modern_config(item) for key, item in value.items()}
 
 
 def _modern_layer(former: str, config: dict[str, Any]) -> dict[str, Any]:

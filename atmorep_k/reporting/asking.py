@@ -12,7 +12,7 @@ from atmorep_k.data.opening import open_store
 from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.places import Place, parse_places
 from atmorep_k.earth.times import iso
-from atmorep_k.figures.maps import degrees
+from atmorep_k.figures.maps import format_degrees
 from atmorep_k.inference.opening import opened_model
 from atmorep_k.inference.output import plots_of
 from atmorep_k.protocols import Model
@@ -102,6 +102,7 @@ def _across(store: Store) -> dict[str, tuple[float, float]]:
         axes = sorted(store.latitude)[::-1], store.longitude
         latitude, longitude = (float(axis[len(axis) * quarter // 4]) for axis in axes)
         longitude = (longitude + 180) % 360 - 180
-        name = f"{degrees(round(latitude, 2), 'NS')} {degrees(round(longitude, 2), 'EW')}"
+        north, east = round(latitude, 2), round(longitude, 2)
+        name = f"{format_degrees(north, 'NS')} {format_degrees(east, 'EW')}"
         found[name] = latitude, longitude
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 from atmorep_k.reporting import blocks
 from atmorep_k.reporting.chapter import Section
 from atmorep_k.reporting.picture import Picture
-from atmorep_k.saved.description import describe, origin_text
+from atmorep_k.saved.description import describe_model, origin_text
 from atmorep_k.saved.diagram import diagram
 from atmorep_k.saved.table import coupling_lines, frozen_text, history_lines, times
 
@@ -23,7 +23,7 @@ def model_section(path: Path) -> Section:
     Raises:
         UserError: if it cannot be read.
     """
-    told = describe(path)
+    told = describe_model(path)
     rows = {
         "File": f"{told['path']}, {told['bytes'] / 1e6:.1f} MB",
         "Saved": told["saved"],

@@ -20,7 +20,7 @@ _COMPONENTS = (
 _OF_KERAS_OR_FIELD = ("name", "trainable", "dtype", "token_values", "head_dim")
 
 
-def describe(path: Path) -> dict:
+def describe_model(path: Path) -> dict:
     """Returns fields, couplings, components, sizes and provenance of a `.keras` file (or a run's).
 
     Of each field, what its weights are: how many, how many of them frozen, their fingerprint (see

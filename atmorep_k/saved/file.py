@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from atmorep_k.errors import UserError
-from atmorep_k.registry.former import modern
+from atmorep_k.registry.former import modern_config
 
 WEIGHTS, STATISTICS = "model.weights.h5", "assets/statistics.npz"
 # The parts of a field that may have weights.
@@ -60,7 +60,7 @@ class SavedFile:
             )
         self.config: dict = model["config"]
         if self.config.get("format", 1) == 1:
-            self.config = modern(self.config)
+            self.config = modern_config(self.config)
         self.metadata: dict = json.loads(archive.read("metadata.json"))
         self._statistics = np.load(io.BytesIO(archive.read(STATISTICS)))
         stream = opened.enter_context(_Stored(archive, self.path, WEIGHTS))

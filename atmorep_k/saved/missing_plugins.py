@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from atmorep_k.errors import UserError
-from atmorep_k.registry.former import modern
+from atmorep_k.registry.former import modern_config
 
 # How names of components begin where Keras knows them.
 _OURS = "atmorep_k>"
@@ -24,7 +24,7 @@ def check_components(path: Path) -> None:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            model = modern(json.loads(archive.read("config.json")))
+            model = modern_config(json.loads(archive.read("config.json")))
     except (OSError, zipfile.BadZipFile, KeyError):
         return  # no saved model: Keras says what it is
     found = sorted(set(_components(model)))

@@ -24,7 +24,7 @@ _COUPLED = re.compile(r"(?:\w+_)?coupled_(?P<other>\w+)/heads")
 
 
 @dataclasses.dataclass(frozen=True)
-class Place:
+class TokenPlace:
     """Where in a model an attention is computed, and what it looks at.
 
     Args:
@@ -57,7 +57,7 @@ class Place:
         return f"{self.part} of {self.field.replace('_', ' ')}: attention to {target}{along}"
 
 
-def place_of(path: str) -> Place | None:
+def place_of(path: str) -> TokenPlace | None:
     """Returns what the path of a layer says; None for one that is in no encoder or decoder."""
     found = _PATH.fullmatch(path)
     if not found:
@@ -71,10 +71,10 @@ def place_of(path: str) -> Place | None:
         source, keys = "encoder", ("encoder", field)
     elif rest and not rest.endswith("self_heads"):  # of somebody else's block
         source = rest.replace("/", "_")
-    return Place(part, field, int(layer), f"{part}_{source}", keys)
+    return TokenPlace(part, field, int(layer), f"{part}_{source}", keys)
 
 
-def _known_place(path: str) -> Place:
+def _known_place(path: str) -> TokenPlace:
     place = place_of(path)
     assert place is not None, f"{path} is in no encoder or decoder"
     return place

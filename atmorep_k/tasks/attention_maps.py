@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from atmorep_k.figures.maps import degrees, draw_map, edges, evenly, stretch
+from atmorep_k.figures.maps import draw_map, edges, evenly, format_degrees, stretch
 from atmorep_k.figures.plots import COLOURS, RED, save
 from atmorep_k.tasks.attention_data import TOKEN_DIMS
 
@@ -164,7 +164,9 @@ def _token(found: xr.Dataset) -> str:
         float(found[f"query_{d}"]) for d in ("latitude", "longitude", "level")
     )
     time = str(np.datetime_as_string(found["query_time"].values, unit="m")).replace("T", " ")
-    place = f"{degrees(round(latitude, 2), 'NS')} {degrees(round(longitude, 2), 'EW')}"
+    place = (
+        f"{format_degrees(round(latitude, 2), 'NS')} {format_degrees(round(longitude, 2), 'EW')}"
+    )
     units = found["level"].attrs.get("units", "1")
     height = f"level {level:g} {units}" if units != "1" else f"level {level:g}"
     return f"token at {place}, {height}, {time} UTC"

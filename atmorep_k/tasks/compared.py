@@ -12,7 +12,7 @@ from atmorep_k.evaluation import truth
 _LEAD = "prediction_timedelta"
 
 
-def picture(
+def comparison_picture(
     one: xr.Dataset, field, store: Store, variables: Mapping[str, str], *, after: bool
 ) -> xr.Dataset:
     """Returns what `maps.prediction_maps` draws of one time: the middle one of the levels.

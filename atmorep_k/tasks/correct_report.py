@@ -21,7 +21,7 @@ from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.inference.canvas import spread
 from atmorep_k.protocols import Model
-from atmorep_k.tasks.compared import area_of, mean_of, picture
+from atmorep_k.tasks.compared import area_of, comparison_picture, mean_of
 
 _PANELS = {
     "target": "Input",
@@ -106,7 +106,7 @@ def judge(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -> 
         panels = {"target": f"{name}_input", "prediction": name}
         panels["spread"] = f"{name}_spread"
         one = one.assign({panels["spread"]: _spread(one, name)})
-        pictures[name] = picture(one, field, stores[name], panels, after=False)
+        pictures[name] = comparison_picture(one, field, stores[name], panels, after=False)
         sizes[name] = _sizes(prediction, field, truth)
     lines = coastlines_of(stores[f.name] for f in fields)
     return Correction(sizes, path, pictures, lines)

@@ -12,7 +12,7 @@ from atmorep_k.data.stores.base import Store
 from atmorep_k.figures import plots
 from atmorep_k.figures.maps import coastlines_of
 from atmorep_k.protocols import Model
-from atmorep_k.tasks.compared import area_of, picture
+from atmorep_k.tasks.compared import area_of, comparison_picture
 
 _PANELS = {
     "target": "Factual",
@@ -91,7 +91,7 @@ def compare(prediction: xr.Dataset, model: Model, stores: Mapping[str, Store]) -
         labels = {"target": "", "prediction": "_counterfactual", "spread": "_difference_spread"}
         names = {panel: f"{field.name}{label}" for panel, label in labels.items()}
         one, store = prediction.isel(time=0), stores[field.name]
-        pictures[field.name] = picture(one, field, store, names, after=True)
+        pictures[field.name] = comparison_picture(one, field, store, names, after=True)
     lines = coastlines_of(stores[f.name] for f in fields)
     return Comparison(prediction.attrs["told"], sizes, pictures, lines)
 

@@ -107,14 +107,14 @@ class Evaluate(Question):
         import click
 
         from atmorep_k.console import bar, print_table
-        from atmorep_k.evaluation.predictions.tables import remarks, table
+        from atmorep_k.evaluation.predictions.tables import remarks, score_table
 
         path = Path(self.prediction)
         output = Path(self.output or path.with_name(f"{path.stem}_scores"))
         with bar("scoring", "times/s") as shown:
             asked = dataclasses.replace(self, output=output, progress=shown.advance)
             found = asked.ask()
-        print_table(table(found), stderr=True)
+        print_table(score_table(found), stderr=True)
         for sentence in remarks(found):
             click.echo(sentence, err=True)
         return [output]

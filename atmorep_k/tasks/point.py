@@ -95,9 +95,9 @@ class Point(TimesQuestion):
     def answer(self) -> "Answer":
         """Returns the prediction, the model and the stores."""
         from atmorep_k.earth.places import parse_places
-        from atmorep_k.inference.output import check_output
+        from atmorep_k.inference.output import check_prediction_output
         from atmorep_k.inference.request import Domain, Output, Task
-        from atmorep_k.inference.running import run
+        from atmorep_k.inference.running import run_task
         from atmorep_k.tasks.masked_parts import masking_for
         from atmorep_k.tasks.point_table import write_table
 
@@ -109,9 +109,9 @@ class Point(TimesQuestion):
             )
         places = parse_places(self.places if self.file is None else self.file)
         if self.output is not None:
-            check_output(Path(self.output), self.overwrite, ENDINGS)
+            check_prediction_output(Path(self.output), self.overwrite, ENDINGS)
         as_table = self.output is not None and Path(self.output).suffix == ".csv"
-        answer = run(
+        answer = run_task(
             self.model,
             self.times,
             Task(self.task, self.titles[self.task], masking),
@@ -130,10 +130,10 @@ class Point(TimesQuestion):
 
     def present(self) -> list[Path]:
         """Asks, prints a table to stderr and draws `<stem of output>_plots/point_<field>.png`."""
-        from atmorep_k.tasks.point_report import report
+        from atmorep_k.tasks.point_report import report_points
         from atmorep_k.tasks.presenting import watched
 
-        return report(watched(self, "predicting", "windows"), self.output_path)
+        return report_points(watched(self, "predicting", "windows"), self.output_path)
 
 
 point = function_of(Point)

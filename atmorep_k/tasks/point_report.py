@@ -11,7 +11,7 @@ from atmorep_k.earth.places import Place
 from atmorep_k.figures.plots import COLOURS, new_figure, save
 from atmorep_k.inference.hours import step
 from atmorep_k.inference.output import plots_of
-from atmorep_k.inference.place_windows import around
+from atmorep_k.inference.place_windows import windows_around
 from atmorep_k.inference.request import Answer
 from atmorep_k.tasks.point_table import QUANTILES
 
@@ -19,7 +19,7 @@ from atmorep_k.tasks.point_table import QUANTILES
 _MOST = 6
 
 
-def report(answer: Answer, output: Path) -> list[Path]:
+def report_points(answer: Answer, output: Path) -> list[Path]:
     """Prints a table to stderr and draws `<stem of output>_plots/point_<field>.png`.
 
     Args:
@@ -71,7 +71,7 @@ def observed(store: Store, field, series: xr.DataArray) -> xr.DataArray:
     last = series["hour"].values[-1]
     hours = last - np.arange(field.window.shape[0])[::-1] * step(field.window)
     where = (series[name].values for name in ("place", "latitude", "longitude"))
-    windows = around(store, field, [Place(*place) for place in zip(*where, strict=True)])
+    windows = windows_around(store, field, [Place(*place) for place in zip(*where, strict=True)])
     rows, columns = (xr.Variable(("corner", "place"), index) for index in windows.in_store())
     array = store.dataset()[field.name]
     if "level" in array.dims:

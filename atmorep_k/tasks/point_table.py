@@ -17,11 +17,11 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 def write_table(found: "xr.Dataset", path: Path) -> None:
     """Writes a prediction by `point` as CSV, whole or not at all."""
-    rows = table(found)
+    rows = point_table(found)
     write_whole(path, lambda partial: rows.to_csv(partial, index=False))
 
 
-def table(found: "xr.Dataset") -> "pd.DataFrame":
+def point_table(found: "xr.Dataset") -> "pd.DataFrame":
     """Returns a row for each field, place, level and hour of a prediction by `point`.
 
     Columns: field, units, place, latitude, longitude, level (where a field has levels), time,

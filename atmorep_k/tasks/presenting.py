@@ -11,7 +11,7 @@ from atmorep_k.inference.output import plots_of
 from atmorep_k.inference.request import Answer
 
 
-def show(findings: Any, output: Path) -> list[Path]:
+def show_prediction(findings: Any, output: Path) -> list[Path]:
     """Prints scores to stderr and draws maps into `<stem of output>_plots`.
 
     Args:

@@ -229,9 +229,9 @@ class GridQuestion(TimesQuestion):
 
     def answer(self) -> "Answer":
         """Returns the prediction, and the model and the stores it was made with."""
-        from atmorep_k.inference.running import run
+        from atmorep_k.inference.running import run_task
 
-        return run(
+        return run_task(
             self.model,
             self.times,
             self._task(),
@@ -243,10 +243,10 @@ class GridQuestion(TimesQuestion):
 
     def plan(self) -> "Prepared":
         """Returns the prediction opened and checked, ready to begin."""
-        from atmorep_k.inference.plan import prepare
+        from atmorep_k.inference.plan import plan_prediction
 
         request = (self._task(), self._domain(), self._output())
-        return prepare(self.model, self.times, *request, self.batch_size)
+        return plan_prediction(self.model, self.times, *request, self.batch_size)
 
     @abc.abstractmethod
     def _task(self) -> "Task":
@@ -258,12 +258,12 @@ class GridQuestion(TimesQuestion):
 
     def present(self) -> list[Path]:
         """Asks, prints scores to stderr and draws maps into `<stem of output>_plots`."""
-        from atmorep_k.tasks.presenting import show, watched
+        from atmorep_k.tasks.presenting import show_prediction, watched
 
         answer = watched(self, "predicting", self.unit)
         with answer.prediction:
             findings = self.findings(answer)
-        return show(findings, self.output_path)
+        return show_prediction(findings, self.output_path)
 
     def findings(self, answer: "Answer") -> Any:
         """Returns what is printed and drawn: has `remark`, `table()` and `draw(directory)`."""

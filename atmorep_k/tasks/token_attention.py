@@ -21,7 +21,7 @@ from atmorep_k.files import writing_whole
 from atmorep_k.inference.checks import check_grid
 from atmorep_k.inference.hours import Hours, hidden_hours
 from atmorep_k.inference.opening import open_dataset, opened_model
-from atmorep_k.inference.output import check_output
+from atmorep_k.inference.output import check_prediction_output
 from atmorep_k.inference.request import Answer, Domain, Output
 from atmorep_k.inference.starts import parse_times, window_starts
 from atmorep_k.model import AtmoRep
@@ -79,7 +79,7 @@ def attention_of(
         UserError: before any work, if something does not fit.
     """
     if output.path is not None:
-        check_output(Path(output.path), output.overwrite, (".nc",))
+        check_prediction_output(Path(output.path), output.overwrite, (".nc",))
     parse_times([time])
     model, name = opened_model(model, domain.store, domain.stores)
     field = chosen_field(model, token.field)

@@ -18,7 +18,7 @@ from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.inference.checks import check_grid
 from atmorep_k.inference.hours import step
 from atmorep_k.inference.opening import open_dataset, opened_model
-from atmorep_k.inference.output import check_output, collect
+from atmorep_k.inference.output import check_prediction_output, collect
 from atmorep_k.inference.predicting import THREADS, read_ahead
 from atmorep_k.inference.request import Answer, Domain, Output
 from atmorep_k.inference.starts import parse_times, window_starts
@@ -58,7 +58,7 @@ def features_of(
         UserError: before any work, if something does not fit.
     """
     if output.path is not None:
-        check_output(Path(output.path), output.overwrite, dim="feature")
+        check_prediction_output(Path(output.path), output.overwrite, dim="feature")
     if batch_size < 1:
         raise UserError(f"the batch size must be at least 1, not {batch_size}.")
     parse_times(times)

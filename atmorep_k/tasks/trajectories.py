@@ -12,7 +12,7 @@ from atmorep_k.errors import UserError
 from atmorep_k.inference.ingredients import partial_of
 from atmorep_k.inference.output import collect
 from atmorep_k.inference.plan import Prepared
-from atmorep_k.inference.predicting import predict
+from atmorep_k.inference.predicting import predict_windows
 from atmorep_k.inference.request import Answer, Output
 from atmorep_k.tasks.fed_windows import FedWindows
 from atmorep_k.windows.opened import StoreWindows
@@ -137,7 +137,7 @@ class _Course:
 
     def _predicted(self, windows: FedWindows, start: int) -> "xr.Dataset":
         one = dataclasses.replace(self._plan, dataset=windows, starts=np.array([start]))
-        (found,) = predict(one)
+        (found,) = predict_windows(one)
         self._advance(found.sizes["number"])
         return found
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import keras
 
 from atmorep_k.backend.internals.optimizers import decays, key_of
-from atmorep_k.backend.weight_paths import check, last_match, within
+from atmorep_k.backend.weight_paths import check_patterns, last_match, path_in_model
 from atmorep_k.errors import UserError
 
 
@@ -77,7 +77,7 @@ class _Factors(_Optimizer):
         super().build(variables)
         # No plain dict: Keras would track it as state.
         self._by_variable = MappingProxyType(
-            {key_of(self, v): _factor(within(v.path), self.factors) for v in variables}
+            {key_of(self, v): _factor(path_in_model(v.path), self.factors) for v in variables}
         )
 
     def update_step(self, gradient, variable, learning_rate):
@@ -137,7 +137,7 @@ def _check(
                 f"invalid pattern {pattern!r} of learning rates: give {pattern[1:]!r} the factor "
                 f"1, after the others."
             )
-    check(factors, [within(v.path) for v in variables], "trained weight")
+    check_patterns(factors, [path_in_model(v.path) for v in variables], "trained weight")
     refused = ["MultiOptimizer", "LossScaleOptimizer"]
     if keras.backend.backend() == "torch":
         refused.append("Nadam")  # each call for a list moves on a number that all lists share

@@ -293,7 +293,7 @@ class Pretraining(Component):
         run.write_record(timings=timings)
         plots.draw_history(run.history, run.path / "plots")
         if self.watch:
-            figures.draw(run.watch, run.path / "plots")
+            figures.draw_watched(run.watch, run.path / "plots")
         if self.scoring:
             begun = time.monotonic()
             scores = self.scoring.run(self.model, self.dataset)

@@ -33,7 +33,7 @@ def empty_batch(
     return inputs, targets, weights
 
 
-class TokenInfo:
+class TokenInfoFiller:
     """The eight numbers of a field's tokens, see `batch.TOKEN_INFO`.
 
     Args:

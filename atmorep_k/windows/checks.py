@@ -112,7 +112,7 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
                 )
 
 
-def check_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indices) -> None:
+def check_window_values(store: Store, field: FieldSpec, cube: np.ndarray, indices: Indices) -> None:
     """Checks that no value of a cube (level, time, lat, lon) that was read is missing.
 
     Args:

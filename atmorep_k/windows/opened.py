@@ -75,7 +75,7 @@ class StoreWindows:
         opened = Stores(fields, store, stores, reference)
         of = opened.reference
         record = (0, len(of.store.time))
-        periods.window_starts("whole", of.store.time, record, of.window, of.stride)
+        periods.allowed_starts("whole", of.store.time, record, of.window, of.stride)
         opened.extend(windows_after)
         opened.corners(None)
         opened.open(normalizers, None, threads)

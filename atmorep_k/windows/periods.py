@@ -128,7 +128,7 @@ def store_stride(time: np.ndarray, window: Window) -> int:
     return round(stride)
 
 
-def window_starts(
+def allowed_starts(
     name: str,
     time: np.ndarray,
     period: tuple[int, int],

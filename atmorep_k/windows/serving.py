@@ -12,7 +12,7 @@ from atmorep_k.earth.times import iso
 from atmorep_k.errors import UserError
 from atmorep_k.fields import FieldSpec, Position
 from atmorep_k.windows import checks, periods, placing
-from atmorep_k.windows.arrays import TokenInfo
+from atmorep_k.windows.arrays import TokenInfoFiller
 from atmorep_k.windows.filling import fill_tokens
 from atmorep_k.windows.linked_reader import LinkedReader
 from atmorep_k.windows.placing import NOWHERE, Times
@@ -129,7 +129,7 @@ class Serving:
         for field in self.fields:
             self._fit(field, None if times is None else self.store.time[times])
         grid = self.store.latitude, self.store.longitude, self.store.resolution[0]
-        self._token_info = {f.name: TokenInfo(f, self.time, *grid) for f in self.fields}
+        self._token_info = {f.name: TokenInfoFiller(f, self.time, *grid) for f in self.fields}
         self.reader: Reader | LinkedReader
         if isinstance(self.store, LinkedStore):
             self.reader = LinkedReader(self.store, self.levels, threads)
@@ -229,7 +229,7 @@ class Serving:
             UserError: if it cannot be read, or a value is missing.
         """
         stored = reading.result()
-        checks.check_values(self.store, field, stored, self.indices(position))
+        checks.check_window_values(self.store, field, stored, self.indices(position))
         return stored
 
     def with_gaps(

@@ -7,7 +7,7 @@ import numpy as np
 from atmorep_k.fields import Position
 from atmorep_k.windows.positions import Positions, weighted
 from atmorep_k.windows.randomness import below, bits
-from atmorep_k.windows.slabs import Lanes, Place
+from atmorep_k.windows.slabs import Lanes, SlabPlace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class SlabPositions:
         """Returns the corner of a slab, a function of (seed, lane, number in the lane)."""
         return self.slabs(seed, *divmod(slab, self.lanes.number))
 
-    def offset(self, seed: int, place: Place) -> tuple[int, int, int]:
+    def offset(self, seed: int, place: SlabPlace) -> tuple[int, int, int]:
         """Returns where a window begins in its slab, a function of (seed, slab, patch)."""
         row, (times, rows, columns) = self.slab(seed, place.slab).row, self.room
         raw = bits(seed, f"{self.slabs.split}/patch", *place).random_raw(3)
@@ -55,7 +55,7 @@ class SlabPositions:
         )
 
 
-def around(corners: np.ndarray, margin: int, allowed: np.ndarray, period: int | None):
+def corners_around(corners: np.ndarray, margin: int, allowed: np.ndarray, period: int | None):
     """Returns for each corner of a window the corner of the slab that has it in its middle.
 
     Where the slab must not lie there, the nearest that may. So windows at the edge of a region or

@@ -10,7 +10,7 @@ import numpy as np
 from atmorep_k.windows.reader import Reading
 
 
-class Place(NamedTuple):
+class SlabPlace(NamedTuple):
     """Which window of which slab a sample shows.
 
     Args:
@@ -38,11 +38,11 @@ class Lanes:
         self.number = number
         self.patches = patches
 
-    def place(self, sample: int) -> Place:
+    def place(self, sample: int) -> SlabPlace:
         """Returns what a sample shows; slab s is number s div `number` of lane s mod `number`."""
         visit, lane = divmod(sample, self.number)
         turn, patch = divmod(visit + self._ahead(lane), self.patches)
-        return Place(turn * self.number + lane, patch)
+        return SlabPlace(turn * self.number + lane, patch)
 
     def last(self, slab: int) -> int:
         """Returns the last sample that shows a slab."""

@@ -90,7 +90,7 @@ class Stores:
             UserError: if no window fits.
         """
         store, window = self.reference.store, self.reference.window
-        starts = periods.window_starts(name, store.time, period, window, self.reference.stride)
+        starts = periods.allowed_starts(name, store.time, period, window, self.reference.stride)
         for serving in self.servings:
             starts = serving.starts(starts, span)
             if not len(starts):

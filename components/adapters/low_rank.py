@@ -17,7 +17,7 @@ from atmorep_k.backend.internals.keras import (
     dense_kernel,
     stop_tracking,
 )
-from atmorep_k.backend.weight_paths import check, matches, within
+from atmorep_k.backend.weight_paths import check_patterns, matches, path_in_model
 from atmorep_k.errors import UserError
 
 
@@ -38,8 +38,8 @@ def attach(model: keras.Model, patterns: Sequence[str], rank: int, alpha: float)
     Raises:
         UserError: if a pattern fits no kernel of a dense layer, or none is chosen.
     """
-    layers = {within(dense_kernel(layer).path): layer for layer in _dense_layers(model)}
-    check(patterns, layers, "kernel of a dense layer")
+    layers = {path_in_model(dense_kernel(layer).path): layer for layer in _dense_layers(model)}
+    check_patterns(patterns, layers, "kernel of a dense layer")
     chosen = {path: layer for path, layer in layers.items() if matches(path, patterns)}
     if not chosen:
         raise UserError(

@@ -17,7 +17,7 @@ from atmorep_k.fields import FieldSpec, Window
 from atmorep_k.registry import component
 from atmorep_k.windows import checks, periods
 from atmorep_k.windows.positions import Positions, allowed_corners, row_weights
-from atmorep_k.windows.slab_positions import SlabPositions, around
+from atmorep_k.windows.slab_positions import SlabPositions, corners_around
 from atmorep_k.windows.slabs import Lanes, Slab, Slabs
 
 
@@ -126,8 +126,8 @@ class SlabDataset(WindowDataset):
         )
         around_the_globe = len(store.longitude) if store.is_global else None
         return (
-            around(rows, room[1] // 2, allowed[0], None),
-            around(columns, room[2] // 2, allowed[1], around_the_globe),
+            corners_around(rows, room[1] // 2, allowed[0], None),
+            corners_around(columns, room[2] // 2, allowed[1], around_the_globe),
         )
 
     def _only_serving(self):
@@ -155,7 +155,7 @@ class SlabDataset(WindowDataset):
     def _starts(self, name: str, period: tuple[int, int]) -> np.ndarray:
         of = self._stores.reference
         slab = Window(self.slab, of.window.step_hours)
-        return periods.window_starts(name, of.store.time, period, slab, of.stride, "slab")
+        return periods.allowed_starts(name, of.store.time, period, slab, of.stride, "slab")
 
     def slab_bytes(self, batch_size: int) -> int:
         """Returns the bytes that all slabs take at most while batches of a size are made.
@@ -182,7 +182,7 @@ class SlabDataset(WindowDataset):
         fields = {f.name: f for f in self.fields}
 
         def check(name: str, values: np.ndarray) -> None:
-            checks.check_values(serving.store, fields[name], values, indices)
+            checks.check_window_values(serving.store, fields[name], values, indices)
 
         return Slab({f.name: serving.read(f.name, corner, self.slab) for f in self.fields}, check)
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from atmorep_k.backend.weight_paths import check, last_match, within
+from atmorep_k.backend.weight_paths import check_patterns, last_match, path_in_model
 from atmorep_k.errors import UserError, unknown
 from atmorep_k.registry import Component, component
 
@@ -124,9 +124,9 @@ class Mesh(Component):
             return {}  # nothing to look for in the model, of which a copy would be declared
         from atmorep_k.model.declared import declared
 
-        shapes = {within(w.path): tuple(w.shape) for w in declared(model).weights}
+        shapes = {path_in_model(w.path): tuple(w.shape) for w in declared(model).weights}
         if self.layout is not None:
-            check(self.layout, shapes, "weight to split")
+            check_patterns(self.layout, shapes, "weight to split")
         layout = self._shipped() if self.layout is None else self.layout
         found = {path: last_match(path, layout) for path in shapes}
         rules = {path: tuple(layout[p]) for path, p in found.items() if p is not None}

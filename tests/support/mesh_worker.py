@@ -148,7 +148,7 @@ def train(training, folder=None):
         `losses` (step); the value of every weight and slot by its path; `bytes` that a device
         holds of weights and of slots.
     """
-    from atmorep_k.backend.weight_paths import within
+    from atmorep_k.backend.weight_paths import path_in_model
 
     training.prepare()
     engine, model = training.engine, training.model
@@ -157,7 +157,7 @@ def train(training, folder=None):
     with engine.scope():
         seen.on_epoch_end(0)
     variables = [*model.trainable_variables, *model.optimizer.variables]
-    names = [f"{number} {within(v.path)}" for number, v in enumerate(variables)]
+    names = [f"{number} {path_in_model(v.path)}" for number, v in enumerate(variables)]
     held = engine.held_bytes(model.weights), engine.held_bytes(model.optimizer.variables)
     values = _exchanged(engine, dict(zip(names, variables, strict=True)), folder)
     for name, variable in zip(names, variables, strict=True):

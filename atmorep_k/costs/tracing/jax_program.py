@@ -25,7 +25,7 @@ _KEPT |= {"rsqrt", "sqrt", "div", "pow", "sin", "cos", "cbrt"}
 _NAMES: dict[Kind, set[str]] = {"view": _VIEWS, "product": _PRODUCTS, "kept": _KEPT}
 
 
-def trace(step: Callable, *arguments: Any) -> Program:
+def trace_jax(step: Callable, *arguments: Any) -> Program:
     """Return the program of a step.
 
     Args:

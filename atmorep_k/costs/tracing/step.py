@@ -82,21 +82,21 @@ def _by_jax(loss_of, weights, others, batch) -> Cost:
     weights, others, batch = jax.tree.map(
         lambda s: jax.ShapeDtypeStruct(s.shape, s.dtype), (weights, others, batch)
     )
-    program = jax_program.trace(jax.value_and_grad(loss_of), weights, others, batch)
+    program = jax_program.trace_jax(jax.value_and_grad(loss_of), weights, others, batch)
     return Cost(program.flops, int(_PACKING * program.peak_bytes()))
 
 
 def _by_tensorflow(loss_of, weights, others, batch) -> Cost:
     from atmorep_k.costs.tracing import tensorflow_program
 
-    program = tensorflow_program.trace(loss_of, weights, others, batch)
+    program = tensorflow_program.trace_tensorflow(loss_of, weights, others, batch)
     return Cost(program.flops, int(_PACKING * program.peak_bytes()))
 
 
 def _by_torch(loss_of, weights, others, batch) -> Cost:
     from atmorep_k.costs.tracing import torch_step
 
-    return Cost(*torch_step.count(loss_of, weights, others, batch))
+    return Cost(*torch_step.count_step(loss_of, weights, others, batch))
 
 
 _COUNTERS = {"jax": _by_jax, "torch": _by_torch, "tensorflow": _by_tensorflow}

@@ -18,7 +18,7 @@ _KEPT |= {"Tanh", "Sigmoid", "Softmax", "Rsqrt", "Sqrt", "RealDiv", "Pow", "Sin"
 _NAMES: dict[Kind, set[str]] = {"view": _VIEWS, "product": _PRODUCTS, "kept": _KEPT}
 
 
-def trace(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
+def trace_tensorflow(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> Program:
     """Return the program of a loss and its gradients.
 
     Args:

@@ -19,7 +19,9 @@ from atmorep_k.backend.internals.torch import (
 _ITEM = read_of_one_number()
 
 
-def count(loss: Callable, weights: Sequence, others: Sequence, batch: Any) -> tuple[float, int]:
+def count_step(
+    loss: Callable, weights: Sequence, others: Sequence, batch: Any
+) -> tuple[float, int]:
     """Return the operations of a step and the bytes it needs at once beside weights and gradients.
 
     Its own kernels run, fused attention among them, but on tensors that have shapes only.

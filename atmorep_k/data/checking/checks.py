@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from atmorep_k.data.checking.files import FileCheck, unfinished
-from atmorep_k.data.checking.findings import Finding, Report
+from atmorep_k.data.checking.findings import CheckReport, Finding
 from atmorep_k.data.checking.record import check_axes
 from atmorep_k.data.checking.statistics import check_fingerprint, check_statistics
 from atmorep_k.data.checking.value_reader import LinkedFiles, values_of
-from atmorep_k.data.checking.values import check_values, survey_values
+from atmorep_k.data.checking.values import check_stored_values, survey_values
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.opening import open_group, open_store
 from atmorep_k.data.stores.base import Store
@@ -23,7 +23,7 @@ def check(
     fast: bool = False,
     threads: int = 1,
     progress: Callable[[int, int], None] | None = None,
-) -> Report:
+) -> CheckReport:
     """Looks for what would harm a training: in the record, the files, the values, the statistics.
 
     Damage is a finding, never an exception. Memory does not grow with the record, see
@@ -69,9 +69,9 @@ def _not_a_store(path: Path) -> Finding:
     )
 
 
-def _unopened(path: Path, findings: list[Finding]) -> Report:
+def _unopened(path: Path, findings: list[Finding]) -> CheckReport:
     parts = dict.fromkeys(("files", "values", "statistics"), _NOT_OPENED)
-    return Report(str(path), tuple(findings), {"record": "its axes", **parts})
+    return CheckReport(str(path), tuple(findings), {"record": "its axes", **parts})
 
 
 class _Check:
@@ -88,7 +88,7 @@ class _Check:
         self._store, self._fast, self._threads = store, fast, threads
         self._progress, self._done, self._total = progress, 0, 0
 
-    def report(self, findings: list[Finding]) -> Report:
+    def report(self, findings: list[Finding]) -> CheckReport:
         """Runs all checks.
 
         Args:
@@ -116,7 +116,7 @@ class _Check:
         found += check_fingerprint(self._store)
         for name, of in checks.items():
             found += self._variable(name, of)
-        return Report(str(self._store.path), tuple(found), self._looked_at(checks, without))
+        return CheckReport(str(self._store.path), tuple(found), self._looked_at(checks, without))
 
     def _check_sizes(self, name: str) -> None:
         store, sizes = self._store, values_of(self._store, name).sizes
@@ -143,7 +143,7 @@ class _Check:
         survey = survey_values(
             self._store, name, of.lost, threads=self._threads, progress=self._advance
         )
-        values = check_values(self._store, name, survey)
+        values = check_stored_values(self._store, name, survey)
         return values + check_statistics(self._store, name, survey)
 
     def _looked_at(

@@ -60,7 +60,7 @@ class Finding:
 
 
 @dataclasses.dataclass(frozen=True)
-class Report:
+class CheckReport:
     """All that was found in a store.
 
     Args:

@@ -20,7 +20,7 @@ _NAMED_GAPS = 5
 _STEPS = 48
 
 
-def describe(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
+def describe_store(path: str | Path, *, scan: bool | None = None) -> dict[str, Any]:
     """Returns what a store holds and what it lacks, as values that JSON can hold.
 
     Args:
@@ -128,7 +128,7 @@ def _missing_values(store: Store, name: str) -> int:
     )
 
 
-def as_text(values: dict[str, Any]) -> str:
+def info_text(values: dict[str, Any]) -> str:
     """Returns a description (of `describe`) as lines to read."""
     time, level = values["time"], values["level"]
     lines = [

@@ -123,7 +123,7 @@ def _limits(bounds: list[Bounds | None], levels: int, room: float = _ROUNDING) -
     return Limits(low, high)
 
 
-def check_values(store: Store, variable: str, survey: Survey) -> list[Finding]:
+def check_stored_values(store: Store, variable: str, survey: Survey) -> list[Finding]:
     """Returns what is wrong with the values of a variable.
 
     Args:

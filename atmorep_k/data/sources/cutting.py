@@ -95,7 +95,7 @@ class _Cut:
         return values
 
 
-def within(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
+def cut_to_period(pieces: Sequence[Piece], period: Sequence[str]) -> list[Piece]:
     """Cuts pieces to a period; those without a time in it are left out.
 
     Args:

@@ -117,4 +117,6 @@ class _Derived:
     def _derivative(self, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         if self._rings:
             return spherical.spectral(u, v, self._name, self._rings)
-        return spherical.differences(u, v, self._name, self._u.latitude, self._u.longitude)
+        return spherical.neighbour_differences(
+            u, v, self._name, self._u.latitude, self._u.longitude
+        )

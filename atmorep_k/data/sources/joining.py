@@ -105,7 +105,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
         UserError: if grids, times, levels, units or overlapping values differ, or a level is
             not there.
     """
-    check_grid(pieces)
+    check_same_grid(pieces)
     names = sorted({p.name for p in pieces})
     kinds = {p.level_type: p for p in pieces if len(p.level)}
     if len(kinds) > 1:
@@ -122,7 +122,7 @@ def join(pieces: Sequence[Piece], levels: Sequence[float] = ()) -> list[Joined]:
     return joined
 
 
-def check_grid(pieces: Sequence[Piece]) -> None:
+def check_same_grid(pieces: Sequence[Piece]) -> None:
     """Checks that pieces have the same latitudes and longitudes.
 
     Raises:

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from atmorep_k.data.sources.cutting import crop, within
+from atmorep_k.data.sources.cutting import crop, cut_to_period
 from atmorep_k.data.sources.derived import derive
 from atmorep_k.data.sources.finding import open_sources
 from atmorep_k.data.sources.joining import Joined, join
@@ -55,7 +55,7 @@ class Selection:
         variables = [*self.variables, *self.derived] if self.variables else ()
         chosen = _choose(pieces, left_out, variables, notify)
         chosen = crop(chosen, self.region) if self.region else chosen
-        chosen = within(chosen, self.period) if self.period else chosen
+        chosen = cut_to_period(chosen, self.period) if self.period else chosen
         return chosen, join(chosen, self.levels)
 
     def told(self, chosen: Sequence[Piece]) -> dict[str, Any]:

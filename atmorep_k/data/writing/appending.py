@@ -18,7 +18,7 @@ from atmorep_k._version import __version__
 from atmorep_k.data.linked.store import LinkedStore
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.sources.finding import find_sources
-from atmorep_k.data.sources.joining import Joined, check_grid, check_step
+from atmorep_k.data.sources.joining import Joined, check_same_grid, check_step
 from atmorep_k.data.sources.pieces import Piece
 from atmorep_k.data.sources.selection import Selection
 from atmorep_k.data.stores.layout import StoreDescription
@@ -66,7 +66,7 @@ def append(
         UserError: for every mistake that a user can correct; the store is then unchanged.
     """
     store, notify = Path(store), notify or (lambda sentence: None)
-    put_in_place(store)
+    move_into_store(store)
     old = open_store(store)
     if not isinstance(old, OwnStore) or isinstance(old, LinkedStore):
         raise UserError(
@@ -81,11 +81,11 @@ def append(
     with working_on(stage, stage, description, joined, found, work, grown):
         shutil.rmtree(stage / SCRATCH)
         stage.rename(store / READY)
-    put_in_place(store)
+    move_into_store(store)
     return store
 
 
-def put_in_place(store: Path) -> None:
+def move_into_store(store: Path) -> None:
     """Finishes an append that was interrupted while its files moved; otherwise does nothing."""
     ready = store / READY
     if not ready.is_dir():
@@ -109,7 +109,7 @@ def _fitting(
     stored = dataclasses.replace(
         chosen[0], source=str(old.path), latitude=old.latitude, longitude=old.longitude
     )
-    check_grid([stored, *chosen])
+    check_same_grid([stored, *chosen])
     for of in joined:
         if of.info.units != old.variables[of.name].units:
             raise UserError(

@@ -165,7 +165,7 @@ class Preparation:
         missing = [job for job in jobs if not job.note.exists()]
         # A few jobs wait, so that no process does while results are merged.
         ahead = 1 if at_once == 1 else 2 * at_once
-        results = in_order(pool, ahead, run, missing)
+        results = in_order(pool, ahead, run_job, missing)
         todo = set(missing)
         for job in jobs:
             if job in todo:
@@ -246,7 +246,7 @@ class Preparation:
         return np.concatenate(parts)
 
 
-def run(job: Job) -> None:
+def run_job(job: Job) -> None:
     """Does a job, in whatever process, and notes it down."""
     _write(job.note, json.dumps(_plan(job.store, job.plan).run(job)).encode())
 

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 
 from atmorep_k.backend.internals.keras import place, put_value
-from atmorep_k.distribution.devices import join
+from atmorep_k.distribution.devices import join_processes
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.processes import Processes
 from atmorep_k.distribution.weights import dimension_to_share, slots
@@ -166,7 +166,7 @@ def _joined(processes: Processes) -> None:
     if jax.distributed.is_initialized():
         return
     try:
-        join(processes)
+        join_processes(processes)
     except RuntimeError as error:
         raise UserError(
             "JAX started before it knew of the other processes: call "

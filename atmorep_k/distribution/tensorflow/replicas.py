@@ -38,14 +38,14 @@ class TensorFlowReplicas(TensorFlowEngine):
             self._strategy = tf.distribute.MirroredStrategy(self._devices)
             return
         self._strategy = workers.strategy()
-        self.process, self.num_processes = self.part = workers.place(cluster)
+        self.process, self.num_processes = self.part = workers.workers_place(cluster)
         devices = self._strategy.num_replicas_in_sync
         self.size = self.mesh.resolved(devices, self.num_processes)
 
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
         """Also refuses to split weights."""
         super().check(model, optimizer, rules)
-        steps.check(optimizer)
+        steps.check_steps(optimizer)
         for path in rules:
             raise UserError(
                 f"Mesh.layout splits {path!r} over the axis of samples, {self.mesh.axes[0]!r}; on "

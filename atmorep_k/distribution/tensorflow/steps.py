@@ -19,7 +19,7 @@ from atmorep_k.errors import UserError
 Step = Callable[[Any], dict]
 
 
-def check(optimizer: Any) -> None:
+def check_steps(optimizer: Any) -> None:
     """Raises a `UserError` for an optimiser that these steps do not know how to handle."""
     if optimizer.use_ema:
         raise UserError(

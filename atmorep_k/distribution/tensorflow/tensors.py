@@ -14,7 +14,7 @@ from tensorflow.experimental import dtensor
 
 from atmorep_k.backend.internals.keras import all_layers, layers_within, put_value
 from atmorep_k.backend.internals.tensorflow import plain_errors, take_identity
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.distribution.engine import Block
 from atmorep_k.distribution.tensorflow import steps
 from atmorep_k.distribution.tensorflow.engine import TensorFlowEngine, num_bytes
@@ -38,14 +38,14 @@ class TensorFlowTensors(TensorFlowEngine):
     def check(self, model: Any, optimizer: Any, rules: dict[str, tuple]) -> None:
         """Refuses to split heads; keeps the layout of weights."""
         super().check(model, optimizer, rules)
-        steps.check(optimizer)
+        steps.check_steps(optimizer)
         check_heads(model, rules, self.size[1])
         self._rules = rules
 
     def distribute(self, model: Any) -> None:
         """Splits weights and their slots; takes over the steps."""
         optimizer = model.optimizer
-        axes = {id(v): self._rules.get(within(v.path), ()) for v in model.variables}
+        axes = {id(v): self._rules.get(path_in_model(v.path), ()) for v in model.variables}
         axes |= {id(slot): axes[id(weight)] for slot, weight in slots(optimizer)}
         for variable in (*model.variables, *model.metrics_variables, *optimizer.variables):
             self._split(variable, axes.get(id(variable), ()))

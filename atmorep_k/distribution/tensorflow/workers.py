@@ -61,7 +61,7 @@ def strategy() -> tf.distribute.MultiWorkerMirroredStrategy:
 def _from_config():
     try:
         found = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-        place(found)
+        workers_place(found)
     except (ValueError, AttributeError, TypeError) as error:
         example = {
             "cluster": {"worker": ["a:2222", "b:2222"]},
@@ -74,7 +74,7 @@ def _from_config():
     return found
 
 
-def place(found: Any) -> tuple[int, int]:
+def workers_place(found: Any) -> tuple[int, int]:
     """Returns the number of this process, from 0, and of all."""
     tasks = _tasks(found.cluster_spec())
     return tasks.index((found.task_type, found.task_id)), len(tasks)

@@ -15,11 +15,11 @@ from atmorep_k.backend import replicas
 from atmorep_k.backend.internals.keras import all_layers, held_value
 from atmorep_k.backend.internals.torch import follow_values
 from atmorep_k.backend.replicas import SEED_STEP, is_random_state
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.distribution.engine import Block, Engine
 from atmorep_k.distribution.torch import group
 from atmorep_k.distribution.torch.layers import SplitLayers, held
-from atmorep_k.distribution.torch.optimizer import ELEMENTWISE, Shares, spread
+from atmorep_k.distribution.torch.optimizer import ELEMENTWISE, ShardedSlots, spread_optimizer
 from atmorep_k.distribution.torch.split import Split
 from atmorep_k.distribution.weights import check_heads, slots
 from atmorep_k.errors import UserError
@@ -34,7 +34,7 @@ class TorchEngine(Engine):
 
     def start(self) -> None:
         """Joins the processes; each takes one device."""
-        self.process, self.num_processes = group.join(self.mesh)
+        self.process, self.num_processes = group.join_group(self.mesh)
         self.size = self.mesh.resolved(self.num_processes)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         self._devices = init_device_mesh(device, self.size, mesh_dim_names=self.mesh.axes)
@@ -94,7 +94,7 @@ class TorchEngine(Engine):
                 self._set(variable, keras.ops.convert_to_numpy(held_value(variable)))
 
     def _split(self, variable) -> Split:
-        axes = self._rules.get(within(variable.path), ())
+        axes = self._rules.get(path_in_model(variable.path), ())
         name = self.mesh.axes[1]
         return Split(tuple(variable.shape), axes.index(name) if name in axes else None)
 
@@ -103,7 +103,7 @@ class TorchEngine(Engine):
         # Weights stay whole along the samples; only their slots and updates are sharded.
         if self.mesh.shard_optimizer and self.size[0] > 1:
             shares = {key: split.shared(self.size) for key, split in shares.items()}
-        spread(optimizer, Shares(self._groups, self.size, self._place, shares))
+        spread_optimizer(optimizer, ShardedSlots(self._groups, self.size, self._place, shares))
         self._splits |= {id(slot): shares[id(weight)] for slot, weight in slots(optimizer)}
 
     def any(self, flag: bool) -> bool:

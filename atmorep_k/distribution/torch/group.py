@@ -14,7 +14,7 @@ from atmorep_k.distribution.processes import Processes
 from atmorep_k.errors import UserError
 
 
-def join(mesh: Any) -> tuple[int, int]:
+def join_group(mesh: Any) -> tuple[int, int]:
     """Joins the processes that the environment tells of; each takes a device of its own.
 
     Args:

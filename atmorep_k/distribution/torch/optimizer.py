@@ -32,7 +32,7 @@ ELEMENTWISE = ("SGD", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "RMSprop", "Ad
 
 
 @dataclasses.dataclass
-class Shares:
+class ShardedSlots:
     """What a process updates of each weight.
 
     Attributes:
@@ -171,7 +171,7 @@ class Shares:
 class _Spread(_Optimizer):
     """Mixin that gives an optimizer only this process's shard."""
 
-    _shares: Shares
+    _shares: ShardedSlots
 
     def apply(self, grads, trainable_variables=None):
         """Update the weights by gradients of this process's samples."""
@@ -200,7 +200,7 @@ class _Spread(_Optimizer):
             super().finalize_variable_values(var_list)
 
 
-def spread(optimizer: keras.optimizers.Optimizer, shares: Shares) -> None:
+def spread_optimizer(optimizer: keras.optimizers.Optimizer, shares: ShardedSlots) -> None:
     """Let a built optimizer update only this process's shards, and cut its slots to them."""
     shares.weights = list(weights_of(optimizer)) if shares.anything_split else []
     shares.slots = []

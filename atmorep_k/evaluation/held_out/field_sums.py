@@ -70,7 +70,7 @@ class FieldSums:
         return xr.Dataset(variables, coordinates, {"number": self.number})
 
 
-def scores_of(sums: xr.Dataset, preserve_dims: Sequence[str] = ()) -> xr.Dataset:
+def scores_of_field(sums: xr.Dataset, preserve_dims: Sequence[str] = ()) -> xr.Dataset:
     """Return the scores of each model, (model, ...).
 
     Args:

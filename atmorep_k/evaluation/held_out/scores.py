@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from atmorep_k.console import new_table
-from atmorep_k.evaluation.held_out.field_sums import scores_of
+from atmorep_k.evaluation.held_out.field_sums import scores_of_field
 from atmorep_k.evaluation.metrics import in_units
 from atmorep_k.files import cannot_write, write_whole
 
@@ -35,7 +35,7 @@ class HeldOutScores:
 
     def scores(self, task: str, field: str, preserve_dims: tuple[str, ...] = ()) -> xr.Dataset:
         """Return the scores (model, ...) of a field in a task, by `level` and `time` if asked."""
-        return scores_of(self.sums[task][field], preserve_dims)
+        return scores_of_field(self.sums[task][field], preserve_dims)
 
     def rank_histogram(self, task: str, field: str) -> xr.DataArray:
         """Return the share (level, rank) of masked points at which the target has each rank."""
@@ -94,7 +94,7 @@ def records_of(task: str, field: str, sums: xr.Dataset) -> Iterator[dict[str, An
         of_level = sums if level == "all" else sums.sel(level=[level])
         for lead_time, part in _lead_times(of_level):
             common = {"task": task, "field": field, "level": level} | lead_time
-            for model, metric, value in _values(scores_of(part)):
+            for model, metric, value in _values(scores_of_field(part)):
                 units = sums.attrs["units"] if in_units(metric) else "1"
                 known = value if np.isfinite(value) else None
                 yield common | {"metric": metric, "model": model, "value": known, "units": units}
@@ -117,7 +117,7 @@ def _values(scores: xr.Dataset) -> Iterator[tuple[str, str, float]]:
 
 
 def _add_rows(table, task: str, field: str, sums: xr.Dataset) -> None:
-    values = {(model, metric): value for model, metric, value in _values(scores_of(sums))}
+    values = {(model, metric): value for model, metric, value in _values(scores_of_field(sums))}
     models = sums["model"].values.tolist()
     heads = [task, field, f"({sums.attrs['units']})"] + [""] * len(models)
     for model, head in zip(models, heads, strict=False):

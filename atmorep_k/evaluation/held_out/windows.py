@@ -69,7 +69,7 @@ class HeldOut:
 
     def _climatology(self, field, positions: list) -> baselines.Climatology:
         times = [self.dataset.windows.coordinates(p, field.name)[0] for p in positions]
-        months = sorted(set(baselines.calendar(np.concatenate(times))[0].tolist()))
+        months = sorted(set(baselines.month_and_hour(np.concatenate(times))[0].tolist()))
         store, training = self.stores[field.name], self.dataset.time_indices("train", field.name)
         return baselines.Climatology.from_store(store, field.name, field.levels, training, months)
 

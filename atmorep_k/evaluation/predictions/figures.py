@@ -16,7 +16,7 @@ _LEAST_POWER = 1e-8
 _ONE = np.timedelta64(1, "h")
 
 
-def draw(scores: xr.Dataset, directory: Path) -> list[Path]:
+def draw_scores(scores: xr.Dataset, directory: Path) -> list[Path]:
     """Draw scores, ranks and spectra of each field over the whole grid; return the paths."""
     made = []
     for field in fields_of(scores):

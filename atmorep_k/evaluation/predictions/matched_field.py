@@ -157,6 +157,6 @@ class MatchedField:
         Args:
             times: indices of the times of the store to average over.
         """
-        months = np.unique(baselines.calendar(self.valid_times())[0])
+        months = np.unique(baselines.month_and_hour(self.valid_times())[0])
         levels = self.store.levels_of(self.name)[np.sort(self.level_index)]
         return Climatology.from_store(self.store, self.name, levels, times, list(months))

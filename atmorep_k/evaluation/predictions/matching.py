@@ -10,7 +10,7 @@ from atmorep_k.data.stores.base import Store
 from atmorep_k.earth.units import cf_units
 from atmorep_k.errors import UserError, nearest, unknown
 from atmorep_k.evaluation.predictions.matched_field import MatchedField
-from atmorep_k.evaluation.truth import nearest as nearest_index
+from atmorep_k.evaluation.truth import nearest_known as nearest_index
 from atmorep_k.inference.output import ENDINGS, open_prediction
 
 # What a prediction may hold besides a field, called `<field>_<what>`.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from atmorep_k.evaluation.predictions.figures import draw
+from atmorep_k.evaluation.predictions.figures import draw_scores
 from atmorep_k.evaluation.predictions.tables import write_tables
 from atmorep_k.files import check_output, writing_whole
 
@@ -35,5 +35,5 @@ def write_scores(scores: xr.Dataset, directory: Path) -> Path:
     with writing_whole(directory) as partial:
         partial.mkdir()
         write_tables(scores, partial)
-        draw(scores, partial)
+        draw_scores(scores, partial)
     return directory

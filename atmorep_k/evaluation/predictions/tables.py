@@ -147,7 +147,7 @@ def remarks(scores: xr.Dataset) -> Iterator[str]:
             yield f"{name}: no spectra by total wavenumber, as {about['no_spherical_spectra']}."
 
 
-def table(scores: xr.Dataset):
+def score_table(scores: xr.Dataset):
     """Return a `rich` table of the whole grid: first and last lead time of each level."""
     shown = new_table(
         "Scores over the whole grid of the prediction",

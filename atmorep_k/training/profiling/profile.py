@@ -18,7 +18,7 @@ from atmorep_k.training.schedule import TrainingSchedule
 
 
 @dataclasses.dataclass(frozen=True)
-class Shares:
+class TimeShares:
     """What a step's time was spent on; the shares add up to 1.
 
     Args:
@@ -69,7 +69,7 @@ class Profile(StepCallback):
         super().__init__()
         self.folder = Path(folder)
         self.steps = steps
-        self.shares: Shares | None = None
+        self.shares: TimeShares | None = None
         self._tracer = _tracer()
         self._tracing_since: float | None = None
         self._seen = self._calls = self._bytes = 0
@@ -172,21 +172,21 @@ def _tracer() -> _Tracer:
     if keras.backend.backend() == "torch":
         from atmorep_k.training.profiling import torch_trace
 
-        return torch_trace.Tracer()
+        return torch_trace.TorchTracer()
     from atmorep_k.training.profiling import xplane_trace
 
-    return xplane_trace.Tracer()
+    return xplane_trace.XplaneTracer()
 
 
 def _shares(
     seconds: float, waited: float, computing: float, exchanging: float, steps: int
-) -> Shares:
+) -> TimeShares:
     waited = min(waited, seconds)
     # The device may still compute what was asked for before while the host waits for a batch.
     device = min(computing, seconds - waited)
     communication = min(exchanging, seconds - waited - device)
     host = seconds - waited - device - communication
-    return Shares(
+    return TimeShares(
         seconds=seconds / steps,
         loader=waited / seconds,
         device=device / seconds,

@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 from atmorep_k.training.profiling.intervals import busy
 
 
-class Tracer:
+class TorchTracer:
     """Has `torch.profiler` write a trace.
 
     Where there is no GPU, the operators' own time counts as the device's.

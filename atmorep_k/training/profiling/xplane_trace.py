@@ -11,7 +11,7 @@ from atmorep_k.training.profiling.intervals import busy
 _COMPUTE_THREADS = ("tf_XLA", "tf_Compute", "tf_numa", "tf_inter_op", "tf_intra_op")
 
 
-class Tracer:
+class XplaneTracer:
     """Has `jax.profiler` or `tf.profiler` write a trace."""
 
     viewer = "trace for XProf (pip install xprof; xprof --logdir DIRECTORY)"

@@ -11,7 +11,7 @@ _ROWS = {
 }
 
 
-def draw(watch: Path, directory: Path) -> list[Path]:
+def draw_watched(watch: Path, directory: Path) -> list[Path]:
     """Draw `watch_<field>.png` of each field with scores into a directory, made if need be.
 
     Args:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from atmorep_k.backend.weight_paths import check, last_match, matches, within
+from atmorep_k.backend.weight_paths import check_patterns, last_match, matches, path_in_model
 from atmorep_k.errors import UserError
 
 PATHS = [
@@ -46,12 +46,12 @@ def test_the_decisive_pattern_is_told():
 
 
 def test_the_name_of_the_model_is_left_out():
-    assert within("atmorep/tail/temperature/kernel") == "tail/temperature/kernel"
-    assert within("kernel") == "kernel"
+    assert path_in_model("atmorep/tail/temperature/kernel") == "tail/temperature/kernel"
+    assert path_in_model("kernel") == "kernel"
 
 
 def test_patterns_that_fit_pass():
-    check(["*/kernel", "!encoder/vorticity/*"], PATHS, "weight")
+    check_patterns(["*/kernel", "!encoder/vorticity/*"], PATHS, "weight")
 
 
 @pytest.mark.parametrize(
@@ -66,11 +66,11 @@ def test_patterns_that_fit_pass():
 )
 def test_a_pattern_that_fits_nothing_is_told_with_the_nearest(pattern, suggestion):
     with pytest.raises(UserError) as error:
-        check(["*", pattern], PATHS, "weight")
+        check_patterns(["*", pattern], PATHS, "weight")
     said = str(error.value)
     assert said == f"no weight has a path like {pattern!r}; did you mean {suggestion!r}?"
 
 
 def test_a_pattern_that_is_like_nothing_has_no_suggestion():
     with pytest.raises(UserError, match=r"no weight has a path like 'qqqq'\.$"):
-        check(["qqqq"], PATHS, "weight")
+        check_patterns(["qqqq"], PATHS, "weight")

@@ -38,7 +38,7 @@ def test_it_measures_and_leaves_nothing(call, tmp_path):
     ],
 )
 def test_what_the_limit_is_is_said(limit, said):
-    text = loading.as_text(collections.defaultdict(float, limit=limit))
+    text = loading.loading_text(collections.defaultdict(float, limit=limit))
     assert text.splitlines()[-1].startswith(said)
 
 

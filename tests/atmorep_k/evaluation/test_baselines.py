@@ -91,7 +91,7 @@ def store_of(start, hours, value, step=1):
     """A store whose values are a function of (month, hour) plus 10 x level + row + column / 8."""
     time = np.datetime64(start, "ns") + np.arange(0, hours, step) * np.timedelta64(1, "h")
     level, latitude, longitude = np.array([1.0, 2.0, 3.0]), np.arange(2.0), np.arange(4.0)
-    month, hour = baselines.calendar(time)
+    month, hour = baselines.month_and_hour(time)
     place = 10 * level[:, None, None] + latitude[:, None] + longitude / 8
     values = value(month, hour, np.arange(len(time)))[:, None, None, None] + place
     dims = ("time", "level", "latitude", "longitude")
@@ -114,7 +114,7 @@ def test_climatology_is_the_mean_of_month_and_hour():
     times = np.array(["2019-02-03T05", "2019-03-01T23", "2019-02-28T05"], "datetime64[ns]")
     window = found.window(times, np.array([1]), np.array([3, 0]))
     assert window.shape == (2, 3, 1, 2)
-    month, hour = baselines.calendar(store.time[indices])
+    month, hour = baselines.month_and_hour(store.time[indices])
     for step, (m, h) in enumerate([(2, 5), (3, 23), (2, 5)]):
         mean = noise[indices][(month == m) & (hour == h)].mean()
         expected = mean + np.array([30, 10])[:, None, None] + 1 + np.array([3 / 8, 0])

@@ -7,7 +7,7 @@ import xarray as xr
 
 from atmorep_k import evaluation as scores
 from atmorep_k.evaluation.case import Case
-from atmorep_k.evaluation.held_out.field_sums import FieldSums, scores_of
+from atmorep_k.evaluation.held_out.field_sums import FieldSums, scores_of_field
 from atmorep_k.evaluation.held_out.windows import HeldOutWindow
 from atmorep_k.evaluation.metrics import (
     CRPS,
@@ -122,7 +122,7 @@ def test_sums_give_the_scores_of_all_windows_together(number):
         window = HeldOutWindow(masked, truth, baselines, Normalizer(), ())
         sums.add(window, members.isel(sample=sample).values)
     for by in ((), ("level",), ("level", "time")):
-        found = scores_of(sums.data, by)
+        found = scores_of_field(sums.data, by)
         for name, forecast in (("ensemble", members), ("persistence", single)):
             one = found.sel(model=name).drop_vars(["model", "level"], errors="ignore")
             np.testing.assert_allclose(one["rmse"], scores.rmse(forecast, target, by))
@@ -145,7 +145,7 @@ def test_a_nan_of_one_level_stays_there():
     members[:, 1] = np.nan
     every = np.ones((2, 1, 2, 2))
     sums.add(HeldOutWindow(every > 0, every, {}, Normalizer(), ()), members)
-    rmse = scores_of(sums.data, ("level",))["rmse"].sel(model="ensemble")
+    rmse = scores_of_field(sums.data, ("level",))["rmse"].sel(model="ensemble")
     assert rmse[0] == 1 and np.isnan(rmse[1])
 
 

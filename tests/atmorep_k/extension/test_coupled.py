@@ -6,7 +6,7 @@ import pytest
 
 import atmorep_k
 from atmorep_k import components
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.errors import UserError
 from atmorep_k.extension.coupled import CoupledModel
 
@@ -67,8 +67,8 @@ def test_the_new_paths_learn_at_once(assemble, make_batch):
     assert set(source.silenced()) == {(a, b) for a in NAMES for b in NAMES if a != b}
     model.compile(optimizer="sgd", loss=components.losses.EnsembleMSE())
     batch = make_batch(model.fields)
-    projections = [w for w in model.weights if within(w.path).endswith("project/kernel")]
-    new = [w for w in projections if "coupled_" in within(w.path)]
+    projections = [w for w in model.weights if path_in_model(w.path).endswith("project/kernel")]
+    new = [w for w in projections if "coupled_" in path_in_model(w.path)]
     assert len(new) == 6 * 2
     assert not any(np.any(keras.ops.convert_to_numpy(w)) for w in new)
     model.train_on_batch(*batch)

@@ -6,7 +6,7 @@ import pytest
 
 import atmorep_k
 from atmorep_k import components
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.errors import UserError
 from atmorep_k.extension.extended import ExtendedModel
 from atmorep_k.fields import FieldSpec
@@ -42,7 +42,7 @@ def of(inputs, *names):
 
 
 def values(model):
-    return {within(w.path): numpy(w.value) for w in model.weights}
+    return {path_in_model(w.path): numpy(w.value) for w in model.weights}
 
 
 def changed(before, after):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from atmorep_k import components
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import count_parameters
 
@@ -33,7 +33,7 @@ def make_two(make_model, make_field, randomize):
 
 
 def values(model):
-    return {within(w.path): keras.ops.convert_to_numpy(w) for w in model.weights}
+    return {path_in_model(w.path): keras.ops.convert_to_numpy(w) for w in model.weights}
 
 
 def changed(before, after):
@@ -116,8 +116,8 @@ def test_a_saved_model_remembers_what_is_frozen(make_two, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = atmorep_k.load_model(tmp_path / "model.keras")
     assert list(loaded.freeze) == patterns
-    assert {within(w.path) for w in loaded.trainable_variables} == {
-        within(w.path) for w in model.trainable_variables
+    assert {path_in_model(w.path) for w in loaded.trainable_variables} == {
+        path_in_model(w.path) for w in model.trainable_variables
     }
     assert count_parameters(loaded) == loaded.count_params()
 

@@ -4,7 +4,7 @@ import pytest
 
 from atmorep_k import config
 from atmorep_k.model.declared import count_parameters
-from atmorep_k.original.architecture import Layout, build_model
+from atmorep_k.original.architecture import WeightLayout, build_model
 from atmorep_k.original.settings import parse_settings
 
 LEVELS = (96, 105, 114, 123, 137)
@@ -55,7 +55,7 @@ def build(original, fields, year, **changes):
     )
     settings = parse_settings(values, "the published settings")
     heads = settings.coupling_num_heads_per_field
-    return build_model(settings, Layout(year == 2023, heads, heads))
+    return build_model(settings, WeightLayout(year == 2023, heads, heads))
 
 
 def single(original, year, name=VO, dim=2048, **tiling):

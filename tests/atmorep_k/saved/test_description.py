@@ -11,7 +11,7 @@ from atmorep_k import components
 from atmorep_k.errors import UserError
 from atmorep_k.model import AtmoRep
 from atmorep_k.model.declared import count_parameters
-from atmorep_k.saved.description import component_of, describe, file_name
+from atmorep_k.saved.description import component_of, describe_model, file_name
 from atmorep_k.saved.fingerprints import fingerprints
 
 
@@ -41,7 +41,7 @@ def saved(make_model, make_field, make_batch, tmp_path_factory):
 def test_description(saved, monkeypatch):
     path, count = saved
     monkeypatch.setattr(AtmoRep, "__init__", None)  # it is not built
-    found = describe(path)
+    found = describe_model(path)
     assert found["weights"] == count
     assert found["bytes"] == path.stat().st_size
     assert found["keras"] == keras.__version__
@@ -87,7 +87,7 @@ def test_description(saved, monkeypatch):
 
 def test_a_run_is_described_by_its_model(saved):
     path, _ = saved
-    assert describe(path.parent) == describe(path)
+    assert describe_model(path.parent) == describe_model(path)
 
 
 @pytest.fixture(scope="module")
@@ -100,16 +100,16 @@ def extended(make_model, make_field, tmp_path_factory):
 
 @pytest.mark.backend
 def test_a_frozen_model(extended):
-    old, source, new = describe(extended)["fields"]
+    old, source, new = describe_model(extended)["fields"]
     assert 0 < old["parts"]["encoder"]["frozen"] < old["parts"]["encoder"]["weights"]
     assert old["parts"]["tail"]["frozen"] == old["parts"]["tail"]["weights"]
     assert source["frozen"] == source["weights"]
     assert new["frozen"] == 0
-    assert describe(extended)["freeze"] == FREEZE
+    assert describe_model(extended)["freeze"] == FREEZE
 
 
 def test_where_fields_come_from(extended):
-    old, source, new = describe(extended)["fields"]
+    old, source, new = describe_model(extended)["fields"]
     assert old["origin"] == {"model": "base/model.keras", "sha256": "ab" * 32, "role": "extended"}
     assert source["origin"] == old["origin"]
     assert new["origin"] is None
@@ -118,7 +118,7 @@ def test_where_fields_come_from(extended):
 def test_a_model_of_the_original_is_told_by_its_run(extended, tmp_path):
     path = shutil.copy(extended, tmp_path / "imported.keras")
     edit_config(path, provenance={"original": {"runs": ["abcd1234"]}})
-    assert {str(f["origin"]) for f in describe(path)["fields"]} == {"{'runs': ['abcd1234']}"}
+    assert {str(f["origin"]) for f in describe_model(path)["fields"]} == {"{'runs': ['abcd1234']}"}
 
 
 def test_components_of_single_fields_stand_with_them(extended, tmp_path):
@@ -126,7 +126,7 @@ def test_components_of_single_fields_stand_with_them(extended, tmp_path):
     coupler = components.couplers.CrossFieldAttention(num_heads=1)
     tail = components.tails.LinearEnsemble(num_members=7)
     edit_config(path, parts={"temperature": {"coupler": coupler}, "2m_temperature": {"tail": tail}})
-    found = describe(path)
+    found = describe_model(path)
     assert [list(f["components"]) for f in found["fields"]] == [["coupler"], [], ["tail"]]
     new = found["fields"][2]
     assert new["components"]["tail"] == {"class": "LinearEnsemble", "num_members": 7}
@@ -140,11 +140,11 @@ def test_a_missing_plug_in_leaves_only_the_frozen_weights_unknown(extended, tmp_
     theirs = {"class_name": "TheirTail", "module": "their_package", "config": {"num_members": 2}}
     theirs["registered_name"] = "their_package>TheirTail"
     edit_config(path, tail=theirs)
-    found = describe(path)
+    found = describe_model(path)
     assert found["components"]["tail"] == {"class": "TheirTail", "num_members": 2}
     assert "TheirTail" in found["frozen_unknown"]
     assert {field["frozen"] for field in found["fields"]} == {None}
-    assert found["weights"] == describe(extended)["weights"]
+    assert found["weights"] == describe_model(extended)["weights"]
 
 
 def test_a_file_of_a_run_is_named_with_the_run():
@@ -153,7 +153,7 @@ def test_a_file_of_a_run_is_named_with_the_run():
     assert file_name(Path("model.keras")) == "model.keras"
 
 
-@pytest.mark.parametrize("open_it", [describe, atmorep_k.load_model])
+@pytest.mark.parametrize("open_it", [describe_model, atmorep_k.load_model])
 def test_what_is_no_model_ends_in_one_sentence(open_it, tmp_path):
     with pytest.raises(UserError, match=r"no model at .*absent\.keras"):
         open_it(tmp_path / "absent.keras")

@@ -8,7 +8,7 @@ from saved_models import save_extended
 
 from atmorep_k.errors import UserError
 from atmorep_k.figures.plots import COLOURS
-from atmorep_k.saved.description import describe
+from atmorep_k.saved.description import describe_model
 from atmorep_k.saved.diagram import diagram, draw_model, short
 
 pytestmark = pytest.mark.rendered
@@ -19,7 +19,7 @@ def description(make_model, make_field, tmp_path_factory):
     """Of a frozen model with a coupling that is not, and an input-only field."""
     path = tmp_path_factory.mktemp("diagram") / "new.keras"
     save_extended(path, make_model, make_field)
-    return describe(path)
+    return describe_model(path)
 
 
 def many(description, number):

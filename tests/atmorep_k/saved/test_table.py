@@ -4,7 +4,7 @@ import pytest
 from saved_models import FREEZE, PROVENANCE, edit_config, save_extended
 
 from atmorep_k import components
-from atmorep_k.saved.description import describe
+from atmorep_k.saved.description import describe_model
 from atmorep_k.saved.table import (
     coupling_lines,
     frozen_lines,
@@ -20,7 +20,7 @@ def description(make_model, make_field, tmp_path_factory):
     """Of a frozen model with a new field that has an encoder of its own."""
     path = tmp_path_factory.mktemp("table") / "new.keras"
     save_extended(path, make_model, make_field)
-    described = describe(path)
+    described = describe_model(path)
     own = {
         "encoder": components.encoders.Encoder(
             num_layers=9, block=components.blocks.TransformerBlock(num_heads=2)
@@ -29,7 +29,7 @@ def description(make_model, make_field, tmp_path_factory):
     edit_config(path, parts={"2m_temperature": own})
     described["fields"] = [
         {**field, "components": changed["components"]}
-        for field, changed in zip(described["fields"], describe(path)["fields"], strict=True)
+        for field, changed in zip(described["fields"], describe_model(path)["fields"], strict=True)
     ]
     return described
 

@@ -13,7 +13,7 @@ from atmorep_k.cli import main
 from atmorep_k.components.datasets import WindowDataset
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Position
-from atmorep_k.inference.output import check_output, open_prediction
+from atmorep_k.inference.output import check_prediction_output, open_prediction
 from atmorep_k.tasks.features import features
 from atmorep_k.tasks.features_maps import principal_colours
 from atmorep_k.tasks.token_states import seen_whole
@@ -110,9 +110,11 @@ def test_the_command_writes_what_the_function_gives(model, store, found, tmp_pat
     assert again.exit_code == 1 and "f.zarr already exists" in again.output
     assert sorted(os.listdir()) == ["f.zarr", "f_plots", "model.keras"]
     assert os.listdir("f_plots") == ["features_temperature.png"]
-    check_output(tmp_path / "f.zarr", True, dim="feature")  # may be replaced, as it is known
+    check_prediction_output(
+        tmp_path / "f.zarr", True, dim="feature"
+    )  # may be replaced, as it is known
     with pytest.raises(UserError, match="is not a prediction"):
-        check_output(tmp_path / "f.zarr", True)
+        check_prediction_output(tmp_path / "f.zarr", True)
 
 
 def test_colours_are_principal_components():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from atmorep_k.backend.weight_paths import matches, within
+from atmorep_k.backend.weight_paths import matches, path_in_model
 from atmorep_k.components import blocks, couplers, decoders, encoders, losses
 from atmorep_k.components.adapters import LowRankAdapters
 from atmorep_k.errors import UserError
@@ -62,7 +62,7 @@ def adapted(build):
 
 def by_path(model):
     return {
-        within(v.path): ops.convert_to_numpy(v).copy()
+        path_in_model(v.path): ops.convert_to_numpy(v).copy()
         for v in model.variables
         if v.name != "seed_generator_state"
     }
@@ -146,14 +146,14 @@ def test_kernels_are_frozen_and_what_was_frozen_stays_so(build):
     model = build()
     frozen = ["encoder/vorticity/*", "encoder/temperature/*"]
     for variable in model.trainable_variables:
-        variable.trainable = not matches(within(variable.path), frozen)
-    before = {within(v.path) for v in model.trainable_variables}
+        variable.trainable = not matches(path_in_model(variable.path), frozen)
+    before = {path_in_model(v.path) for v in model.trainable_variables}
     LowRankAdapters(patterns=PATTERNS).attach(model)
-    now = {within(v.path) for v in model.trainable_variables}
+    now = {path_in_model(v.path) for v in model.trainable_variables}
     learnt = {p.replace("kernel", f"lora_kernel_{x}") for p in kernels(model) for x in "ab"}
     assert now == before - set(kernels(model)) | learnt
     LowRankAdapters().detach(model)
-    assert {within(v.path) for v in model.trainable_variables} == before
+    assert {path_in_model(v.path) for v in model.trainable_variables} == before
 
 
 def test_training_moves_adapters_and_leaves_their_kernels(adapted, batches):

@@ -3,7 +3,7 @@ import pytest
 
 from atmorep_k.errors import UserError
 from atmorep_k.fields import Window
-from atmorep_k.windows.periods import split, store_stride, window_starts
+from atmorep_k.windows.periods import allowed_starts, split, store_stride
 
 HOURLY = np.datetime64("2019-03-01T00", "ns") + np.arange(240) * np.timedelta64(1, "h")
 WINDOW = Window((12, 2, 2))
@@ -62,17 +62,17 @@ def test_a_period_without_a_time_is_empty():
 
 def test_a_record_of_one_time_leaves_nothing_to_validate():
     with pytest.raises(UserError, match="validation period is empty"):
-        window_starts("validation", HOURLY[:1], (1, 1), WINDOW, 1)
+        allowed_starts("validation", HOURLY[:1], (1, 1), WINDOW, 1)
 
 
 def test_windows_lie_in_their_period():
-    starts = window_starts("train", HOURLY, (24, 48), WINDOW, 1)
+    starts = allowed_starts("train", HOURLY, (24, 48), WINDOW, 1)
     assert starts.tolist() == list(range(24, 48 - 11))
 
 
 def test_windows_do_not_span_a_gap():
     time = HOURLY[np.r_[0:30, 31:60]]
-    starts = window_starts("train", time, (0, len(time)), WINDOW, 1)
+    starts = allowed_starts("train", time, (0, len(time)), WINDOW, 1)
     assert starts.tolist() == [*range(0, 19), *range(30, 48)]
     for start in starts:
         assert np.all(np.diff(time[start : start + 12]) == np.timedelta64(1, "h"))
@@ -90,13 +90,13 @@ def test_step_of_a_window_is_a_multiple_of_the_store(step_hours, stride):
 
 def test_a_stride_reaches_further():
     window = Window((4, 2, 2), 3.0)
-    starts = window_starts("train", HOURLY, (0, 24), window, 3)
+    starts = allowed_starts("train", HOURLY, (0, 24), window, 3)
     assert starts.tolist() == list(range(24 - 9))
 
 
 def test_a_window_too_long_for_its_period_is_named_with_it():
     with pytest.raises(UserError, match="window of 12 h does not fit the train period of 6 h"):
-        window_starts("train", HOURLY, (0, 6), WINDOW, 1)
+        allowed_starts("train", HOURLY, (0, 6), WINDOW, 1)
     time = HOURLY[::1][np.arange(240) % 11 != 10]
     with pytest.raises(UserError, match="does not fit without a gap"):
-        window_starts("train", time, (0, len(time)), WINDOW, 1)
+        allowed_starts("train", time, (0, len(time)), WINDOW, 1)

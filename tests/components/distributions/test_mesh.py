@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from atmorep_k import components
-from atmorep_k.backend.weight_paths import within
+from atmorep_k.backend.weight_paths import path_in_model
 from atmorep_k.components.distributions import Mesh
 from atmorep_k.errors import UserError
 from atmorep_k.model.declared import declared
@@ -27,7 +27,7 @@ def model(make_model, make_field):
 
 def test_the_shipped_rules_split_what_is_large(model):
     rules = Mesh((1, 2)).rules(model)
-    sizes = {within(w.path): int(np.prod(w.shape)) for w in declared(model).weights}
+    sizes = {path_in_model(w.path): int(np.prod(w.shape)) for w in declared(model).weights}
     inside = {p: n for p, n in sizes.items() if p.startswith(("encoder", "decoder", "tail"))}
     whole = set(inside) - set(rules)
     # Only the biases behind rows that are summed are whole.

@@ -8,7 +8,7 @@ import zarr
 from click.testing import CliRunner
 
 from atmorep_k.cli.data import data
-from atmorep_k.data.checking.info import as_text, describe
+from atmorep_k.data.checking.info import describe_store, info_text
 from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
 
@@ -19,7 +19,7 @@ def _store(raw, tmp_path):
 
 
 def test_what_is_inside(raw, known, tmp_path):
-    values = describe(_store(raw, tmp_path))
+    values = describe_store(_store(raw, tmp_path))
     assert values["time"] == {
         "first": "2020-01-31T18:00",
         "last": "2020-02-01T05:00",
@@ -35,7 +35,7 @@ def test_what_is_inside(raw, known, tmp_path):
     # Months differ by the hours in them; the means of January and February are the ends.
     low, high = of["mean"]["500"]
     assert high - low == pytest.approx(6 * 4096, rel=1e-5)
-    text = as_text(values)
+    text = info_text(values)
     assert "500 850 hPa" in text and "a licence" in text and text.endswith("missing\n  nothing")
     assert values["bytes"] == sum(
         p.stat().st_size for p in (tmp_path / "a.zarr").rglob("*") if p.is_file()
@@ -48,14 +48,14 @@ def test_what_is_missing(raw, tmp_path):
     path = _store(raw, tmp_path)
     array = zarr.open_group(path, mode="r+")["2m_temperature"]
     array[2, 1, 1:3] = np.nan
-    values = describe(path)
+    values = describe_store(path)
     assert values["gaps"] == [
         {"after": "2020-01-31T19:00", "before": "2020-01-31T22:00", "missing_steps": 2},
         {"after": "2020-01-31T23:00", "before": "2020-02-01T05:00", "missing_steps": 5},
     ]
     assert values["variables"]["temperature"]["constant_levels"] == [850.0]
     assert values["variables"]["2m_temperature"]["missing_values"] == 2
-    text = as_text(values)
+    text = info_text(values)
     assert "2 step(s) between 2020-01-31T19:00 and 2020-01-31T22:00" in text
     assert "temperature is constant at level 850" in text
     assert "2m_temperature: 2 values are NaN" in text
@@ -64,17 +64,17 @@ def test_what_is_missing(raw, tmp_path):
 def test_lost_shard_is_found_without_looking_at_values(raw, tmp_path):
     path = _store(raw, tmp_path)
     next(p for p in (path / "temperature" / "c").rglob("*") if p.is_file()).unlink()
-    values = describe(path, scan=False)
+    values = describe_store(path, scan=False)
     assert values["variables"]["temperature"]["missing_shards"] == 1
     assert values["variables"]["temperature"]["missing_values"] is None
-    assert describe(path)["variables"]["temperature"]["missing_values"] == 12 * 2 * 3 * 4
+    assert describe_store(path)["variables"]["temperature"]["missing_values"] == 12 * 2 * 3 * 4
 
 
 def test_simulated_data_are_called_so(raw, tmp_path):
     raw.to_netcdf(tmp_path / "a.nc")
     path = prepare([str(tmp_path / "a.nc")], tmp_path / "a.zarr", attributes={"simulated": True})
-    assert describe(path)["simulated"] is True
-    assert "SIMULATED" in as_text(describe(path))
+    assert describe_store(path)["simulated"] is True
+    assert "SIMULATED" in info_text(describe_store(path))
 
 
 def test_prepare_prints_the_path_last_and_the_rest_on_stderr(raw, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 from atmorep_k.data.checking.checks import check
-from atmorep_k.data.checking.info import describe
+from atmorep_k.data.checking.info import describe_store
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.writing.appending import append
 from atmorep_k.data.writing.preparing import prepare
@@ -93,7 +93,7 @@ def test_it_is_checked_where_its_values_lie(raw, tmp_path):
     path = prepare([str(source)], tmp_path / "likely.zarr", link=True)
     report = check(path)
     assert not [f for f in report.findings if f.severity == "error"]
-    assert describe(path, scan=True)["variables"]["temperature"]["missing_values"] == 0
+    assert describe_store(path, scan=True)["variables"]["temperature"]["missing_values"] == 0
     stat = source.stat()
     with xr.open_dataset(source) as opened:
         damaged = opened.load()

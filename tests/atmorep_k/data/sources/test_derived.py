@@ -10,7 +10,7 @@ from scipy.special import sph_harm_y
 from atmorep_k.data.sources.derived import derive
 from atmorep_k.data.sources.finding import open_sources
 from atmorep_k.data.sources.pieces import Piece
-from atmorep_k.earth.spherical import EARTH_RADIUS, differences, geometry
+from atmorep_k.earth.spherical import EARTH_RADIUS, geometry, neighbour_differences
 from atmorep_k.errors import UserError
 
 OMEGA = 7.292e-5
@@ -96,7 +96,7 @@ def test_closed_forms(kind, what):
             result[0, 0][inner], values[inner], rtol=0, atol=tolerance * scale
         )
         assert piece.units == "s-1"
-        assert ("differences" in piece.comment) == (kind == "region")
+        assert ("neighbour_differences" in piece.comment) == (kind == "region")
 
 
 def test_differences_are_of_second_order_and_first_at_the_edges():
@@ -104,7 +104,7 @@ def test_differences_are_of_second_order_and_first_at_the_edges():
     for rows in (31, 61):
         latitude, longitude = np.linspace(60, 30, rows), np.linspace(0, 30, rows)
         value, north, east = _potential(latitude, longitude)
-        found = differences(-north, east, "vorticity", latitude, longitude) * EARTH_RADIUS
+        found = neighbour_differences(-north, east, "vorticity", latitude, longitude) * EARTH_RADIUS
         error = np.abs(found + 30 * value)
         errors[rows] = error[1:-1, 1:-1].max(), error.max()
     assert errors[31][0] / errors[61][0] == pytest.approx(4, rel=0.2)
@@ -115,8 +115,8 @@ def test_differences_go_round_the_globe():
     latitude, longitude = np.linspace(80, -80, 41), np.arange(0, 360, 4.0)
     assert geometry(latitude, longitude) == ""
     value, north, east = _potential(latitude, longitude)
-    found = differences(-north, east, "vorticity", latitude, longitude) * EARTH_RADIUS
-    turned = differences(
+    found = neighbour_differences(-north, east, "vorticity", latitude, longitude) * EARTH_RADIUS
+    turned = neighbour_differences(
         *(np.roll(w, 7, axis=1) for w in (-north, east)), "vorticity", latitude, longitude
     )
     np.testing.assert_allclose(np.roll(found, 7, axis=1), turned * EARTH_RADIUS, atol=1e-9)

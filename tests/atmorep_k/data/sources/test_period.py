@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from atmorep_k.data.opening import open_store
-from atmorep_k.data.sources.cutting import within
+from atmorep_k.data.sources.cutting import cut_to_period
 from atmorep_k.data.sources.finding import open_sources
 from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
@@ -32,7 +32,7 @@ def test_first_and_last_are_included(raw, known, tmp_path, period, steps):
 
 def test_pieces_are_pickled(raw, known, tmp_path):
     raw.to_netcdf(tmp_path / "a.nc")
-    pieces = within(open_sources([str(tmp_path / "a.nc")])[0], ("2020-02", "2020-02"))
+    pieces = cut_to_period(open_sources([str(tmp_path / "a.nc")])[0], ("2020-02", "2020-02"))
     piece = next(p for p in pickle.loads(pickle.dumps(pieces)) if p.level.size)
     np.testing.assert_array_equal(piece.read(1, 3, np.arange(2)), known()[7:9])
 
@@ -41,7 +41,7 @@ def test_mistakes(raw, tmp_path):
     raw.to_netcdf(tmp_path / "a.nc")
     pieces, _ = open_sources([str(tmp_path / "a.nc")])
     with pytest.raises(UserError, match="no times from 1999 to 2000; its record covers 2020-01"):
-        within(pieces, ("1999", "2000"))
+        cut_to_period(pieces, ("1999", "2000"))
     for period in (("2020-02", "2020-01"), ("yesterday", "2020"), ("2020-13", "2021"), ("", "")):
         with pytest.raises(UserError, match="a period needs its first and last day"):
-            within(pieces, period)
+            cut_to_period(pieces, period)

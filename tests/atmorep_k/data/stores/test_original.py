@@ -9,7 +9,7 @@ import zarr
 from click.testing import CliRunner
 
 from atmorep_k.cli.data import data
-from atmorep_k.data.checking.info import as_text, describe
+from atmorep_k.data.checking.info import describe_store, info_text
 from atmorep_k.data.opening import open_store
 from atmorep_k.data.writing.preparing import prepare
 from atmorep_k.errors import UserError
@@ -222,7 +222,7 @@ def test_statistics_that_are_missing_are_named(make):
 
 def test_info(written):
     path, arrays = written
-    values = describe(path)
+    values = describe_store(path)
     assert json.loads(json.dumps(values)) == values
     assert values["level"] == {"type": "model", "values": [96.0, 114.0, 137.0]}
     assert values["time"]["steps"] == 60 and values["is_global"] is True
@@ -240,10 +240,10 @@ def test_info_says_what_is_missing(make):
     (path / "data" / "1.0.0.0.0").unlink()
     zarr.open_group(path)["data_sfc"][3, 0, 2, :5] = np.nan
     zarr.open_group(path)["normalization/global_norm_sfc"][11] = np.nan
-    values = describe(path)
+    values = describe_store(path)
     assert values["variables"]["mine"]["missing_shards"] == 1
     assert values["variables"]["2m_temperature"]["missing_values"] == 5
-    text = as_text(values)
+    text = info_text(values)
     assert "monthly mean missing for the whole field" in text
     assert "2m_temperature: 5 values are NaN" in text
 

@@ -181,7 +181,7 @@ def test_stopped_while_files_change_places(record, parts, tmp_path, monkeypatch,
     monkeypatch.setattr(module.os, "replace", replace)
     dataset = open_store(store).dataset()  # as it was
     np.testing.assert_array_equal(dataset["temperature"][:FIRST], record["t"][:FIRST])
-    module.put_in_place(store)
+    module.move_into_store(store)
     np.testing.assert_array_equal(open_store(store).dataset()["temperature"], record["t"])
     assert not list(store.glob(".append*"))
 

@@ -29,7 +29,7 @@ def configure(monkeypatch):
 @pytest.mark.parametrize(("kind", "index", "number"), [("chief", 0, 0), ("worker", 1, 2)])
 def test_the_chief_comes_before_workers(kind, index, number, configure):
     configure({"worker": ["b:1", "c:1"], "chief": ["a:1"]}, kind, index)
-    assert workers.place(workers.resolver()) == (number, 3)
+    assert workers.workers_place(workers.resolver()) == (number, 3)
     assert workers.number() == 3
 
 
@@ -54,5 +54,5 @@ def test_slurm_tells_all_addresses(monkeypatch):
     for name, value in step.items():
         monkeypatch.setenv(f"SLURM_{name}", value)
     found = workers.resolver()
-    assert workers.place(found) == (1, 2)
+    assert workers.workers_place(found) == (1, 2)
     assert found.cluster_spec().job_tasks("worker") == ["node1:8888", "node2:8888"]

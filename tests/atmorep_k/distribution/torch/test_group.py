@@ -5,7 +5,7 @@ if keras.backend.backend() != "torch":
     pytest.skip("of the PyTorch backend", allow_module_level=True)
 
 from atmorep_k.components.distributions import Mesh
-from atmorep_k.distribution.torch.group import first_host, join, set_address, told
+from atmorep_k.distribution.torch.group import first_host, join_group, set_address, told
 from atmorep_k.errors import UserError
 
 
@@ -39,9 +39,9 @@ def test_other_numbers_of_processes(monkeypatch):
     monkeypatch.setenv("SLURM_PROCID", "0")
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
     with pytest.raises(UserError, match=r"Mesh\.shape is \(2, 1\), but there are 4 processes"):
-        join(Mesh((2, 1)))
+        join_group(Mesh((2, 1)))
     with pytest.raises(UserError, match="choose a shape with at most as many"):
-        join(Mesh((8, 1)))
+        join_group(Mesh((8, 1)))
 
 
 def test_lost_connections_are_told_in_a_sentence():
