@@ -62,7 +62,7 @@ _ROLES = ("tokenizer", "token_info", "position", "encoder", "decoder", "tail", "
 _NOT_COMPARED = {"name", "dtype", "trainable", "token_values", "head_dim"}
 
 
-def describe_run(model: AtmoRep) -> tuple[dict[str, Any], Settings, WeightLayout]:
+def describe_network(model: AtmoRep) -> tuple[dict[str, Any], Settings, WeightLayout]:
     """Returns the contents of a JSON file for a model, what they mean, and the layout it needs.
 
     Raises:

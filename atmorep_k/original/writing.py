@@ -13,7 +13,7 @@ from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.files import check_model_output, write_whole, writing_whole
 from atmorep_k.model import AtmoRep
 from atmorep_k.original.checkpoint import PER_FIELD
-from atmorep_k.original.describing import describe_run
+from atmorep_k.original.describing import describe_network
 from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.report import ImportReport
@@ -89,7 +89,7 @@ def export_checkpoint(model: AtmoRep, directory: Path, run: str) -> Path:
         import torch
     except ImportError as error:
         raise missing_extra("PyTorch, which writes the original's files,", "torch") from error
-    values, settings, layout = describe_run(model)
+    values, settings, layout = describe_network(model)
     target = Path(directory) / f"id{run}"
     if target.exists():
         raise UserError(f"{target} already exists; choose another run id or directory.")

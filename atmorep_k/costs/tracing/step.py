@@ -96,7 +96,7 @@ def _by_tensorflow(loss_of, weights, others, batch) -> Cost:
 def _by_torch(loss_of, weights, others, batch) -> Cost:
     from atmorep_k.costs.tracing import torch_step
 
-    return Cost(*torch_step.count_step(loss_of, weights, others, batch))
+    return Cost(*torch_step.cost_of_step(loss_of, weights, others, batch))
 
 
 _COUNTERS = {"jax": _by_jax, "torch": _by_torch, "tensorflow": _by_tensorflow}

@@ -19,7 +19,7 @@ from atmorep_k.backend.internals.torch import (
 _ITEM = read_of_one_number()
 
 
-def count_step(
+def cost_of_step(
     loss: Callable, weights: Sequence, others: Sequence, batch: Any
 ) -> tuple[float, int]:
     """Return the operations of a step and the bytes it needs at once beside weights and gradients.
