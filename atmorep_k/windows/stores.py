@@ -67,7 +67,6 @@ class Stores:
             UserError: if windows are of different degrees, or no place is in all stores.
         """
         store, (_, *size) = self.reference.store, self.reference.window.shape
-        # The region is one of the reference; each store then drops the places that it lacks.
         rows, columns = allowed_corners(
             store.latitude, store.longitude, store.is_global, tuple(size), region
         )
@@ -131,6 +130,7 @@ def _own(fields: Sequence[FieldSpec], stores: dict[str, str] | None) -> dict[str
         field = canonical_name(name)
         if field not in {f.name for f in fields}:
             raise unknown("field with a store of its own", name, [f.name for f in fields])
+        # A name and its alias may both give a store, if it is the same.
         if found.setdefault(field, store) != store:
             raise UserError(f"two stores are given for {field!r}: {found[field]} and {store}.")
     return found
