@@ -32,7 +32,7 @@ def run(
         progress: called with the number of windows predicted so far, and of all.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
     plan = prepare(model, times, task, domain, output, batch_size)
     partial = partial_of(
