@@ -33,7 +33,7 @@ def run_task(
         progress: called with the number of windows predicted so far, and of all.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
     plan = plan_prediction(model, times, task, domain, output, batch_size)
     partial = partial_of(

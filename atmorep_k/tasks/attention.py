@@ -34,7 +34,7 @@ class Attention(ModelQuestion):
         `hidden` which tokens of the field the model did not see.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "attention"

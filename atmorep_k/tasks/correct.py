@@ -31,7 +31,7 @@ class Correct(Blended, FieldsQuestion):
         store has and `<field>_difference` the mean of the members less that.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "correct"

@@ -30,7 +30,7 @@ class Counterfactual(Blended, FieldsQuestion):
         and `<field>_difference_spread` its standard deviation.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "counterfactual"

@@ -34,7 +34,7 @@ class Evaluate(Question):
         (of, level, prediction_timedelta, wavenumber). A field at the surface has no `level`.
 
     Raises:
-        UserError: before any work, if something does not fit, or no point counts.
+        UserError: if something does not fit (checked before work begins), or no point counts.
     """
 
     name = "evaluate"

@@ -32,7 +32,7 @@ class Features(TimesQuestion):
         the middles of tokens; `token_time` counts from `time`.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "features"

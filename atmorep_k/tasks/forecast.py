@@ -29,7 +29,7 @@ class Forecast(Blended, FieldsQuestion):
         where that is given.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "forecast"

@@ -25,7 +25,7 @@ class Infill(FieldsQuestion):
         predicted.
 
     Raises:
-        UserError: before any work, if something does not fit or nothing is missing.
+        UserError: if something does not fit or nothing is missing; checked before work begins.
     """
 
     name = "infill"

@@ -24,7 +24,7 @@ class Interpolate(Blended, FieldsQuestion):
         As `forecast`: exactly the masked hours.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "interpolate"

@@ -36,7 +36,7 @@ class Point(TimesQuestion):
         prediction_timedelta, number, level, place)`.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "point"

@@ -115,7 +115,7 @@ class Question(abc.ABC):
         """Returns the result, and writes it to `output` if there is one.
 
         Raises:
-            UserError: before any work, if something does not fit.
+            UserError: if something does not fit; checked before work begins.
         """
 
     @abc.abstractmethod

@@ -20,7 +20,7 @@ class Reconstruct(FieldsQuestion):
         tells where something was.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "reconstruct"

@@ -23,7 +23,7 @@ class Rollout(Blended, GridQuestion):
         As `forecast`, without a choice of fields; `number` numbers trajectories.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
 
     name = "rollout"

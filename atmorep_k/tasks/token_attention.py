@@ -76,7 +76,7 @@ def attention_of(
         layer: a layer that must exist.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
     if output.path is not None:
         check_prediction_output(Path(output.path), output.overwrite, (".nc",))

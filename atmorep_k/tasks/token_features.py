@@ -55,7 +55,7 @@ def features_of(
         progress: called with the number of windows done so far, and of all.
 
     Raises:
-        UserError: before any work, if something does not fit.
+        UserError: if something does not fit; checked before work begins.
     """
     if output.path is not None:
         check_prediction_output(Path(output.path), output.overwrite, dim="feature")

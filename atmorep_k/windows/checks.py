@@ -99,8 +99,8 @@ def check_normalizer(store: Store, field: FieldSpec, normalizer) -> None:
     """
     if normalizer.num_levels != len(field.levels):
         raise UserError(
-            f"the normalizer of {field.name!r} has {normalizer.num_levels} levels, the "
-            f"field has {len(field.levels)}."
+            f"the normalizer of {field.name!r} has {normalizer.num_levels} levels, but "
+            f"the field has {len(field.levels)}."
         )
     if normalizer.scope == "grid_point":
         for axis in ("latitude", "longitude"):

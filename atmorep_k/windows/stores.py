@@ -131,6 +131,7 @@ def _own(fields: Sequence[FieldSpec], stores: dict[str, str] | None) -> dict[str
         field = canonical_name(name)
         if field not in {f.name for f in fields}:
             raise unknown("field with a store of its own", name, [f.name for f in fields])
+        # A name and its alias may both give a store, if it is the same.
         if found.setdefault(field, store) != store:
             raise UserError(f"two stores are given for {field!r}: {found[field]} and {store}.")
     return found
