@@ -6,9 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from atmorep_k.errors import UserError
-from atmorep_k.original.checkpoint import PER_FIELD, Array, Run, State
+from atmorep_k.original.checkpoint import PER_FIELD, SHARED, Array, Run, State
 from atmorep_k.original.settings import Settings, window_shape
-from atmorep_k.registry.former import SHARED
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,13 +12,12 @@ from atmorep_k.data.opening import open_store
 from atmorep_k.errors import UserError, missing_extra
 from atmorep_k.files import check_model_output, write_whole, writing_whole
 from atmorep_k.model import AtmoRep
-from atmorep_k.original.checkpoint import PER_FIELD
+from atmorep_k.original.checkpoint import PER_FIELD, SHARED
 from atmorep_k.original.describing import describe_network
 from atmorep_k.original.importing import import_checkpoint
 from atmorep_k.original.pieces import original_arrays, pieces
 from atmorep_k.original.report import ImportReport
 from atmorep_k.original.settings import Settings
-from atmorep_k.registry.former import SHARED
 from atmorep_k.windows.opened import StoreWindows
 
 
