@@ -96,7 +96,7 @@ def test_closed_forms(kind, what):
             result[0, 0][inner], values[inner], rtol=0, atol=tolerance * scale
         )
         assert piece.units == "s-1"
-        assert ("neighbour_differences" in piece.comment) == (kind == "region")
+        assert ("differences" in piece.comment) == (kind == "region")
 
 
 def test_differences_are_of_second_order_and_first_at_the_edges():
