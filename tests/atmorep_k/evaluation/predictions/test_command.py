@@ -62,7 +62,7 @@ def test_scores_are_written_and_drawn(call):
 
 def test_an_output_is_kept_unless_it_holds_scores_and_may_be_replaced(call, monkeypatch):
     monkeypatch.setattr(
-        "atmorep_k.evaluation.predictions.report.draw", lambda scores, directory: []
+        "atmorep_k.evaluation.predictions.report.draw_scores", lambda scores, directory: []
     )
     os.mkdir("f_scores")
     for words, sentence in (((), "already exists"), (("--overwrite",), "is not an evaluation")):
