@@ -57,16 +57,16 @@ def store(tmp_path_factory):
 @pytest.fixture(scope="module")
 def scored(store):
     """The held-out scores of one window, and the same forecast as a file has it."""
-    model, windows, masking = Model(), WindowDataset(str(store.path)), Forecast()
-    windows.open([FIELD], model.normalizers)
+    model, dataset, masking = Model(), WindowDataset(str(store.path)), Forecast()
+    dataset.open([FIELD], model.normalizers)
     held_out = score_held_out(
-        model, windows, {"forecast": masking}, num_samples=1, batch_size=1, seed=SEED
+        model, dataset, {"forecast": masking}, num_samples=1, batch_size=1, seed=SEED
     )
-    sample = windows.window("validation", SEED, 0, masking)
+    sample = dataset.window("validation", SEED, 0, masking)
     values = model.predict_on_batch({n: a[None] for n, a in sample.inputs.items()})[FIELD.name][0]
     members = scatter(FIELD, *hidden_tokens(FIELD, sample), values)[1]
-    _, rows, columns = windows.indices(sample.position, FIELD.name)
-    times, latitude, longitude = windows.coordinates(sample.position, FIELD.name)
+    _, rows, columns = dataset.windows.indices(sample.position, FIELD.name)
+    times, latitude, longitude = dataset.windows.coordinates(sample.position, FIELD.name)
     members = model.normalizers[FIELD.name].denormalize(members, times, rows, columns)
     leads = np.array(LEADS) * np.timedelta64(1, "h").astype("timedelta64[ns]")
     places = (np.array(FIELD.levels, float), leads, latitude, longitude)
@@ -77,7 +77,7 @@ def scored(store):
         attrs={"units": "K"},
     )
     file = prediction.expand_dims("time").to_dataset(name="temperature")
-    training = store.time[windows.time_indices("train", FIELD.name)]
+    training = store.time[dataset.time_indices("train", FIELD.name)]
     return types.SimpleNamespace(
         model=model,
         held_out=held_out,

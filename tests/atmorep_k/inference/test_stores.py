@@ -144,7 +144,7 @@ MISTAKES = [
         {"fields": ["temprature"]},
         "unknown predicted field 'temprature'; did you mean 'temperature'?",
     ),
-    ({"fields": []}, "no field is to be written; choose among temperature, 2m_temperature."),
+    ({"fields": []}, "no field would be written; choose among temperature, 2m_temperature."),
     (
         {"fields": ["t"], "stores": {"rain": "COARSE"}},
         "unknown field with a store of its own 'rain'",

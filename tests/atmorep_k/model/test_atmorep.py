@@ -90,7 +90,9 @@ class Recording(components.encoders.Encoder):
 
 @ENCODE
 def test_whether_the_encoder_sees_hidden_tokens(encode, built, make_batch):
-    model = built(encode=encode, encoder=Recording(num_layers=2, num_heads=2))
+    model = built(
+        encode=encode, encoder=Recording(2, components.blocks.TransformerBlock(num_heads=2))
+    )
     inputs, _, _ = make_batch(model.fields, slots=3)
     model(inputs)
     before = numpy([Recording.outputs[number] for number in range(2)])

@@ -215,4 +215,4 @@ def test_the_tool(ours, tmp_path):
     assert result.output.strip() == str(tmp_path / "idmine1234"), result.output
     result = CliRunner().invoke(tool.main, arguments)
     assert result.exit_code == 1
-    assert "idmine1234 exists; choose another run id" in result.output
+    assert "idmine1234 already exists; choose another run id" in result.output

@@ -119,7 +119,7 @@ def test_without_frozen_weights_nothing_is_hatched(description):
     unknown = {**description, "fields": fields, "frozen_unknown": "no such class"}
     figure = diagram(unknown)
     assert not [p for p in figure.axes[0].patches if p.get_hatch()]
-    assert "not known" in figure.legends[0].get_texts()[0].get_text()
+    assert "unknown" in figure.legends[0].get_texts()[0].get_text()
 
 
 @pytest.mark.parametrize("number", [1, 2, 6, 8])

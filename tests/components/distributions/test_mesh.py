@@ -71,7 +71,10 @@ def test_rules_of_the_user_decide_by_the_last_that_fits(model):
         ({"layout": {"*widen/kernal": (None, "model")}}, r"no weight to split .*did you mean"),
         ({"layout": {"*widen/kernel": (None, "modle")}}, "did you mean 'model'"),
         ({"layout": {"*widen/kernel": ("model",)}}, "give an axis or None for each dimension"),
-        ({"shape": (1, 3)}, r"cannot be split over 3 devices of the axis 'model': \d+ does not"),
+        (
+            {"shape": (1, 3)},
+            r"cannot be split over 3 devices of the axis 'model': \d+ is not divisible",
+        ),
     ],
 )
 def test_rules_that_cannot_be(options, message, model):

@@ -195,14 +195,16 @@ def test_a_month_that_cannot_be_used_has_that_of_the_nearest_year(scope, kind):
 def test_months_without_data_are_not_used_whatever_they_hold(scope):
     normalizer, _ = _of_years(scope, slots=[5, 6, 18])
     assert _month(normalizer, "2021-06", "2019-06", "2019-07", "2021-07") == [5, 5, 6, 18]
-    with pytest.raises(UserError, match=r"'t' of a.zarr .* used for 2020-08, nor for that month"):
+    with pytest.raises(
+        UserError, match=r"'t' of a.zarr .* usable values for 2020-08, nor for that month"
+    ):
         _month(normalizer, "2020-08")
 
 
 @pytest.mark.parametrize("scope", SCOPES)
 def test_times_without_statistics_are_found_when_it_is_fitted(scope):
     times = np.array(["2019-06-01", "2020-08-01"], "datetime64[h]")
-    with pytest.raises(UserError, match="used for 2020-08"):
+    with pytest.raises(UserError, match="usable values for 2020-08"):
         _of_years(scope, _spoil(0, 7, 19, 31), times=times)
 
 
