@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
 
 COPY = """
 import sys, numpy as np, tensorstore, zarr
-from atmorep_k.data.layout import Layout
-from atmorep_k.data.skeleton import create_array
+from atmorep_k.data.stores.layout import Layout
+from atmorep_k.data.writing.skeleton import create_array
 source, target = sys.argv[1:]
 group, layout = zarr.open_group(target, mode="w"), Layout()
 for name in ("temperature", "vorticity"):

@@ -162,7 +162,7 @@ import sys
 import numpy as np
 sys.path[:0] = [sys.argv[2]]
 from test_checkpoints import Rows, made
-from atmorep_k.checkpoints import CheckpointWriter
+from atmorep_k.runs.checkpoints import CheckpointWriter
 
 writer = CheckpointWriter(sys.argv[1], Rows(0, 1))
 for step in itertools.count(int(sys.argv[3])):

@@ -297,7 +297,7 @@ def test_the_best_by_a_loss_that_is_not_taken(make_task):
 
 COMMAND = """
 import os, signal, sys
-from atmorep_k import callbacks
+from atmorep_k.training import callbacks
 from atmorep_k.cli import main
 from blank_pictures import blank_pictures
 

@@ -33,7 +33,7 @@ def test_a_failure_is_raised_and_what_has_not_begun_is_dropped():
 
 _PARENT = """
 import os, sys, time
-from atmorep_k.data.executors import executor
+from atmorep_k.data.writing.executors import executor
 if __name__ == "__main__":
     with executor(2) as (pool, _):
         print(*[pool.submit(os.getpid).result() for _ in range(2)], flush=True)
