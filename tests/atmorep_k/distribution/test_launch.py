@@ -17,7 +17,7 @@ from atmorep_k.errors import UserError
 if keras.backend.backend() != "torch":
     pytest.skip("of the PyTorch backend", allow_module_level=True)
 
-REPORT = "from atmorep_k.distribution.launch import report_failure; import os, sys, time, signal; "
+REPORT = "from atmorep_k.distribution.launch import report_failure as report; import os, sys, time, signal; "
 
 
 @pytest.fixture
@@ -42,14 +42,14 @@ def test_each_process_knows_who_it_is(tmp_path):
 
 
 def test_one_message_of_many(capfd):
-    everyone = python("report_failure('there is no store x.')", "sys.exit(1)")
+    everyone = python("report('there is no store x.')", "sys.exit(1)")
     with pytest.raises(UserError, match=r"^there is no store x\.$"):
         launch(2, everyone)
     assert capfd.readouterr().err == ""
 
 
 def test_the_message_of_the_one_that_failed():
-    lost = f"report_failure({BROKEN!r}) if os.environ['RANK'] == '0' else report_failure('no room is left.')"
+    lost = f"report({BROKEN!r}) if os.environ['RANK'] == '0' else report('no room is left.')"
     with pytest.raises(UserError, match=r"^no room is left\.$"):
         launch(2, python("time.sleep(0.3 * int(os.environ['RANK']))", lost, "sys.exit(1)"))
 
@@ -66,7 +66,7 @@ def test_a_failure_ends_those_that_wait(monkeypatch, capfd):
 
 def test_a_process_that_was_killed():
     suicide = "os.kill(os.getpid(), signal.SIGKILL) if os.environ['RANK'] == '1' else None"
-    lost = f"time.sleep(0.3), report_failure({BROKEN!r}), sys.exit(1)"
+    lost = f"time.sleep(0.3), report({BROKEN!r}), sys.exit(1)"
     with pytest.raises(UserError, match=r"process 1 was killed \(signal 9\)"):
         launch(2, python(suicide, lost))
 
