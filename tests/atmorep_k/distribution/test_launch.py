@@ -17,7 +17,10 @@ from atmorep_k.errors import UserError
 if keras.backend.backend() != "torch":
     pytest.skip("of the PyTorch backend", allow_module_level=True)
 
-REPORT = "from atmorep_k.distribution.launch import report_failure as report; import os, sys, time, signal; "
+REPORT = (
+    "from atmorep_k.distribution.launch import report_failure as report; "
+    "import os, sys, time, signal; "
+)
 
 
 @pytest.fixture
