@@ -15,6 +15,7 @@ from atmorep_k.cli.components import components
 from atmorep_k.cli.config import config
 from atmorep_k.cli.data import data
 from atmorep_k.cli.import_checkpoint import import_checkpoint
+from atmorep_k.cli.insisting import insisting
 from atmorep_k.cli.inspect import inspect
 from atmorep_k.cli.remove_field import remove_field
 from atmorep_k.cli.report import report
@@ -52,7 +53,8 @@ class _Commands(click.Group):
         try:
             if (backend := os.environ.get("KERAS_BACKEND", "jax")) not in _BACKENDS:
                 raise unknown("KERAS_BACKEND", backend, _BACKENDS)
-            return super().invoke(ctx)
+            with insisting():
+                return super().invoke(ctx)
         except ModuleNotFoundError as error:
             if error.name not in _BACKENDS:
                 raise
