@@ -209,10 +209,11 @@ def forward_operations(model, batch_size: int, slots: int) -> float:
     tokens = levels * field.tokens_per_level
     encoded = tokens if model.encode == "all" else tokens - levels * slots
     decoded = levels * slots if model.encode == "apart" else tokens
-    share = decoder.cross_heads / decoder.num_heads
+    share = decoder.cross_ratio
+    ratios = [part.block.layer.mlp_ratio for part in (encoder, decoder)]
     read = share * encoded + (1 - share) * decoded
-    blocks = encoder.num_layers * block_operations(encoded, encoded, dim, encoder.mlp_ratio)
-    blocks += decoder.num_layers * block_operations(decoded, read, dim, decoder.mlp_ratio)
+    blocks = encoder.num_layers * block_operations(encoded, encoded, dim, ratios[0])
+    blocks += decoder.num_layers * block_operations(decoded, read, dim, ratios[1])
     members = model.templates["tail"].num_members
     tails = levels * slots * dim * members * field.token_values
     return 2 * batch_size * (blocks + tails + tokens * field.token_values * dim)
